@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* wait.h: the one way to sleep. Every suspension of a task or block of a plain thread goes
+ * through here, and exactly one of wake, deadline, cancel and close ends it.
+ *
+ * Who waits does this:
+ *
+ *     pi_waiter me;
+ *     pi_wait_begin(&me);                     // from here on wakers may win
+ *     lock(object); link &me (or copy its token) into the object; unlock(object);
+ *     int how = pi_wait_park(&me, deadline);  // sleeps, unless somebody won already
+ *     if (how != PI_WOKEN)                    // timeout or cancel: still linked
+ *         lock(object); unlink; unlock(object);
+ *
+ * Who wakes reads the waiter's token and calls pi_wait_end(token, PI_WOKEN): true means
+ * that it won and the waiter will see PI_WOKEN; false means that the wait has ended
+ * otherwise, or long ago: what was meant for it goes to the next in line. A token may be
+ * kept too long: wait words live in type-stable memory and carry a sequence number, so a
+ * late pi_wait_end() fails. (A plain thread's word lives on its stack: a token of one may
+ * only be used under a lock of the object that the thread takes before it returns.)
+ *
+ * Protocol: the wait word {sequence:40, floor:16, state:8} of a fiber (or thread).
+ *
+ *   IDLE     not waiting; the fiber runs
+ *   WAITING  begun: wakers may win, the fiber still runs
+ *   PARKED   registers saved; who wins queues the fiber
+ *   WOKEN TIMEOUT CANCEL CLOSED   somebody won
+ *
+ *   (A) IDLE -> WAITING          the waiter, a store; sequence + 1, state published before
+ *   (B) WAITING -> PARKED        the worker, once it is off the fiber's stack. Release:
+ *                                publishes the registers. Pairs with (D).
+ *   (C) WAITING -> won           anybody; (B) then fails and the worker resumes the fiber
+ *   (D) PARKED -> won            anybody; acquire; the winner queues the fiber
+ *   (E) won -> IDLE              the waiter, a store
+ *   Canceller: sets the scope's flag, fences, reads the word.        } one of the two
+ *   Waiter:    (A), fences, reads the flags of its scopes, (B).      } sees the other
+ *   Floor:  the level of the outermost scope that can cancel this wait; a canceller of a
+ *           scope further out (behind a shield) leaves the wait alone.
+ *   So      a wait ends once, and no wake is lost.
+ *   Proof   tests/executor/sched/wait_model.c.
+ */
+#ifndef PI_WAIT_H
+#define PI_WAIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct pi_fiber pi_fiber;
+
+typedef enum pi_how {
+    PI_WAIT_IDLE = 0,
+    PI_WAITING = 1,
+    PI_PARKED = 2,
+    PI_WOKEN = 3,
+    PI_TIMEOUT = 4,
+    PI_CANCEL = 5,
+    PI_CLOSED = 6
+} pi_how;
+
+/** A wait word with what its winner needs to queue the waiter. In a fiber (type-stable) or
+ *  on a plain thread's stack. */
+typedef struct pi_wait {
+    uint64_t word;   /* [atomic] see the protocol */
+    pi_fiber *fiber; /* [const] NULL: a plain thread, which sleeps on futex */
+    uint32_t futex;  /* [atomic] 1: awake */
+} pi_wait;
+
+/** Names one wait: which word, and what it holds while the wait lasts. Copy it freely. */
+typedef struct pi_token {
+    pi_wait *wait;
+    uint64_t word; /* sequence and floor, state WAITING */
+} pi_token;
+
+/** One wait of the caller; the node that objects link. */
+typedef struct pi_waiter {
+    pi_token token;
+    struct pi_waiter *next, *prev; /* [object's lock] */
+    void *data;                    /* the object's, e.g. what to hand over */
+    pi_wait thread;                /* the word of a plain thread */
+} pi_waiter;
+
+/**
+ * Is the caller cancelled? The check on entry of every suspension point.
+ * @return 0 or -ECANCELED; 0 on a plain thread
+ */
+int pi_wait_check(void);
+
+/** Begin a wait. Then pi_wait_park() or pi_wait_abandon(). Any task or plain thread. */
+void pi_wait_begin(pi_waiter *me);
+
+/** Begin a wait that cancels and scopes do not end (for structured waits, which see to the
+ *  cancel themselves). */
+void pi_wait_begin_shielded(pi_waiter *me);
+
+/** End a wait that was begun and turned out to be needless. A waker may have won already.
+ *  @return true: nobody had won, nobody will; false: somebody had (what it handed over is
+ *  the caller's) */
+bool pi_wait_abandon(pi_waiter *me);
+
+/**
+ * Sleep until the wait ends.
+ *
+ * @param deadline_ns  PICA_NEVER, or when to give up
+ * @return PI_WOKEN or PI_CLOSED, as the waker said; PI_TIMEOUT: deadline_ns passed;
+ *         PI_CANCEL: a scope of the caller was cancelled or expired
+ */
+pi_how pi_wait_park(pi_waiter *me, int64_t deadline_ns);
+
+/**
+ * End somebody's wait and queue the task (or wake the thread).
+ *
+ * @param how  PI_WOKEN or PI_CLOSED
+ * @return true if this call ended the wait
+ * Where: any thread. Never suspends.
+ */
+bool pi_wait_end(pi_token token, pi_how how);
+
+/** What pi_wait_park() came to as an error code: 0, -ETIMEDOUT, -ECANCELED, and closed_code
+ *  for PI_CLOSED. */
+static inline int pi_wait_code(pi_how how, int timeout_code, int cancel_code, int closed_code)
+{
+    return how == PI_WOKEN    ? 0
+           : how == PI_TIMEOUT ? timeout_code
+           : how == PI_CANCEL  ? cancel_code
+                               : closed_code;
+}
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/** @file
+ * The executor: worker threads that run tasks and steal them from one another.
+ *
+ * A program of its own calls pica_run(), which is asyncio.run(). A library or a program
+ * with a life of its own creates an executor, spawns into it from any thread, shuts it
+ * down and destroys it. Several executors may live in one process; none of them touches
+ * signal handlers, locale, terminal or malloc of its host.
+ */
+#ifndef PICA_EXECUTOR_H
+#define PICA_EXECUTOR_H
+
+#include <pica/base.h>
+
+PICA_BEGIN_DECLS
+
+typedef struct pica_executor pica_executor;
+typedef struct pica_task pica_task;
+
+/** Bits of pica_options.flags. */
+enum {
+    /** Never run an awaited child on the waiter's stack. For tests: it hides no races. */
+    PICA_NO_INLINE = 1u << 0,
+    /** Every suspension moves the task to another worker. For tests: it finds addresses
+     *  of thread-locals that are kept across a suspension. */
+    PICA_FORCE_MIGRATION = 1u << 1,
+    /** Report a stack overflow by task, size and spawn site on stderr before the process
+     *  dies of it. Installs a handler for SIGSEGV and SIGBUS while the executor lives. */
+    PICA_NAME_OVERFLOWS = 1u << 2,
+    /** Where the kernel grants no more guard pages, fail with -ENOMEM; without this flag
+     *  stacks without a guard are used then, counted in pica_stats.stacks_unguarded. */
+    PICA_STRICT_GUARDS = 1u << 3
+};
+
+/** What a worker sleeps in. */
+enum {
+    PICA_DRIVER_EPOLL = 0, /**< sockets and descriptors; the default */
+    PICA_DRIVER_FUTEX = 1  /**< computing alone: waits for descriptors give -ENOSYS */
+};
+
+/** A task that failed although nobody ever looked at its result. */
+typedef struct pica_lost_error {
+    uint64_t id;      /**< the task's number */
+    const char *name; /**< its name, or "task" */
+    const char *site; /**< where it was spawned, "file.c:42" */
+    intptr_t error;   /**< its negative error code; never -ECANCELED */
+} pica_lost_error;
+
+/** Options of an executor. Start from PICA_OPTIONS_INIT; zero means the default. */
+typedef struct pica_options {
+    size_t size;       /**< sizeof(pica_options) */
+    unsigned workers;  /**< threads; 0: the CPUs that affinity and the cgroup quota allow;
+                            at most 256 */
+    unsigned flags;    /**< PICA_NO_INLINE and others */
+    unsigned driver;   /**< PICA_DRIVER_EPOLL or PICA_DRIVER_FUTEX */
+    size_t stack_size; /**< bytes that a task may count on; 0: 32 KiB; at most 1 GiB */
+    /** Called once for each lost error, on any thread, never suspends, outlives the
+     *  executor. NULL: a line on stderr. */
+    void (*on_lost_error)(void *hook_arg, const pica_lost_error *error);
+    void *hook_arg; /**< passed to on_lost_error */
+} pica_options;
+
+#ifdef __cplusplus
+#define PICA_OPTIONS_INIT {sizeof(pica_options), 0, 0, 0, 0, NULL, NULL}
+#else
+#define PICA_OPTIONS_INIT {.size = sizeof(pica_options)}
+#endif
+
+/**
+ * Run a function as the main task of an executor made for it, and return its result.
+ *
+ * The calling thread becomes one of the workers. When the main task has ended, whatever
+ * still lives is cancelled and awaited, the threads are joined, everything is freed.
+ *
+ * @param fn       the main task
+ * @param arg      passed to fn
+ * @param options  NULL for the defaults; read during the call only
+ * @return what fn returned; or, before fn ran: -EINVAL (bad option), -ENOMEM, -EAGAIN
+ *         (no more threads), -EMFILE, -ENFILE (no more descriptors)
+ *
+ * Where: a plain thread; from a task -EDEADLK.
+ */
+PICA_API intptr_t pica_run(pica_fn fn, void *arg, const pica_options *options);
+
+/**
+ * Create an executor and start its workers.
+ *
+ * @param out      the executor; release it with pica_executor_destroy()
+ * @param options  NULL for the defaults; read during the call only
+ * @return 0; -EINVAL (out NULL, bad option), -ENOMEM, -EAGAIN, -EMFILE, -ENFILE
+ *
+ * Where: anywhere, but not for an executor's own tasks to destroy. Never suspends.
+ */
+PICA_API PICA_NODISCARD int pica_executor_create(pica_executor **out, const pica_options *options);
+
+/**
+ * End what lives: wait until no task is left; cancel what remains at the deadline and
+ * wait for its end, however long that takes.
+ *
+ * From the deadline on, spawning from foreign threads gives -ESHUTDOWN; tasks that still
+ * live may spawn, and their tasks start cancelled.
+ *
+ * @param ex           the executor
+ * @param deadline_ns  when to cancel; pica_now() or earlier: at once; PICA_NEVER: never
+ * @return 0: all ended by themselves; 1: some had to be cancelled
+ *
+ * Where: a plain thread; from one of the executor's own tasks -EDEADLK.
+ */
+PICA_API PICA_NODISCARD int pica_executor_shutdown(pica_executor *ex, int64_t deadline_ns);
+
+/**
+ * Shut down at once (if that has not been done), join the threads and free everything.
+ * Handles of its tasks that are still held die with it.
+ *
+ * @param ex  the executor, or NULL
+ * @return NULL
+ * Where: a plain thread. Called from one of the executor's own tasks: abort().
+ */
+PICA_API pica_executor *pica_executor_destroy(pica_executor *ex);
+
+/** The executor whose worker runs the caller, or NULL on a plain thread. */
+PICA_API pica_executor *pica_executor_self(void);
+
+/** The number of workers of an executor. Where: anywhere. */
+PICA_API unsigned pica_executor_workers(const pica_executor *ex);
+
+/** The worker that runs the caller, 0 to workers - 1, or -1 on a plain thread. It may
+ *  differ after every call that suspends. */
+PICA_API int pica_worker_index(void);
+
+/** Which malloc is live in this process: "jemalloc" or "system". Where: anywhere. */
+PICA_API const char *pica_allocator(void);
+
+/** Counters of an executor; a snapshot that need not be consistent. */
+typedef struct pica_stats {
+    size_t size;               /**< sizeof(pica_stats), set by the caller */
+    uint64_t tasks_live;       /**< spawned and not ended */
+    uint64_t tasks_held;       /**< handles' objects: live, or ended and still referenced */
+    uint64_t stacks_live;      /**< bound to a started task */
+    uint64_t stacks_unguarded; /**< ever handed out without a guard */
+    uint64_t timers_armed;     /**< waits with a deadline */
+    uint64_t descriptors_open; /**< sockets and adopted descriptors */
+    uint64_t steals;           /**< tasks taken from another worker */
+    uint64_t sleeps;           /**< times that a worker went to sleep in its driver */
+    uint64_t wakes;            /**< times that a sleeping worker was woken by another thread */
+    uint64_t rescues;          /**< times that a stuck worker's reactor was served by another */
+} pica_stats;
+
+/**
+ * Read an executor's counters.
+ *
+ * @param ex   the executor
+ * @param out  out->size says how much of it to fill
+ * @return 0; -EINVAL (NULL, or size 0)
+ * Where: anywhere. Never suspends.
+ */
+PICA_API PICA_NODISCARD int pica_executor_stats(const pica_executor *ex, pica_stats *out);
+
+/**
+ * Write one line per live task: number, name, state, since when and where spawned.
+ *
+ * The executor goes on meanwhile, so tasks come and go between two lines.
+ *
+ * @param ex  the executor
+ * @param fd  a descriptor; written to with plain write(2), which may block
+ * @return the number of tasks; or the error of write(2)
+ * Where: anywhere, also from a debugger. Never suspends; allocates nothing.
+ */
+PICA_API int pica_dump(pica_executor *ex, int fd);
+
+PICA_END_DECLS
+
+#endif

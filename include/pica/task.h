@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/** @file
+ * Tasks: functions that run on an executor and may suspend.
+ *
+ *     static intptr_t fetch(void *arg) { ... return 42; }
+ *
+ *     pica_task *t;
+ *     intptr_t value;
+ *     if (pica_spawn(&t, fetch, arg) == 0) {
+ *         if (pica_await(t, &value) == 0)
+ *             printf("%ld\n", (long)value);
+ *         pica_unref(t);
+ *     }
+ *
+ * Life.         Spawn gives one reference to the handle; await and join consume none. A
+ *               task may have ended before spawn returns, and runs to its end whether or
+ *               not anybody holds its handle. Whoever waits for or refers to a task in
+ *               another task or thread holds a reference of its own, taken before the
+ *               handle was passed on.
+ * Order.        Tasks start in the order in which they were spawned, but for a child that
+ *               its waiter runs at once on its own stack; parallel workers keep no order
+ *               among themselves.
+ * Suspending.   A call that suspends may come back on another thread. Keep no address of
+ *               a thread-local (errno is one) across it.
+ * Cancelling.   pica_cancel() is sticky: until it is taken back, every suspension point
+ *               of the task returns -ECANCELED, on entry too, so clean-up that has to
+ *               wait belongs into a shield (scope.h). A call that returns -ECANCELED or
+ *               -ETIMEDOUT has had no effect, unless its text says otherwise.
+ * FP control.   Rounding mode and exception masks belong to the thread; a suspension
+ *               neither saves nor restores them.
+ */
+#ifndef PICA_TASK_H
+#define PICA_TASK_H
+
+#include <pica/base.h>
+#include <pica/executor.h>
+
+PICA_BEGIN_DECLS
+
+/** The most bytes that pica_spawn_copy() carries. */
+#define PICA_COPY_MAX 64
+
+/** How a task is spawned; zero means the default. */
+typedef struct pica_attr {
+    size_t size;       /**< sizeof(pica_attr) */
+    const char *name;  /**< for dumps and reports; a literal, or what outlives the executor */
+    size_t stack_size; /**< bytes that the task may count on; 0: the executor's */
+    size_t copy_size;  /**< if not 0: arg points to so many bytes, at most PICA_COPY_MAX,
+                            which are copied into the task; it gets the copy's address */
+    unsigned pin;      /**< 0: runs anywhere; n: on worker n - 1 alone */
+} pica_attr;
+
+#ifdef __cplusplus
+#define PICA_ATTR_INIT {sizeof(pica_attr), NULL, 0, 0, 0}
+#else
+#define PICA_ATTR_INIT {.size = sizeof(pica_attr)}
+#endif
+
+/** What a task is doing. */
+typedef enum pica_status {
+    PICA_READY = 0,   /**< queued: not yet started, or woken */
+    PICA_RUNNING = 1, /**< on a worker, or just about to */
+    PICA_WAITING = 2, /**< suspended */
+    PICA_DONE = 3     /**< ended */
+} pica_status;
+
+/**
+ * Spawn a task: queue fn to run on the caller's executor.
+ *
+ * @param out  a pica_task **: the handle, with one reference, to be released by
+ *             pica_unref(); NULL: none is kept, and its error, if any, is reported as lost
+ * @param fn   its function; what it returns is the task's result
+ * @param arg  passed to fn; owned by the task once spawn has returned 0
+ * @return 0; -EINVAL (fn NULL), -ENOMEM, -EPERM (a plain thread: pica_executor_spawn())
+ *
+ * Where:  a task. Never suspends, is no cancellation point.
+ * Order:  what ran before happens before the task's first instruction.
+ */
+#define pica_spawn(out, fn, arg) pica_spawn_at((out), (fn), (arg), NULL, PICA_SITE)
+
+/** Spawn with attributes. As pica_spawn(); -EINVAL also for attributes out of range. */
+#define pica_spawn_with(out, fn, arg, attr) pica_spawn_at((out), (fn), (arg), (attr), PICA_SITE)
+
+/** Spawn with a copy of *argp inside the task, so that the argument needs no malloc. As
+ *  pica_spawn(); -EINVAL where sizeof *argp exceeds PICA_COPY_MAX. */
+#define pica_spawn_copy(out, fn, argp)                                                             \
+    pica_spawn_copy_at((out), (fn), (argp), sizeof *(argp), PICA_SITE)
+
+/** Spawn into an executor from anywhere. As pica_spawn(); -ESHUTDOWN once it shuts down. */
+#define pica_executor_spawn(ex, out, fn, arg)                                                      \
+    pica_executor_spawn_at((ex), (out), (fn), (arg), NULL, PICA_SITE)
+
+/** pica_executor_spawn() with attributes. */
+#define pica_executor_spawn_with(ex, out, fn, arg, attr)                                           \
+    pica_executor_spawn_at((ex), (out), (fn), (arg), (attr), PICA_SITE)
+
+/** What the macros above expand to. @param site  static storage */
+PICA_API PICA_NODISCARD int pica_spawn_at(pica_task **out, pica_fn fn, void *arg,
+                                          const pica_attr *attr, const char *site);
+PICA_API PICA_NODISCARD int pica_spawn_copy_at(pica_task **out, pica_fn fn, const void *arg,
+                                               size_t size, const char *site);
+PICA_API PICA_NODISCARD int pica_executor_spawn_at(pica_executor *ex, pica_task **out, pica_fn fn,
+                                                   void *arg, const pica_attr *attr,
+                                                   const char *site);
+
+/**
+ * Wait for a task's end, whatever happens to the caller.
+ *
+ * If the caller is cancelled or one of its scopes expires, the task is cancelled too and
+ * still awaited; then the call returns -ECANCELED. A child that nobody has started yet
+ * may be run at once, on the caller's stack.
+ *
+ * @param task    a handle the caller holds
+ * @param result  if not NULL: what the task returned, also an error code, also where
+ *                somebody else cancelled it. Set whenever the task has ended, so with
+ *                -ECANCELED as well
+ * @return 0: ended; -ECANCELED: the caller is cancelled (the task has ended all the same);
+ *         -EDEADLK: the caller waits for itself, directly or through tasks on its stack;
+ *         -EINVAL: NULL. A task that had ended before the call: 0, even for a cancelled
+ *         caller
+ *
+ * Where:  a task (suspends; a cancellation point) or a plain thread (blocks).
+ * Order:  everything the task did happens before the return.
+ */
+PICA_API PICA_NODISCARD int pica_await(pica_task *task, intptr_t *result);
+
+/**
+ * Wait for a task's end, but leave it alone if the caller is cancelled: asyncio.shield.
+ *
+ * As pica_await(), with these differences: on -ECANCELED the task goes on and *result is
+ * untouched; it is never run on the caller's stack.
+ */
+PICA_API PICA_NODISCARD int pica_join(pica_task *task, intptr_t *result);
+
+/** pica_join() with a deadline: -ETIMEDOUT when it passes; the task goes on. */
+PICA_API PICA_NODISCARD int pica_join_until(pica_task *task, intptr_t *result,
+                                            int64_t deadline_ns);
+
+/**
+ * Let the others that are ready run first, in their order.
+ *
+ * @return 0; -ECANCELED; -EPERM on a plain thread
+ * Where: a task. Suspends; a cancellation point.
+ */
+PICA_API PICA_NODISCARD int pica_yield(void);
+
+/**
+ * Sleep. A duration of 0 or less is pica_yield().
+ *
+ * @param duration_ns  nanoseconds; PICA_NEVER: until cancelled
+ * @return 0; -ECANCELED; -EPERM on a plain thread
+ * Where: a task. Suspends; a cancellation point.
+ */
+PICA_API PICA_NODISCARD int pica_sleep(int64_t duration_ns);
+
+/** Sleep until an absolute time. As pica_sleep(); a time in the past is a yield. */
+PICA_API PICA_NODISCARD int pica_sleep_until(int64_t deadline_ns);
+
+/**
+ * Ask a task to end: cancel its root scope. It counts; every call needs one uncancel.
+ *
+ * The task sees -ECANCELED at its next suspension point, or at the one it waits in. One
+ * that has not started yet starts all the same, because it owns its argument.
+ *
+ * @param task  a handle the caller holds; may be the caller's own task
+ * @return 0; -EALREADY: it has ended; -EINVAL: NULL
+ * Where: anywhere. Never suspends.
+ */
+PICA_API int pica_cancel(pica_task *task);
+
+/** Take one pica_cancel() of the calling task back.
+ *  @return how many are left; -EINVAL: there was none; -EPERM on a plain thread */
+PICA_API int pica_uncancel(void);
+
+/** How many cancels the calling task has not taken back; -EPERM on a plain thread. */
+PICA_API int pica_cancelling(void);
+
+/** Is the caller cancelled, here and now? A cancellation point that never suspends, for
+ *  long computations. @return 0; -ECANCELED; -EPERM on a plain thread */
+PICA_API PICA_NODISCARD int pica_check_cancel(void);
+
+/** The calling task, borrowed: valid while it runs; pica_ref() keeps it. NULL on a plain
+ *  thread. */
+PICA_API pica_task *pica_self(void);
+
+/** A task's number, unique within its executor, never 0. Where: anywhere. */
+PICA_API uint64_t pica_task_id(const pica_task *task);
+
+/** A task's name, or "task". Where: anywhere. */
+PICA_API const char *pica_task_name(const pica_task *task);
+
+/** What a task is doing; may be out of date when it is read. Where: anywhere. */
+PICA_API pica_status pica_task_status(const pica_task *task);
+
+/** Read a task's result without waiting.
+ *  @return 0 with *result set; -EINPROGRESS: not ended; -EINVAL: NULL. Where: anywhere.
+ *  Order: everything the task did happens before a return of 0. */
+PICA_API PICA_NODISCARD int pica_task_result(pica_task *task, intptr_t *result);
+
+/** Take one more reference. @return task. Where: anywhere. */
+PICA_API pica_task *pica_ref(pica_task *task);
+
+/** Drop a reference; the task itself goes on. NULL is fine. One drop too many: abort().
+ *  @return NULL. Where: anywhere. */
+PICA_API pica_task *pica_unref(pica_task *task);
+
+/** Drop a reference and any interest in the task's result: its error, if it fails, goes
+ *  to nobody. NULL is fine. @return NULL. Where: anywhere. */
+PICA_API pica_task *pica_detach(pica_task *task);
+
+PICA_END_DECLS
+
+#endif
