@@ -49,6 +49,12 @@ typedef struct pi_driver_ops {
     uint64_t (*open_descriptors)(void *shared);
 } pi_driver_ops;
 
+/** Where the caller stands: its worker's driver, what that executor's drivers share, and
+ *  the table. NULL on a plain thread. A task reads them anew after every suspension. */
+pi_driver *pi_driver_self(void);
+void *pi_driver_shared_self(void);
+const pi_driver_ops *pi_driver_ops_self(void);
+
 extern const pi_driver_ops pi_driver_futex;
 
 /** The driver of PICA_DRIVER_EPOLL; io/ defines it. */

@@ -114,14 +114,4 @@ pi_how pi_wait_park(pi_waiter *me, int64_t deadline_ns);
  */
 bool pi_wait_end(pi_token token, pi_how how);
 
-/** What pi_wait_park() came to as an error code: 0, -ETIMEDOUT, -ECANCELED, and closed_code
- *  for PI_CLOSED. */
-static inline int pi_wait_code(pi_how how, int timeout_code, int cancel_code, int closed_code)
-{
-    return how == PI_WOKEN    ? 0
-           : how == PI_TIMEOUT ? timeout_code
-           : how == PI_CANCEL  ? cancel_code
-                               : closed_code;
-}
-
 #endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* alloc.c: see alloc.h. jemalloc is looked up, never linked: a shared library that drags
+ * it in would put two heaps into its host. That its symbols exist proves nothing (it may be
+ * loaded beside another malloc), so the check asks whether our malloc moves its counter. */
+#include "executor/base/alloc.h"
+
+#include "executor/base/atomics.h"
+
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *pi_malloc(size_t size)
+{
+    return malloc(size);
+}
+
+void *pi_zalloc(size_t size)
+{
+    return calloc(1, size);
+}
+
+void *pi_aligned_zalloc(size_t align, size_t size)
+{
+    size = (size + align - 1) / align * align;
+    void *p = aligned_alloc(align, size);
+    if (p)
+        memset(p, 0, size);
+    return p;
+}
+
+void pi_free(void *p)
+{
+    free(p);
+}
+
+typedef int mallctl_fn(const char *name, void *old, size_t *old_len, void *new_value, size_t len);
+
+static bool jemalloc_is_live(void)
+{
+    mallctl_fn *mallctl;
+    *(void **)&mallctl = dlsym(RTLD_DEFAULT, "mallctl");
+    if (!mallctl)
+        return false;
+    uint64_t *allocated = NULL;
+    size_t len = sizeof(allocated);
+    if (mallctl("thread.allocatedp", &allocated, &len, NULL, 0) != 0 || !allocated)
+        return false;
+    uint64_t before = *(volatile uint64_t *)allocated;
+    void *volatile probe = malloc(64);
+    bool moved = *(volatile uint64_t *)allocated != before;
+    free(probe);
+    return moved;
+}
+
+const char *pi_alloc_live(void)
+{
+    static int known; /* [atomic] 0: not asked; the answer never changes, so a race is benign */
+    int k = pi_load_relaxed(&known);
+    if (!k) {
+        k = jemalloc_is_live() ? 1 : 2;
+        pi_store_relaxed(&known, k);
+    }
+    return k == 1 ? "jemalloc" : "system";
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* clock.h: the one door to time. */
+#ifndef PI_CLOCK_H
+#define PI_CLOCK_H
+
+#include <pica/base.h>
+#include <time.h>
+
+/** The monotonic clock in nanoseconds. */
+static inline int64_t pi_now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/** A relative timespec from now until a deadline, for system calls; zero if it is past. */
+static inline struct timespec pi_timespec_until(int64_t deadline_ns)
+{
+    int64_t left = deadline_ns - pi_now();
+    if (left < 0)
+        left = 0;
+    return (struct timespec){.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+}
+
+#endif
