@@ -23,6 +23,8 @@ void *pi_zalloc(size_t size)
 
 void *pi_aligned_zalloc(size_t align, size_t size)
 {
+    if (size > SIZE_MAX - align)
+        return NULL;
     size = (size + align - 1) / align * align;
     void *p = aligned_alloc(align, size);
     if (p)

@@ -29,7 +29,7 @@ int64_t pica_after(int64_t duration_ns)
 const char *pica_strerror(intptr_t code)
 {
     if (code < 0)
-        code = -code;
+        code = code == INTPTR_MIN ? INTPTR_MAX : -code;
     switch (code) {
     case PICA_EPEERTIMEDOUT:
         return "the peer stopped answering";

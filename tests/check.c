@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/* check.c: see check.h. Registers the cases, runs them mode by mode, watches the clock,
+ * counts, and compares the process's descriptors and threads before and after each case.
+ * Knows no executor: what needs one goes through check_hooked. */
+#include "tests/check.h"
+
+#include "executor/base/atomics.h"
+#include "tests/check_private.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_CASES 256
+#define MAX_PRINTED 20
+#define POLL_NS PICA_SEC(10)
+
+typedef struct test_case {
+    const char *name;
+    void (*fn)(void);
+    unsigned modes; /* 0: plain, once */
+    unsigned timeout_s;
+    bool in_task;
+} test_case;
+
+static const struct {
+    unsigned bit;
+    const char *name;
+} modes[] = {
+    {0, "plain"},
+    {CHECK_ONE, "one"},
+    {CHECK_TWO, "two"},
+    {CHECK_FOUR, "four"},
+    {CHECK_MIGRATE, "migrate"},
+    {CHECK_NO_INLINE, "noinline"},
+};
+
+const check_hooks *check_hooked;
+
+static test_case cases[MAX_CASES];
+static unsigned n_cases;
+static unsigned timeout_s = 30;
+static const char *program;
+static uint64_t seed;
+
+static unsigned mode_now;          /* [main thread writes, between cases] */
+static const char *mode_name = ""; /* as mode_now */
+static const char *case_name = ""; /* as mode_now */
+static uint64_t passed;            /* [atomic, relaxed] counters, no partner */
+static uint64_t failed;            /* [atomic, relaxed] */
+
+/* --- Counting and printing ---------------------------------------------------------------- */
+
+void check_pass(void)
+{
+    pi_add_relaxed(&passed, 1u);
+}
+
+/* One write(2) a line: whole lines from many threads, and no lock that a task could take
+ * along to another thread. */
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    if (n >= (int)sizeof(line)) {
+        n = (int)sizeof(line) - 1;
+        line[n - 1] = '\n';
+    }
+    if (n > 0 && write(STDERR_FILENO, line, (size_t)n) < 0)
+        abort();
+}
+
+void check_fail(const char *file, int line, const char *format, ...)
+{
+    uint64_t before = pi_add_relaxed(&failed, 1u);
+    if (before >= MAX_PRINTED) {
+        if (before == MAX_PRINTED)
+            say("(more failures are counted, not printed)\n");
+        return;
+    }
+    char what[600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof(what), format, args);
+    va_end(args);
+    say("%s:%d: failed: %s [%s, %s, PICA_TEST_SEED=%llu]\n", file, line, what, case_name,
+        mode_name, (unsigned long long)seed);
+}
+
+void check_die(const char *text, const char *file, int line)
+{
+    check_fail(file, line, "%s; can't go on", text);
+    if (check_hooked)
+        check_hooked->dump();
+    _exit(1);
+}
+
+bool check_str(const char *a, const char *b, const char *at, const char *bt, const char *file,
+               int line)
+{
+    bool ok = a && b ? strcmp(a, b) == 0 : a == b;
+    if (ok)
+        check_pass();
+    else
+        check_fail(file, line, "%s == %s: \"%.200s\" and \"%.200s\"", at, bt, a ? a : "(null)",
+                   b ? b : "(null)");
+    return ok;
+}
+
+void check_skip(const char *why)
+{
+    printf("skipped: %s\n", why);
+    fflush(stdout);
+    _exit(77);
+}
+
+/* --- Waiting without sleeping ------------------------------------------------------------- */
+
+bool check_poll_again(check_poll *poll)
+{
+    int64_t now = pica_now();
+    if (!poll->until)
+        poll->until = now + POLL_NS;
+    if (now > poll->until)
+        return false;
+    bool yield = poll->rounds++ < 200;
+    if (check_hooked && check_hooked->pause(yield))
+        return true;
+    if (yield)
+        sched_yield();
+    else
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    return true;
+}
+
+bool check_poll_end(const check_poll *poll, const char *text, const char *file, int line)
+{
+    bool ok = !poll->until || pica_now() <= poll->until;
+    if (ok)
+        check_pass();
+    else
+        check_fail(file, line, "not within %d s: %s", (int)(POLL_NS / PICA_SEC(1)), text);
+    return ok;
+}
+
+void check_hit(check_latch *latch)
+{
+    pi_add_release(&latch->count, 1u);
+}
+
+uint64_t check_hits(const check_latch *latch)
+{
+    return pi_load_acquire(&latch->count);
+}
+
+/* --- Randomness and size ------------------------------------------------------------------ */
+
+uint64_t check_seed(void)
+{
+    return seed;
+}
+
+check_rng check_rng_make(uint64_t salt)
+{
+    return (check_rng){seed * 0x9e3779b97f4a7c15u + salt};
+}
+
+/* splitmix64: every state is fine, and close states give unlike numbers. */
+uint64_t check_rng_next(check_rng *rng)
+{
+    uint64_t z = rng->state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+uint64_t check_rng_below(check_rng *rng, uint64_t n)
+{
+    return n ? check_rng_next(rng) % n : 0;
+}
+
+static uint64_t from_environment(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+uint64_t check_rounds(uint64_t n)
+{
+#if defined(PI_TSAN)
+    n /= 10;
+#elif defined(PI_ASAN)
+    n /= 4;
+#endif
+    n = n * from_environment("PICA_TEST_SCALE", 100) / 100;
+    return n ? n : 1;
+}
+
+/* --- The clock ----------------------------------------------------------------------------- */
+
+/* A thread of the harness, not a signal: it has to be able to dump. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int64_t deadline_ns; /* [lock] 0: no case runs */
+} watch = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void *watch_main(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&watch.lock);
+    for (;;) {
+        int64_t deadline = watch.deadline_ns;
+        if (!deadline) {
+            pthread_cond_wait(&watch.changed, &watch.lock);
+            continue;
+        }
+        struct timespec ts = {deadline / 1000000000, deadline % 1000000000};
+        pthread_cond_timedwait(&watch.changed, &watch.lock, &ts);
+        if (watch.deadline_ns && pica_now() >= watch.deadline_ns)
+            break;
+    }
+    say("%s: timed out: %s [%s, PICA_TEST_SEED=%llu]\n", program, case_name, mode_name,
+        (unsigned long long)seed);
+    alarm(5); /* the dump may hang as well */
+    if (check_hooked)
+        check_hooked->dump();
+    _exit(1);
+}
+
+static void watch_start(void)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&watch.changed, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_t thread;
+    CHECK_FATAL(pthread_create(&thread, NULL, watch_main, NULL) == 0);
+    pthread_detach(thread);
+}
+
+static void watch_set(unsigned seconds)
+{
+#if defined(PI_TSAN) || defined(PI_ASAN)
+    seconds *= 4;
+#endif
+    seconds = (unsigned)from_environment("PICA_TEST_TIMEOUT", seconds);
+    pthread_mutex_lock(&watch.lock);
+    watch.deadline_ns = seconds ? pica_after(PICA_SEC(seconds)) : 0;
+    pthread_cond_signal(&watch.changed);
+    pthread_mutex_unlock(&watch.lock);
+}
+
+/* --- Cases --------------------------------------------------------------------------------- */
+
+void check_add(unsigned in, const char *name, void (*fn)(void), bool in_task)
+{
+    CHECK_FATAL(n_cases < MAX_CASES);
+    cases[n_cases++] = (test_case){name, fn, in, timeout_s, in_task};
+}
+
+void check_plain(const char *name, void (*fn)(void))
+{
+    check_add(0, name, fn, false);
+}
+
+void check_timeout(unsigned seconds)
+{
+    timeout_s = seconds;
+}
+
+unsigned check_mode(void)
+{
+    return mode_now;
+}
+
+static unsigned entries_of(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    CHECK_FATAL(dir != NULL);
+    unsigned n = 0;
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
+/* The kernel takes a joined thread out of /proc a moment after the join. */
+static unsigned threads_soon(unsigned wanted)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        n = entries_of("/proc/self/task");
+        if (n <= wanted)
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return n;
+}
+
+static void run_case(const test_case *c)
+{
+    case_name = c->name;
+    unsigned descriptors = entries_of("/proc/self/fd");
+    unsigned threads = entries_of("/proc/self/task");
+    watch_set(c->timeout_s);
+    if (c->in_task)
+        check_hooked->run(c->fn);
+    else
+        c->fn();
+    watch_set(0);
+    if (check_hooked) {
+        unsigned lost = check_hooked->take_lost();
+        if (lost)
+            check_fail(c->name, 0, "%u errors that nobody looked at", lost);
+    }
+    unsigned descriptors_after = entries_of("/proc/self/fd");
+    if (descriptors_after != descriptors)
+        check_fail(c->name, 0, "descriptors: %u before, %u after", descriptors, descriptors_after);
+    unsigned threads_after = threads_soon(threads);
+    if (threads_after > threads)
+        check_fail(c->name, 0, "threads: %u before, %u after", threads, threads_after);
+}
+
+static void run_mode(unsigned bit, const char *name, const char *only_case)
+{
+    mode_now = bit;
+    mode_name = name;
+    uint64_t failed_before = pi_load_relaxed(&failed);
+    for (unsigned i = 0; i < n_cases; i++) {
+        bool here = bit ? cases[i].modes & bit : !cases[i].modes;
+        if (here && (!only_case || strstr(cases[i].name, only_case)))
+            run_case(&cases[i]);
+    }
+    uint64_t failures = pi_load_relaxed(&failed) - failed_before;
+    if (failures)
+        say("%s: mode %s: %llu failed\n", program, name, (unsigned long long)failures);
+}
+
+static void list_cases(void)
+{
+    for (unsigned i = 0; i < n_cases; i++) {
+        printf("%s:", cases[i].name);
+        for (unsigned m = 0; m < sizeof(modes) / sizeof(modes[0]); m++)
+            if (modes[m].bit ? cases[i].modes & modes[m].bit : !cases[i].modes)
+                printf(" %s", modes[m].name);
+        printf("\n");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const char *only_mode = NULL;
+    const char *only_case = NULL;
+    bool list = false;
+    program = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--list") == 0) {
+            list = true;
+        } else if (strcmp(argv[i], "--mode") == 0 && i + 1 < argc) {
+            only_mode = argv[++i];
+        } else if (strcmp(argv[i], "--case") == 0 && i + 1 < argc) {
+            only_case = argv[++i];
+        } else {
+            say("usage: %s [--list] [--mode MODE] [--case PART-OF-ITS-NAME]\n", program);
+            return 2;
+        }
+    }
+    if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+        seed = (uint64_t)pica_now();
+    seed = from_environment("PICA_TEST_SEED", seed >> 32);
+    signal(SIGPIPE, SIG_IGN); /* a write to a gone peer is an error code, not the end */
+
+    check_main();
+    if (list) {
+        list_cases();
+        return 0;
+    }
+    watch_start();
+    for (unsigned m = 0; m < sizeof(modes) / sizeof(modes[0]); m++)
+        if (!only_mode || strcmp(only_mode, modes[m].name) == 0)
+            run_mode(modes[m].bit, modes[m].name, only_case);
+
+    uint64_t bad = pi_load_relaxed(&failed);
+    uint64_t good = pi_load_relaxed(&passed);
+    if (bad == 0 && good == 0) {
+        say("%s: nothing was checked\n", program);
+        return 1;
+    }
+    if (bad) {
+        say("%s: %llu of %llu checks failed [PICA_TEST_SEED=%llu]\n", program,
+            (unsigned long long)bad, (unsigned long long)(bad + good), (unsigned long long)seed);
+        return 1;
+    }
+    printf("ok %llu checks [PICA_TEST_SEED=%llu]\n", (unsigned long long)good,
+           (unsigned long long)seed);
+    return 0;
+}
