@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+#
+# Runs an example and holds it to its word: it succeeds, is silent on stderr, prints exactly
+# what EXPECTED holds, and takes between MIN_MS and MAX_MS.
+#
+#     cmake -DPROGRAM=... -DEXPECTED=... -DMIN_MS=... -DMAX_MS=... -P run.cmake
+
+math(EXPR time_out_s "${MAX_MS} / 1000 + 10")
+string(TIMESTAMP begin_us "%s%f" UTC)
+execute_process(
+    COMMAND "${PROGRAM}"
+    TIMEOUT ${time_out_s}
+    RESULT_VARIABLE result
+    OUTPUT_VARIABLE output
+    ERROR_VARIABLE errors)
+string(TIMESTAMP end_us "%s%f" UTC)
+math(EXPR took_ms "(${end_us} - ${begin_us}) / 1000")
+file(READ "${EXPECTED}" expected)
+
+set(story "It ended with ${result} after ${took_ms} ms.
+---- expected
+${expected}---- printed
+${output}---- on stderr
+${errors}----")
+if(NOT result STREQUAL "0")
+    message(FATAL_ERROR "The program failed. ${story}")
+endif()
+if(NOT output STREQUAL expected)
+    message(FATAL_ERROR "The output differs. ${story}")
+endif()
+if(NOT errors STREQUAL "")
+    message(FATAL_ERROR "There is something on stderr. ${story}")
+endif()
+if(took_ms LESS MIN_MS OR took_ms GREATER MAX_MS)
+    message(FATAL_ERROR "It should take ${MIN_MS} to ${MAX_MS} ms. ${story}")
+endif()
+message(STATUS "as expected, in ${took_ms} ms")
