@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* deque.c: what of a worker's queue is not inline: growth, stealing, the newest entry.
+ * Invariants and protocol are in deque.h; the letters refer to it. */
+#include "executor/sched/deque.h"
+
+#include "executor/base/alloc.h"
+
+#include <errno.h>
+#include <pica/base.h>
+
+static pi_ring *ring_new(int64_t slots)
+{
+    pi_ring *ring =
+        pi_aligned_zalloc(PI_CACHE_LINE, sizeof(pi_ring) + (size_t)slots * sizeof(pi_node *));
+    if (ring)
+        ring->mask = slots - 1;
+    return ring;
+}
+
+int pi_deque_init(pi_deque *deque, size_t capacity)
+{
+    int64_t slots = 2;
+    while ((size_t)slots < capacity)
+        slots *= 2;
+    pi_ring *ring = ring_new(slots);
+    if (!ring)
+        return -ENOMEM;
+    *deque = (pi_deque){.ring = ring, .slots = ring->slots, .mask = ring->mask};
+    return 0;
+}
+
+void pi_deque_deinit(pi_deque *deque)
+{
+    pi_ring *ring = deque->ring;
+    while (ring) {
+        pi_ring *older = ring->older;
+        pi_free(ring);
+        ring = older;
+    }
+    *deque = (pi_deque){0};
+}
+
+/* Twice the slots, the same indices. Entries move by exchange, for a thief may be at them; in
+ * between they are in neither ring, and a thief that misses them is one that came early. */
+static int grow(pi_deque *deque, int64_t head, int64_t tail)
+{
+    pi_ring *old = deque->ring;
+    pi_ring *ring = ring_new((old->mask + 1) * 2);
+    if (!ring)
+        return -ENOMEM;
+    ring->older = old;
+    for (int64_t i = head; i < tail; i++) {
+        pi_node *node = pi_xchg_relaxed(&old->slots[i & old->mask], (pi_node *)NULL);
+        if (node)
+            pi_store_relaxed(&ring->slots[i & ring->mask], node);
+    }
+    pi_store_release(&deque->ring, ring); /* (D) */
+    deque->slots = ring->slots;
+    deque->mask = ring->mask;
+    return 0;
+}
+
+__attribute__((noinline, cold)) int pi_deque_push_slow(pi_deque *deque, pi_node *node)
+{
+    int64_t head = pi_load_relaxed(&deque->head);
+    int64_t tail = pi_load_relaxed(&deque->tail);
+    while (head < tail && pi_load_relaxed(&deque->slots[head & deque->mask]) == NULL)
+        head++;
+    pi_store_relaxed(&deque->head, head);
+    if (tail - head > deque->mask) {
+        int rc = grow(deque, head, tail);
+        if (rc < 0)
+            return rc;
+    }
+    return pi_deque_push(deque, node);
+}
+
+pi_node *pi_deque_take_newest(pi_deque *deque)
+{
+    int64_t head = pi_load_relaxed(&deque->head);
+    int64_t tail = pi_load_relaxed(&deque->tail);
+    pi_node *node = NULL;
+    if (head == tail)
+        return NULL;
+    while (!node && tail != head) {
+        pi_node **slot = &deque->slots[--tail & deque->mask];
+        if (pi_load_relaxed(slot) != NULL)
+            node = pi_xchg_seq_cst(slot, (pi_node *)NULL);
+    }
+    pi_store_relaxed(&deque->tail, tail);
+    return node;
+}
+
+/* The first entry in [from, to), by a thief. */
+static pi_node *steal_between(pi_deque *deque, pi_ring *ring, int64_t from, int64_t to)
+{
+    for (int64_t i = from; i < to; i++) {
+        pi_node **slot = &ring->slots[i & ring->mask];
+        pi_node *node = pi_load_relaxed(slot);
+        if (node && pi_cas_acquire(slot, &node, (pi_node *)NULL)) { /* (C) */
+            pi_store_relaxed(&deque->hint, i + 1);
+            return node;
+        }
+    }
+    return NULL;
+}
+
+pi_node *pi_deque_steal(pi_deque *deque)
+{
+    int64_t head = pi_load_relaxed(&deque->head);
+    int64_t tail = pi_load_relaxed(&deque->tail);
+    if (head >= tail)
+        return NULL;
+    pi_ring *ring = pi_load_acquire(&deque->ring); /* (E) */
+    /* Read at different times, the indices may lie apart by more than the ring: then all of
+     * its slots are looked at. */
+    if (tail - head > ring->mask + 1)
+        tail = head + ring->mask + 1;
+    int64_t hint = pi_load_relaxed(&deque->hint);
+    if (hint <= head || hint > tail)
+        return steal_between(deque, ring, head, tail);
+    pi_node *node = steal_between(deque, ring, hint, tail);
+    return node ? node : steal_between(deque, ring, head, hint);
+}
+
+bool pi_deque_claim_foreign(pi_deque *deque, pi_node *node)
+{
+    pi_ring *ring = pi_load_acquire(&deque->ring); /* (E) */
+    pi_node **slot = &ring->slots[pi_load_relaxed(&node->slot) & ring->mask];
+    pi_node *found = pi_load_relaxed(slot);
+    return found == node && pi_cas_acquire(slot, &found, (pi_node *)NULL); /* (C) */
+}
