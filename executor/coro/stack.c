@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* stack.c: see stack.h. */
+#include "executor/coro/stack.h"
+
+#include "executor/base/alloc.h"
+#include "executor/base/atomics.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#ifdef PI_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
+/* Headers of older systems lack it; the kernel says EINVAL where it does. */
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+#define GUARD ((size_t)16 << 10)
+#define SLAB_MIN ((size_t)64 << 20)
+#if defined(PI_ASAN) || defined(PI_TSAN)
+/* Sanitized frames are several times as large. */
+#define CLASS0 ((size_t)256 << 10)
+#define RESERVE ((size_t)64 << 10)
+#else
+#define CLASS0 PI_STACK_DEFAULT
+#define RESERVE ((size_t)8 << 10)
+#endif
+
+size_t pi_stack_class_size(unsigned class)
+{
+    return CLASS0 << class;
+}
+
+unsigned pi_stack_class(size_t size)
+{
+    unsigned class = 0;
+    while (class < PI_STACK_CLASSES && pi_stack_class_size(class) < size)
+        class++;
+    return class;
+}
+
+/* Every system call in a function of its own: errno is read where it was written. */
+static __attribute__((noinline)) int map(void **out, size_t length)
+{
+    void *p = mmap(NULL, length, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (p == MAP_FAILED)
+        return -ENOMEM;
+    (void)madvise(p, length, MADV_NOHUGEPAGE); /* fails where there are no huge pages */
+    *out = p;
+    return 0;
+}
+
+static int slab_new(pi_stacks *stacks, unsigned class)
+{
+    pi_stack_slab *slab = pi_zalloc(sizeof(*slab));
+    if (!slab)
+        return -ENOMEM;
+    slab->class = class;
+    slab->stride = GUARD + RESERVE + pi_stack_class_size(class);
+    size_t least = stacks->slab_bytes ? stacks->slab_bytes : SLAB_MIN;
+    slab->count = (least + slab->stride - 1) / slab->stride;
+    slab->length = slab->count * slab->stride;
+    void *base;
+    int rc = map(&base, slab->length);
+    if (rc < 0) {
+        pi_free(slab);
+        return rc;
+    }
+    slab->base = base;
+    slab->next = stacks->slabs[class];
+    stacks->slabs[class] = slab;
+    return 0;
+}
+
+/* Make a guard. @return false: this stack has none */
+static __attribute__((noinline)) bool guard(pi_stacks *stacks, char *at)
+{
+    if (stacks->guards != PI_GUARD_MPROTECT) {
+        if (madvise(at, GUARD, MADV_GUARD_INSTALL) == 0) {
+            stacks->guards = PI_GUARD_MADVISE;
+            return true;
+        }
+        /* Known to work and failing now: out of memory for page tables, or denied since. */
+        if (stacks->guards == PI_GUARD_UNKNOWN)
+            stacks->guards = PI_GUARD_MPROTECT;
+    }
+    if (stacks->mprotected >= PI_GUARD_MPROTECT_MAX || mprotect(at, GUARD, PROT_NONE) != 0)
+        return false;
+    stacks->mprotected++;
+    return true;
+}
+
+int pi_stack_carve(pi_stacks *stacks, unsigned class, pi_stack *out)
+{
+    pi_stack_slab *slab = stacks->slabs[class];
+    if (!slab || slab->carved == slab->count) {
+        int rc = slab_new(stacks, class);
+        if (rc < 0)
+            return rc;
+        slab = stacks->slabs[class];
+    }
+    char *at = slab->base + slab->carved * slab->stride;
+    bool guarded = guard(stacks, at);
+    if (!guarded && stacks->strict)
+        return -ENOMEM;
+    slab->carved++;
+    stacks->unguarded += !guarded;
+    out->low = at + GUARD;
+    out->size = slab->stride - GUARD;
+    out->guarded = guarded;
+    return 0;
+}
+
+void pi_stacks_each(pi_stacks *stacks, void (*visit)(pi_stack stack, void *arg), void *arg)
+{
+    for (unsigned class = 0; class < PI_STACK_CLASSES; class++)
+        for (pi_stack_slab *slab = stacks->slabs[class]; slab; slab = slab->next)
+            for (size_t i = 0; i < slab->carved; i++)
+                visit((pi_stack){.low = slab->base + i * slab->stride + GUARD,
+                                 .size = slab->stride - GUARD,
+                                 .guarded = true},
+                      arg);
+}
+
+void pi_stacks_deinit(pi_stacks *stacks)
+{
+    for (unsigned class = 0; class < PI_STACK_CLASSES; class++) {
+        while (stacks->slabs[class]) {
+            pi_stack_slab *slab = stacks->slabs[class];
+            stacks->slabs[class] = slab->next;
+#ifdef PI_ASAN
+            __asan_unpoison_memory_region(slab->base, slab->length); /* abandoned frames */
+#endif
+            munmap(slab->base, slab->length);
+            pi_free(slab);
+        }
+    }
+}

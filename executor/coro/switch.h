@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* switch.h: leaving one stack and entering another.
+ *
+ * A context is where a flow of control stands while it does not run: stack pointer, frame
+ * pointer, address. pi_switch() saves the caller's and continues the other one; it returns
+ * when somebody switches back, and tells from where.
+ *
+ * Inline assembly, so that the compiler saves only the registers that live across the call,
+ * and a jump at the end, because a `ret` to an address that no `call` pushed unbalances the
+ * CPU's return predictor (12.6 ns against 2.0 ns). Floating-point control words are not
+ * saved (up to 42 ns): they belong to the thread.
+ *
+ * ASan and TSan are told of every switch. TSan is told that a switch orders nothing: the
+ * order between tasks comes from the atomics of waker and woken, or races between two tasks
+ * of one worker would hide.
+ */
+#ifndef PI_SWITCH_H
+#define PI_SWITCH_H
+
+#include "executor/base/atomics.h"
+
+#include <stddef.h>
+
+typedef struct pi_context pi_context;
+
+/** What runs first in a new context: who switched here, and the context itself. It never
+ *  returns. */
+typedef void pi_context_fn(pi_context *from, pi_context *self);
+
+struct pi_context {
+    void *sp;             /* the order of these four is known to the assembly */
+    void *fp;
+    void *ip;
+    pi_context_fn *entry;
+#ifdef PI_ASAN
+    const void *bottom; /* of the stack; known from the first switch away from it */
+    size_t size;
+    void *fake;
+#endif
+#ifdef PI_TSAN
+    void *tsan;
+#endif
+};
+
+/** Make a context that will run entry() on a stack. */
+void pi_context_init(pi_context *context, void *stack_low, size_t size, pi_context_fn *entry);
+
+/** Forget a context that is not running (tells the sanitizers). */
+void pi_context_deinit(pi_context *context);
+
+#ifdef PI_ASAN
+void __sanitizer_start_switch_fiber(void **fake_save, const void *bottom, size_t size);
+void __sanitizer_finish_switch_fiber(void *fake, const void **bottom_old, size_t *size_old);
+#endif
+#ifdef PI_TSAN
+void *__tsan_get_current_fiber(void);
+void *__tsan_create_fiber(unsigned flags);
+void __tsan_destroy_fiber(void *fiber);
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+#define PI_TSAN_NO_SYNC 1u
+#endif
+
+/** To be called first in a new context, and by pi_switch() itself. */
+static inline void pi_switch_arrived(pi_context *self, pi_context *from)
+{
+#ifdef PI_ASAN
+    __sanitizer_finish_switch_fiber(self->fake, &from->bottom, &from->size);
+#else
+    (void)self;
+    (void)from;
+#endif
+}
+
+/** Save the caller in *from, continue *to. @return the context that switched back. */
+static inline __attribute__((always_inline)) pi_context *pi_switch(pi_context *from,
+                                                                    pi_context *to)
+{
+    pi_context *self = from;
+#ifdef PI_ASAN
+    __sanitizer_start_switch_fiber(&from->fake, to->bottom, to->size);
+#endif
+#ifdef PI_TSAN
+    from->tsan = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(to->tsan, PI_TSAN_NO_SYNC);
+#endif
+#if defined(__x86_64__)
+    __asm__ __volatile__("leaq 1f(%%rip), %%rax\n\t"
+                         "movq %%rsp, 0(%%rdi)\n\t"
+                         "movq %%rbp, 8(%%rdi)\n\t"
+                         "movq %%rax, 16(%%rdi)\n\t"
+                         "movq 0(%%rsi), %%rsp\n\t"
+                         "movq 8(%%rsi), %%rbp\n\t"
+                         "jmp *16(%%rsi)\n\t"
+                         ".p2align 4\n"
+                         "1:\n\t"
+                         : "+D"(from), "+S"(to)
+                         :
+                         : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13",
+                           "r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+                           "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                           "xmm15", "memory", "cc");
+#else
+#error "pica has no context switch for this architecture yet"
+#endif
+    pi_switch_arrived(self, from);
+    return from;
+}
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* executor.h: what the workers of an executor share, and its life.
+ *
+ *   RUNNING   spawns are welcome.
+ *   CLOSING   set once: foreign spawns are refused, live tasks are cancelled, tasks that
+ *             they still spawn start cancelled.
+ *   STOPPED   no task lives; workers leave their loops.
+ *
+ * No counter is shared by all spawns: each worker counts what it spawned and what it ended.
+ * Since a task ends after it was spawned, ended (summed first) = spawned (summed second)
+ * proves that at some moment in between no task lived. While somebody waits for that moment
+ * (`draining`), each end fences and looks.
+ */
+#ifndef PI_EXECUTOR_H
+#define PI_EXECUTOR_H
+
+#include "executor/sched/idle.h"
+#include "executor/sched/pool.h"
+#include "executor/sched/worker.h"
+
+#include <pica/executor.h>
+#include <pthread.h>
+
+enum {
+    PI_RUNNING = 0,
+    PI_CLOSING = 1,
+    PI_STOPPED = 2
+};
+
+struct pica_executor {
+    uint32_t workers_count; /* [const] */
+    uint32_t flags;         /* [const] */
+    uint32_t phase;         /* [atomic] RUNNING, CLOSING, STOPPED; a futex */
+    uint32_t draining;      /* [atomic] somebody waits for the last task's end */
+    const pi_driver_ops *driver; /* [const] */
+    void *driver_shared;         /* [const] */
+    unsigned stack_class;        /* [const] the default */
+    void (*on_lost_error)(void *, const pica_lost_error *); /* [const] */
+    void *hook_arg;                                         /* [const] */
+    pica_task *main;       /* [const] pica_run()'s task, or NULL */
+    bool joins_caller;     /* [const] worker 0 is the thread that called pica_run() */
+    uint64_t next_ids;     /* [atomic] where the next block of task numbers begins */
+
+    pi_pool pool;
+    pi_idle idle;
+
+    /* Inject queue: tasks from outside. Mutex rank INJECT. */
+    pthread_mutex_t inject_mutex __attribute__((aligned(PI_CACHE_LINE)));
+    pica_task *inject_head;   /* [mutex] */
+    pica_task **inject_tail;  /* [mutex] */
+    uint32_t inject_length;   /* [mutex writes, atomic] */
+    uint64_t foreign_spawned; /* [atomic] */
+    uint64_t foreign_undone;  /* [atomic] counted, then refused */
+
+    /* Monitor. */
+    pthread_t monitor;
+    bool monitor_started;     /* [creator] */
+    uint32_t monitor_sleeps;  /* [atomic] a futex; 1: all workers slept, wake it */
+    pthread_mutex_t rescue_mutex; /* guards attaching and detaching drivers */
+
+    pi_worker *workers; /* [const] */
+};
+
+/** Begin closing: refuse foreign spawns, cancel every live task. Any thread; again: no-op. */
+void pi_executor_close(pica_executor *ex);
+
+/** A task has ended. If somebody waits for the last one, look whether this was it. */
+void pi_executor_drained_slow(pica_executor *ex);
+static inline void pi_executor_task_ended(pica_executor *ex)
+{
+    if (PI_UNLIKELY(pi_load_relaxed(&ex->draining)))
+        pi_executor_drained_slow(ex);
+}
+
+/** Wake worker i, if i >= 0. */
+void pi_executor_wake(pica_executor *ex, int i);
+
+/** A worker gets up: the monitor must not sleep. */
+static inline void pi_executor_awake(pica_executor *ex)
+{
+    extern void pi_monitor_wake_slow(pica_executor * ex);
+    if (PI_UNLIKELY(pi_load_relaxed(&ex->monitor_sleeps)))
+        pi_monitor_wake_slow(ex);
+}
+
+#endif

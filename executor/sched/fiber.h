@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* fiber.h: a stack with saved registers and one wait word, which runs a task and those that
+ * the task runs inline. It lies in the top page of its own stack, so that a parked task
+ * touches a single page.
+ *
+ *   1. A fiber serves one base task at a time, from its first instruction to its end, and
+ *      then goes back to a cache; it never moves to another executor.
+ *   2. Only the flow of control that runs on it writes the fields tagged [runner]. That one
+ *      may be on another thread after each suspension.
+ *   3. Memory is type-stable until the executor dies: wait.word keeps counting.
+ *
+ * Levels: every open scope (a task's root scope too) has a level, its depth on the fiber.
+ * floor is the level of the outermost scope whose cancel reaches what runs now: 1 without a
+ * shield, the shield's own level within one.
+ */
+#ifndef PI_FIBER_H
+#define PI_FIBER_H
+
+#include "executor/coro/stack.h"
+#include "executor/coro/switch.h"
+#include "executor/sched/task.h"
+#include "executor/sched/timer.h"
+
+struct pi_fiber {
+    pi_context context;  /* [worker] where it stands while it does not run */
+    pi_wait wait;        /* see wait.h */
+    pica_task *base;     /* [worker] the task that is queued for it */
+    pica_task *current;  /* [runner] the innermost task that runs on it */
+    uint32_t attention;  /* [atomic] 1: some scope on it may be cancelled; look at them all */
+    uint32_t deadlines;  /* [runner] open scopes that have a deadline */
+    uint16_t level;      /* [runner] of the innermost open scope */
+    uint16_t floor;      /* [runner] */
+    uint16_t class;      /* [const] of its stack */
+    bool guarded;        /* [const] */
+    char *low;           /* [const] lowest usable address of its stack */
+    pi_timer timer;      /* [runner] the deadline of its wait */
+    pi_fiber *next;      /* [cache] */
+    uint32_t since_ms;   /* [runner] when it parked last, by the worker's coarse clock */
+};
+
+static inline pi_fiber *pi_fiber_of(pi_context *context)
+{
+    return (pi_fiber *)(void *)context; /* its first member */
+}
+
+/** Bytes of stack below the caller, or 0 if the caller stands on another stack. */
+static inline size_t pi_fiber_stack_left(const pi_fiber *fiber)
+{
+    const char *here = (const char *)__builtin_frame_address(0);
+    return here > fiber->low && here < (const char *)fiber ? (size_t)(here - fiber->low) : 0;
+}
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.h: memory of tasks and fibers. Per-worker caches in front of one depot per executor.
+ *
+ *   1. Memory is type-stable: what was a task (a fiber) stays one until the executor dies.
+ *   2. A cache is touched by its worker alone; the depot under its lock [rank POOL].
+ *   3. Whoever frees keeps: what one worker frees for another travels through the depot in
+ *      batches, so neither side takes a lock for each object.
+ *
+ * Task objects come in two kinds: plain (128 bytes) and with room for a copied argument.
+ * Slabs of tasks are aligned to their size, so the executor is found from any task.
+ */
+#ifndef PI_POOL_H
+#define PI_POOL_H
+
+#include "executor/base/lock.h"
+#include "executor/coro/stack.h"
+#include "executor/sched/fiber.h"
+#include "executor/sched/task.h"
+
+#include <pthread.h>
+
+#define PI_SLAB_BYTES ((size_t)64 << 10)
+#define PI_TASK_KINDS 2u
+#define PI_POOL_BATCH 128u /* objects that travel together */
+
+typedef struct pi_task_slab {
+    pica_executor *ex;         /* [const] */
+    struct pi_task_slab *next; /* [const once published] */
+    uint32_t kind;             /* [const] */
+    uint32_t count;            /* [const] */
+} pi_task_slab;
+
+typedef struct pi_task_cache {
+    pica_task *free[PI_TASK_KINDS];
+    uint32_t count[PI_TASK_KINDS];
+} pi_task_cache;
+
+typedef struct pi_pool {
+    pthread_mutex_t mutex;
+    pica_executor *ex;
+    pi_task_slab *slabs;                   /* [mutex writes, atomic] newest first */
+    pica_task *batches[PI_TASK_KINDS];     /* [mutex] linked through waiters, see pool.c */
+    pica_task *loose[PI_TASK_KINDS];       /* [mutex] freed one by one, by plain threads */
+    pi_fiber *fibers[PI_STACK_CLASSES];    /* [mutex] */
+    pi_stacks stacks;                      /* [mutex] */
+    uint64_t stacks_carved;                /* [mutex] */
+    uint64_t stacks_free;                  /* [mutex] those in the depot */
+    uint64_t tasks_made;                   /* [mutex] objects in slabs */
+} pi_pool;
+
+int pi_pool_init(pi_pool *pool, pica_executor *ex, bool strict_guards);
+void pi_pool_deinit(pi_pool *pool);
+
+/** A task object from a worker's cache, or from the depot where cache is NULL (a plain
+ *  thread). Its fields are what its last user left. @return NULL: out of memory */
+pica_task *pi_task_alloc_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind);
+void pi_task_free(pi_pool *pool, pi_task_cache *cache, pica_task *task, unsigned kind);
+
+static inline pica_task *pi_task_alloc(pi_pool *pool, pi_task_cache *cache, unsigned kind)
+{
+    pica_task *task = cache ? cache->free[kind] : NULL;
+    if (PI_UNLIKELY(!task))
+        return pi_task_alloc_slow(pool, cache, kind);
+    cache->free[kind] = task->next;
+    cache->count[kind]--;
+    return task;
+}
+
+/** The executor that a task belongs to. */
+static inline pica_executor *pi_task_executor(const pica_task *task)
+{
+    return ((const pi_task_slab *)((uintptr_t)task & ~(uintptr_t)(PI_SLAB_BYTES - 1)))->ex;
+}
+
+/** Call visit() with every task object that ever was; the object may change hands meanwhile.
+ *  Any thread. */
+void pi_pool_each(pi_pool *pool, void (*visit)(pica_task *task, void *arg), void *arg);
+
+struct pi_worker;
+
+/** A fiber with a stack of a class, idle. Owner. @return NULL: out of memory */
+pi_fiber *pi_fiber_get(struct pi_worker *worker, unsigned class);
+
+/** Put a fiber whose task has ended away. Owner. */
+void pi_fiber_put(struct pi_worker *worker, pi_fiber *fiber);
+
+#endif

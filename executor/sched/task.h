@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* task.h: the task object, and the word that says whether it has ended and who holds it.
+ *
+ * A task is 128 bytes (192 with a copied argument) in a slab that lives as long as its
+ * executor: memory is type-stable, so one that holds no reference may still look (dump,
+ * group cancel), and must re-check what it saw.
+ *
+ * Protocol: the word {refs:29, LOCK, WAITERS, DONE}.
+ *
+ *   refs     the handle's holders, and one more while the task has not ended (the run's).
+ *   LOCK     guards task->waiters; held for a few instructions, never while suspended.
+ *   WAITERS  the list is not empty; changed under LOCK.
+ *   DONE     result is final. Set once, together with dropping the run's reference.
+ *   (A) end, nobody waits:   refs -> refs - 1 | DONE by compare-and-swap, release.
+ *   (B) end, run inline by its awaiter, two references (the run's and the awaiter's), no
+ *       waiter, no lock: the same as a plain store, because nobody else may touch the word:
+ *       who uses a handle in another task holds a reference of its own.
+ *   (C) end, somebody waits: LOCK, wake each, then DONE, refs - 1 and unlock in one
+ *       read-modify-write, release: the last touch (law 6).
+ *   (D) to wait: LOCK, acquire; not if DONE; link; WAITERS and unlock, release.
+ *   Reading DONE is an acquire; it pairs with (A), (B), (C).
+ *   Proof    tests/executor/sched/task_state_model.c.
+ */
+#ifndef PI_TASK_H
+#define PI_TASK_H
+
+#include "executor/base/atomics.h"
+#include "executor/sched/deque.h"
+#include "executor/sched/wait.h"
+
+#include <pica/scope.h>
+#include <pica/task.h>
+
+#define PI_TASK_DONE 1u
+#define PI_TASK_WAITERS 2u
+#define PI_TASK_LOCK 4u
+#define PI_TASK_REF 8u
+#define PI_TASK_REFS_MAX (UINT32_MAX - 1024 * PI_TASK_REF)
+
+/** Bits of pica_task.flags. */
+enum {
+    PI_TASK_COPIES = 1u << 0,   /* the object has room for a copied argument */
+    PI_TASK_MEMBER = 1u << 1,   /* its failure is its group's business */
+    PI_TASK_MAIN = 1u << 2      /* its end ends the executor */
+};
+
+struct pica_task {
+    pi_node node;            /* [pusher] where it was queued last */
+    uint32_t word;           /* [atomic] see above */
+    uint16_t home;           /* [pusher, atomic] worker in whose deque it was queued, or none */
+    uint16_t pin;            /* [const] 0, or 1 + the only worker that runs it */
+    pica_fn fn;              /* [const] */
+    void *arg;               /* [const] */
+    intptr_t result;         /* [runner until DONE] */
+    pi_fiber *fiber;         /* [runner, atomic] what it runs on; NULL: not started */
+    pica_scope *scope;       /* [runner] innermost open scope, NULL: none but the root */
+    pi_waiter *waiters;      /* [LOCK] who waits for the end */
+    union {
+        struct pica_task *next;  /* [queue] inject list, mailbox, free list */
+        struct pica_task *outer; /* [runner] whose await runs this one inline, or NULL */
+    };
+    pica_scope *group; /* [runner, atomic] the group's scope, or NULL */
+    uint32_t cancels;  /* [atomic] pica_cancel() minus pica_uncancel(); the root scope's flag */
+    uint16_t level;    /* [runner, atomic] of the root scope, on its fiber */
+    uint8_t flags;     /* [const] */
+    uint8_t observed;  /* [atomic] somebody looked at the result, or never will want to */
+    uint64_t id;       /* [const] */
+    uint64_t parent;   /* [const] id of the spawner; 0: a plain thread */
+    const char *site;  /* [const] */
+    const char *name;  /* [const] or NULL */
+    uint8_t stack_class;   /* [const] */
+    bool outer_delivered;  /* [runner] a cancel below has become one of this task */
+    uint8_t live;          /* [atomic] 1 from spawn until the object is freed */
+    uint8_t reserved[5];
+};
+
+_Static_assert(sizeof(struct pica_task) == 128, "two cache lines");
+
+#define PI_NO_HOME UINT16_MAX
+
+static inline pica_task *pi_task_of(pi_node *node)
+{
+    return (pica_task *)(void *)node;
+}
+
+static inline bool pi_task_done(const pica_task *task)
+{
+    return pi_load_acquire(&task->word) & PI_TASK_DONE;
+}
+
+/** Where a copied argument lies. */
+static inline void *pi_task_copy(pica_task *task)
+{
+    return task + 1;
+}
+
+#endif
