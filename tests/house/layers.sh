@@ -1,0 +1,107 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# layers.sh ROOT: what a file may include, and where the few doors are.
+#
+#   1. A file includes its own layer and those below, from the root, never a sibling's private
+#      header, never upwards.
+#   2. <ck_*.h> only in executor/base/ck.h; compiler atomics only in executor/base/atomics.h;
+#      <sys/epoll.h> nowhere in executor/; thread-locals only in executor/sched/.
+#   3. Public headers include public and standard headers alone, and hold no thread-local.
+#   4. Sources begin with the licence, are at most 600 lines long and 100 columns wide, and have
+#      no tab and no trailing blank.
+set -u
+cd "$1" || exit 2
+
+files=$(find executor io include -name '*.[ch]' | sort)
+[ -n "$files" ] || exit 2
+
+# shellcheck disable=SC2086
+awk '
+BEGIN {
+    below["executor/base"] = " "
+    below["executor/coro"] = " executor/base "
+    below["executor/sched"] = " executor/base executor/coro "
+    upper = " executor/base executor/coro executor/sched "
+    below["executor/task"] = upper
+    below["executor/sync"] = upper
+    below["executor/observe"] = upper
+    below["executor/sim"] = upper
+    below["io"] = upper
+    below["io/tls"] = upper "io "
+    below["io/http"] = upper "io io/tls "
+    # Public headers that a low layer may know; what is not listed may know all.
+    public["executor/base"] = " base version "
+    public["executor/coro"] = " base co "
+    not_in_executor = " net http "
+}
+function bad(what) {
+    printf "%s:%d: %s\n", FILENAME, FNR, what
+    failures++
+}
+function folder(path) {
+    sub(/\/[^\/]*$/, "", path)
+    return path
+}
+FNR == 1 {
+    layer = folder(FILENAME)
+    is_public = layer ~ /^include/
+    if (!is_public && !(layer in below))
+        bad("no layer is called " layer)
+    if (index($0, "SPDX-License-Identifier: MIT") == 0)
+        bad("the first line is no SPDX line")
+}
+FNR == 601 { bad("more than 600 lines") }
+length($0) > 100 { bad("more than 100 columns") }
+/\t/ { bad("a tab") }
+/[ \t]$/ { bad("a trailing blank") }
+
+/^[ \t]*#[ \t]*include[ \t]*"/ {
+    split($0, part, "\"")
+    other = folder(part[2])
+    if (is_public)
+        bad("a public header includes \"" part[2] "\"")
+    else if (part[2] == "model_atomics.h" && FILENAME == "executor/base/atomics.h")
+        ; # the model checker'"'"'s door
+    else if (!(other in below))
+        bad("\"" part[2] "\" is not written from the root")
+    else if (other != layer && index(below[layer], " " other " ") == 0)
+        bad(layer " may not include " other ": " part[2])
+}
+/^[ \t]*#[ \t]*include[ \t]*</ {
+    header = $0
+    sub(/^[^<]*</, "", header)
+    sub(/>.*/, "", header)
+    if (header ~ /^ck_/ && FILENAME != "executor/base/ck.h")
+        bad("<" header "> belongs to executor/base/ck.h")
+    if (header == "sys/epoll.h" && layer ~ /^executor/)
+        bad("executor/ knows no epoll")
+    if (header == "stdatomic.h")
+        bad("atomics go through executor/base/atomics.h")
+    if (header ~ /^jemalloc/)
+        bad("jemalloc is looked up, never included")
+    if (header ~ /^pica\//) {
+        name = header
+        sub(/^pica\//, "", name)
+        sub(/\.h$/, "", name)
+        if ((layer in public) && index(public[layer], " " name " ") == 0)
+            bad(layer " may not know <" header ">")
+        if (layer ~ /^executor/ && index(not_in_executor, " " name " "))
+            bad("executor/ may not know <" header ">")
+        if (!is_public && name == "pica")
+            bad("sources name the public headers that they use, not <pica/pica.h>")
+    }
+}
+/__atomic_|__sync_/ && FILENAME != "executor/base/atomics.h" && FILENAME != "executor/base/ck.h" {
+    bad("atomics go through executor/base/atomics.h")
+}
+/^[^*]*(__thread|_Thread_local|thread_local)[^a-z_]/ && layer != "executor/sched" {
+    bad("a thread-local outside executor/sched")
+}
+END {
+    if (failures) {
+        print failures " violations"
+        exit 1
+    }
+    print "ok"
+}' $files

@@ -1,0 +1,162 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# self_test.sh CC: each check of this folder notices what it is there for. Makes small trees
+# and libraries with one fault each, and wants the check to fail with the right words.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+cc=$1
+work=$(mktemp -d) || exit 2
+trap 'rm -rf "$work"' EXIT
+failures=0
+n=0
+
+# notices WORDS COMMAND...: the command fails, and says WORDS.
+notices() {
+    words=$1
+    shift
+    n=$((n + 1))
+    if "$@" >"$work/said" 2>&1; then
+        echo "not noticed: $words"
+        failures=$((failures + 1))
+    elif ! grep -q -e "$words" "$work/said"; then
+        echo "noticed, but not as '$words':"
+        cat "$work/said"
+        failures=$((failures + 1))
+    fi
+}
+
+passes() {
+    n=$((n + 1))
+    if ! "$@" >"$work/said" 2>&1; then
+        echo "a clean one fails: $*"
+        cat "$work/said"
+        failures=$((failures + 1))
+    fi
+}
+
+# --- layers.sh ---------------------------------------------------------------------------
+
+# tree FILE: a clean tree, with the text of stdin behind the licence in FILE.
+tree() {
+    rm -rf "$work/tree"
+    mkdir -p "$work/tree/executor/base" "$work/tree/io/http" "$work/tree/include/pica"
+    echo '/* SPDX-License-Identifier: MIT */' >"$work/tree/executor/base/clean.c"
+    mkdir -p "$(dirname "$work/tree/$1")"
+    { echo '/* SPDX-License-Identifier: MIT */' && cat; } >"$work/tree/$1"
+}
+
+layers() {
+    words=$1
+    tree "$2"
+    notices "$words" sh "$here/layers.sh" "$work/tree"
+}
+
+echo '#include "executor/base/lock.h"' | tree executor/task/a.c
+passes sh "$here/layers.sh" "$work/tree"
+echo '#include "executor/sched/wait.h"' | layers 'may not include' executor/base/a.c
+echo '#include "executor/sync/sem.h"' | layers 'may not include' executor/task/a.c
+echo '#include "io/http/parser.h"' | layers 'may not include' io/a.c
+echo '#include "lock.h"' | layers 'not written from the root' executor/base/a.c
+echo '#include "executor/base/lock.h"' | layers 'a public header includes' include/pica/a.h
+echo '#include <ck_stack.h>' | layers 'belongs to executor/base/ck.h' executor/sched/a.c
+echo '#include <sys/epoll.h>' | layers 'knows no epoll' executor/sched/a.c
+echo '#include <pica/net.h>' | layers 'may not know' executor/sched/a.c
+echo '#include <stdatomic.h>' | layers 'atomics go through' io/a.c
+echo 'int f(int *p) { return __atomic_load_n(p, 0); }' | layers 'atomics go through' io/a.c
+echo 'static __thread int t;' | layers 'a thread-local outside' io/a.c
+printf 'int\ta;\n' | layers 'a tab' io/a.c
+echo 'int a; ' | layers 'a trailing blank' io/a.c
+printf '/* %100s */\n' x | layers 'more than 100 columns' io/a.c
+awk 'BEGIN { for (i = 0; i < 600; i++) print "" }' </dev/null | layers 'more than 600 lines' io/a.c
+tree io/a.c </dev/null
+echo 'int a;' >"$work/tree/io/a.c"
+notices 'no SPDX line' sh "$here/layers.sh" "$work/tree"
+
+# --- headers.sh --------------------------------------------------------------------------
+
+echo 'size_t f(void);' | tree include/pica/a.h
+mkdir -p "$work/tree/tests"
+notices 'does not compile alone' sh "$here/headers.sh" "$work/tree" /usr/include
+echo 'int class;' | tree include/pica/a.h
+mkdir -p "$work/tree/tests"
+notices 'does not compile alone: g++' sh "$here/headers.sh" "$work/tree" /usr/include
+printf '#ifndef A\n#define A\nint f(void);\n#endif\n' | tree include/pica/a.h
+mkdir -p "$work/tree/tests"
+passes sh "$here/headers.sh" "$work/tree" /usr/include
+echo 'size_t f(void);' >"$work/tree/io/b.h"
+notices 'io/b.h" does not compile alone' sh "$here/headers.sh" "$work/tree" /usr/include
+
+# --- thread_locals.sh ----------------------------------------------------------------------
+
+cat >"$work/a.c" <<'END'
+#include <errno.h>
+#include <unistd.h>
+int pi_yield_like(void);
+void pi_fatal(void);
+__thread int tls;
+int plain(int a);
+int plain(int a) { return a + 1; }
+int accessor(void);
+int accessor(void) { if (tls < 0) pi_fatal(); return tls; }
+long wrapper(int fd);
+long wrapper(int fd) { char c; return read(fd, &c, 1) < 0 ? -errno : 0; }
+int crosses(void);
+int crosses(void) { int *p = &tls; *p = 1; pi_yield_like(); return *p; }
+END
+for flags in "-O2 -fPIC" "-O2 -fno-pic" "-O0 -fPIE" "-O2 -fPIC -ftls-model=initial-exec"; do
+    # shellcheck disable=SC2086
+    (cd "$work" && rm -f a.a && $cc $flags -c a.c -o a.o && ar rc a.a a.o) || exit 2
+    printf 'accessor r\nwrapper r\ncrosses r\n' >"$work/allow"
+    notices 'crosses() touches a thread-local and calls pi_yield_like' \
+        sh "$here/thread_locals.sh" "$work/a.a" "$work/allow"
+    printf 'wrapper r\ncrosses r\n' >"$work/allow"
+    notices 'accessor() touches a thread-local:' \
+        sh "$here/thread_locals.sh" "$work/a.a" "$work/allow"
+    printf 'accessor r\ncrosses r\n' >"$work/allow"
+    notices 'wrapper() touches a thread-local:' \
+        sh "$here/thread_locals.sh" "$work/a.a" "$work/allow"
+    sed '/^int crosses/d' "$work/a.c" >"$work/b.c"
+    # shellcheck disable=SC2086
+    (cd "$work" && rm -f a.a && $cc $flags -c b.c -o a.o && ar rc a.a a.o) || exit 2
+    printf 'acc* r\nwrapper r\n' >"$work/allow"
+    passes sh "$here/thread_locals.sh" "$work/a.a" "$work/allow"
+    printf 'acc* r\nwrapper r\nplain r\n' >"$work/allow"
+    notices 'nothing needs plain' sh "$here/thread_locals.sh" "$work/a.a" "$work/allow"
+done
+
+# --- symbols.sh ------------------------------------------------------------------------------
+
+# library FLAGS: libpica.so and libpica.a from $work/s.c.
+library() {
+    # shellcheck disable=SC2086
+    (cd "$work" && rm -f s.a && $cc -fPIC -c s.c -o s.o && ar rc s.a s.o &&
+        $cc -shared -Wl,-soname,libpica.so.0 s.o -o s.so $1) || exit 2
+}
+
+symbols() {
+    notices "$1" sh "$here/symbols.sh" "$work/tree" "$work/s.so" "$work/s.a"
+}
+
+printf '#define PICA_VERSION_MAJOR 0\nPICA_API __attribute__((w(1, 2))) int pica_a(void (*f)(int));\nPICA_API\nconst char *\npica_b(void);\n' |
+    tree include/pica/a.h
+mv "$work/tree/include/pica/a.h" "$work/tree/include/pica/version.h"
+echo 'int pica_a(void) { return 1; } int pica_b(void) { return 1; }' >"$work/s.c"
+library ""
+passes sh "$here/symbols.sh" "$work/tree" "$work/s.so" "$work/s.a"
+library "-Wl,--no-as-needed -lm"
+symbols 'needs libm'
+library "-Wl,-z,execstack"
+symbols 'executable stack'
+library "-Wl,-soname,libpica.so.9"
+symbols 'soname'
+echo 'int pica_a(void) { return 1; }' >"$work/s.c"
+library ""
+symbols 'not exported: pica_b'
+echo 'int pica_a(void) { return 1; } int pica_b; int pica_c; int d;' >"$work/s.c"
+library ""
+symbols 'not declared: pica_c'
+symbols 's.so exports d'
+symbols 's.a has a global d'
+
+[ "$failures" -eq 0 ] && echo "ok $n faults and clean ones"

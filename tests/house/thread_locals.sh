@@ -1,0 +1,93 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# thread_locals.sh LIBPICA_A ALLOWED: no address of a thread-local is within reach of code that
+# may suspend.
+#
+# Compilers keep such addresses in registers, errno's among them, while a task moves to another
+# thread. So in the disassembly only the functions that ALLOWED names may touch them, and those
+# call nothing of the library, only libc, so that they can't suspend in between. pi_fatal() does
+# not return and is fine. The stack protector's %fs:0x28 is fine, too: every thread of a process
+# has the same value there.
+#
+# ALLOWED has lines "function reason"; the function may be a shell-like pattern with *. A line
+# that nothing matches is an error as well: the list stays as short as it can be.
+set -u
+library=$1 allowed=$2
+work=$(mktemp -d) || exit 2
+trap 'rm -rf "$work"' EXIT
+objdump -dr --no-show-raw-insn "$library" >"$work/code" || exit 2
+
+awk -v allowed="$allowed" '
+function judge() {
+    if (!touches)
+        return
+    ok = 0
+    for (i = 1; i <= patterns; i++)
+        if (fn ~ regex[i]) {
+            used[i] = ok = 1
+        }
+    if (!ok) {
+        printf "%s: %s() touches a thread-local: %s\n", object, fn, evidence
+        failures++
+    } else if (callee != "") {
+        printf "%s: %s() touches a thread-local and calls %s()\n", object, fn, callee
+        failures++
+    }
+}
+BEGIN {
+    while ((getline line < allowed) > 0) {
+        if (line ~ /^[ \t]*(#|$)/)
+            continue
+        split(line, word, /[ \t]+/)
+        text[++patterns] = word[1]
+        pattern = word[1]
+        gsub(/\*/, ".*", pattern)
+        regex[patterns] = "^" pattern "([.].*)?$" # .part.0, .constprop.1, .cold
+        if (word[2] == "") {
+            printf "%s: no reason is given for %s\n", allowed, word[1]
+            failures++
+        }
+    }
+}
+/^[^ ].*:[ \t]+file format/ { object = $1; sub(/:$/, "", object) }
+/^[0-9a-f]+ <.*>:$/ {
+    judge()
+    functions++
+    fn = $2
+    gsub(/[<>:]/, "", fn)
+    touches = 0
+    callee = evidence = ""
+    next
+}
+/%fs:/ && !/%fs:0x28/ { touches = 1; evidence = $0 }
+/tpidr_el0/ { touches = 1; evidence = $0 }
+/R_[A-Z0-9_]*_(TLS|TPOFF|GOTTPOFF|DTPOFF|DTPMOD|GOTPC32_TLSDESC)/ { touches = 1; evidence = $0 }
+/__tls_get_addr|__errno_location/ { touches = 1; evidence = $0 }
+/R_X86_64_(PLT32|PC32|GOTPCRELX?|REX_GOTPCRELX)[ \t]+(pi_|pica_)|R_AARCH64_(CALL|JUMP)26[ \t]+(pi_|pica_)/ {
+    if (previous ~ /[ \t](call|jmp|bl|b)[ \t]/ && $NF !~ /^pi_fatal([-+].*)?$/)
+        callee = $NF
+}
+# A call within the object: to a symbol itself; a place inside a function shows as <name+0x..>.
+/[ \t](call|jmp|bl|b)[ \t].*<[^+>]*>$/ {
+    target = $NF
+    gsub(/[<>]/, "", target)
+    if (target != "pi_fatal" && index(target, fn) != 1 && index(fn, target) != 1)
+        callee = target
+}
+{ previous = $0 }
+END {
+    judge()
+    for (i = 1; i <= patterns; i++)
+        if (!used[i]) {
+            printf "%s: nothing needs %s any more\n", allowed, text[i]
+            failures++
+        }
+    if (!functions) {
+        print "no function was found: the check itself is broken"
+        failures++
+    }
+    if (failures)
+        exit 1
+    print "ok " functions " functions"
+}' "$work/code"
