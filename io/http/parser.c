@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/* parser.c: see parser.h.
+ *
+ * Always true
+ *   1. Bytes are judged from left to right, and the first bad one decides: a prefix that is
+ *      refused is refused with the same status by every longer one.
+ *   2. head->at is the start of a line, and all lines before it are in the head; an
+ *      unfinished line leaves no trace.
+ *   3. Nothing behind bytes + n is read.
+ *
+ * Callers: any; a head is its caller's. A typical request has 40 to 100 bytes: one table
+ * look-up a byte costs less than setting up anything cleverer; values, which are longer,
+ * go by 16 where SSE2 is there.
+ */
+#include "io/http/parser.h"
+
+#include "executor/base/atomics.h"
+
+#include <string.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+/* What a byte may be part of. Token: RFC 9110, 5.6.2. Target: visible, but no '#', which
+ * begins a fragment and is never sent. Host: uri-host and port of RFC 3986, uncut. Value:
+ * visible, blank, tab, or beyond ASCII. */
+enum { TOKEN = 1, TARGET = 2, HOST = 4, VALUE = 8 };
+
+/* clang-format off */
+static const uint8_t class_of[256] = {
+     0,  0,  0,  0,  0,  0,  0,  0,  0,  8,  0,  0,  0,  0,  0,  0,
+     0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
+     8, 15, 10,  9, 15, 15, 15, 15, 14, 14, 15, 15, 14, 15, 15, 10,
+    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 14, 14, 10, 14, 10, 10,
+    10, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
+    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 14, 10, 14, 11, 15,
+    11, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
+    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 10, 11, 10, 15,  0,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+};
+/* clang-format on */
+
+static bool is(unsigned char c, unsigned classes)
+{
+    return class_of[c] & classes;
+}
+
+bool pi_http_is_token(unsigned char c)
+{
+    return is(c, TOKEN);
+}
+
+bool pi_http_is_value(unsigned char c)
+{
+    return is(c, VALUE);
+}
+
+/* The first byte in [p, end) that can't stand in a value, or end. */
+static const char *skip_value(const char *p, const char *end)
+{
+#if defined(__SSE2__)
+    while (end - p >= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i high = _mm_cmpeq_epi8(_mm_max_epu8(v, _mm_set1_epi8(0x20)), v);
+        __m128i tab = _mm_cmpeq_epi8(v, _mm_set1_epi8(0x09));
+        __m128i del = _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f));
+        __m128i good = _mm_andnot_si128(del, _mm_or_si128(high, tab));
+        unsigned bad = ~(unsigned)_mm_movemask_epi8(good) & 0xffffu;
+        if (bad)
+            return p + __builtin_ctz(bad);
+        p += 16;
+    }
+#endif
+    while (p < end && is((unsigned char)*p, VALUE))
+        p++;
+    return p;
+}
+
+static bool all(const char *p, size_t n, unsigned classes)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!is((unsigned char)p[i], classes))
+            return false;
+    return true;
+}
+
+/* --- The request line ------------------------------------------------------------------ */
+
+/* Find the path in the target. @return 0 or -400 */
+static int read_target(pi_http_head *head, const char *base)
+{
+    const char *target = base + head->target;
+    size_t n = head->target_len;
+    head->path = head->target;
+    head->path_len = head->target_len;
+    if (target[0] == '/')
+        return 0;
+    if (n == 1 && target[0] == '*')
+        return head->method_len == 7 && !memcmp(base + head->method, "OPTIONS", 7) ? 0 : -400;
+
+    size_t authority = n > 7 && pi_http_same(target, 7, "http://")    ? 7
+                       : n > 8 && pi_http_same(target, 8, "https://") ? 8
+                                                                      : 0;
+    if (!authority)
+        return -400;
+    size_t path = authority;
+    while (path < n && target[path] != '/' && target[path] != '?')
+        path++;
+    if (path == authority || !all(target + authority, path - authority, HOST))
+        return -400;
+    head->flags |= PI_HTTP_ABSOLUTE;
+    head->path = (uint16_t)(head->target + path);
+    head->path_len = (uint16_t)(n - path);
+    return 0;
+}
+
+/* Read "HTTP/1.x" CR LF. @return bytes, 0: more are needed, or a negated status */
+static int read_version(pi_http_head *head, const char *p, const char *end)
+{
+    if (PI_LIKELY(end - p >= 10 && !memcmp(p, "HTTP/1.1\r\n", 10))) {
+        head->minor = 1;
+        return 10;
+    }
+    static const char shape[] = "HTTP/d.d\r\n";
+    for (int i = 0; i < 10; i++) {
+        if (i == 8) {
+            if (p[5] != '1' || p[7] > '1')
+                return -505;
+            head->minor = (uint8_t)(p[7] - '0');
+        }
+        if (p + i == end)
+            return 0;
+        if (shape[i] == 'd' ? p[i] < '0' || p[i] > '9' : p[i] != shape[i])
+            return -400;
+    }
+    return 10;
+}
+
+/* Read the line at p. @return bytes, 0: more are needed, or a negated status */
+static int request_line(pi_http_head *head, const char *base, const char *p, const char *end)
+{
+    const char *start = p;
+    while (p < end && is((unsigned char)*p, TOKEN))
+        if (++p - start > PI_HTTP_METHOD_MAX)
+            return -501;
+    if (p == end)
+        return 0;
+    if (*p != ' ' || p == start)
+        return -400;
+    head->method = (uint16_t)(start - base);
+    head->method_len = (uint16_t)(p - start);
+    head->flags &= (uint16_t)~PI_HTTP_IS_HEAD;
+    if (head->method_len == 4 && !memcmp(start, "HEAD", 4))
+        head->flags |= PI_HTTP_IS_HEAD;
+    if (head->method_len == 7 && !memcmp(start, "CONNECT", 7))
+        return -501;
+
+    const char *target = ++p;
+    while (p < end && is((unsigned char)*p, TARGET))
+        p++;
+    if (p == end)
+        return 0;
+    if (*p != ' ' || p == target)
+        return -400;
+    head->target = (uint16_t)(target - base);
+    head->target_len = (uint16_t)(p - target);
+    head->flags &= (uint16_t)~PI_HTTP_ABSOLUTE;
+    int rc = read_target(head, base);
+    if (rc)
+        return rc;
+
+    rc = read_version(head, ++p, end);
+    return rc > 0 ? (int)(p + rc - start) : rc;
+}
+
+/* --- Fields that say where the request ends, or what becomes of the connection ---------- */
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static int read_length(pi_http_head *head, const char *p, size_t n)
+{
+    if (n == 0 || head->flags & (PI_HTTP_HAS_LENGTH | PI_HTTP_CHUNKED))
+        return -400;
+    uint64_t length = 0;
+    bool beyond = false;
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] < '0' || p[i] > '9')
+            return -400;
+        uint64_t digit = (uint64_t)(p[i] - '0');
+        beyond |= length > ((uint64_t)INT64_MAX - digit) / 10;
+        length = beyond ? 0 : length * 10 + digit;
+    }
+    if (beyond)
+        return -413;
+    head->flags |= PI_HTTP_HAS_LENGTH;
+    head->length = length;
+    return 0;
+}
+
+/* Take an element of a list: [*at, *at + the return) without blanks around it. *next becomes
+ * the place of the one behind it, or NULL. */
+static size_t next_element(const char **at, const char *end, const char **next)
+{
+    const char *p = *at;
+    while (p < end && is_blank(*p))
+        p++;
+    *at = p;
+    while (p < end && *p != ',')
+        p++;
+    *next = p < end ? p + 1 : NULL;
+    while (p > *at && is_blank(p[-1]))
+        p--;
+    return (size_t)(p - *at);
+}
+
+static int read_coding(pi_http_head *head, const char *p, size_t n)
+{
+    if (head->minor == 0 || head->flags & (PI_HTTP_HAS_LENGTH | PI_HTTP_CHUNKED))
+        return -400;
+    if (pi_http_same(p, n, "chunked")) {
+        head->flags |= PI_HTTP_CHUNKED;
+        return 0;
+    }
+    /* A coding before a last `chunked` would be legal, and is not implemented. In any other
+     * list nobody can know where the body ends. */
+    const char *end = p + n, *next;
+    int chunked = 0;
+    bool last = false, named = true;
+    for (; p; p = next) {
+        size_t length = next_element(&p, end, &next);
+        last = pi_http_same(p, length, "chunked");
+        chunked += last;
+        named &= length > 0 && is((unsigned char)*p, TOKEN);
+    }
+    return named && last && chunked == 1 ? -501 : -400;
+}
+
+static void read_connection(pi_http_head *head, const char *p, size_t n)
+{
+    const char *end = p + n, *next;
+    for (; p; p = next) {
+        size_t length = next_element(&p, end, &next);
+        if (pi_http_same(p, length, "close"))
+            head->flags |= PI_HTTP_SAID_CLOSE;
+        else if (pi_http_same(p, length, "keep-alive"))
+            head->flags |= PI_HTTP_SAID_KEEP;
+    }
+}
+
+static int read_host(pi_http_head *head, const char *base, const pi_http_field *field)
+{
+    if (head->flags & PI_HTTP_HAS_HOST || !all(base + field->value, field->value_len, HOST))
+        return -400;
+    head->flags |= PI_HTTP_HAS_HOST;
+    head->host = field->value;
+    head->host_len = field->value_len;
+    return 0;
+}
+
+/* Look at a field that has been read. @return 0 or a negated status */
+static int read_field(pi_http_head *head, const char *base, const pi_http_field *field)
+{
+    const char *name = base + field->name, *value = base + field->value;
+    switch (field->name_len) {
+    case 4:
+        return pi_http_same(name, 4, "host") ? read_host(head, base, field) : 0;
+    case 6:
+        if (pi_http_same(name, 6, "expect") && head->minor > 0) {
+            if (!pi_http_same(value, field->value_len, "100-continue"))
+                return -417;
+            head->flags |= PI_HTTP_CONTINUE;
+        }
+        return 0;
+    case 10:
+        if (pi_http_same(name, 10, "connection"))
+            read_connection(head, value, field->value_len);
+        return 0;
+    case 14:
+        return pi_http_same(name, 14, "content-length") ? read_length(head, value, field->value_len)
+                                                        : 0;
+    case 17:
+        return pi_http_same(name, 17, "transfer-encoding")
+                   ? read_coding(head, value, field->value_len)
+                   : 0;
+    default:
+        return 0;
+    }
+}
+
+/* --- Lines ----------------------------------------------------------------------------- */
+
+/* Read the field at p, which is not the head's last line. @return bytes, 0: more are
+ * needed, or a negated status */
+static int field_line(pi_http_head *head, const char *base, const char *p, const char *end)
+{
+    if (head->n_fields == PI_HTTP_FIELDS_MAX)
+        return -431;
+    const char *name = p;
+    while (p < end && is((unsigned char)*p, TOKEN))
+        p++;
+    if (p == end)
+        return 0;
+    if (*p != ':' || p == name)
+        return -400;
+    const char *name_end = p++;
+    while (p < end && is_blank(*p))
+        p++;
+    const char *value = p, *value_end = skip_value(p, end);
+    if (value_end == end)
+        return 0;
+    if (*value_end != '\r')
+        return -400;
+    if (value_end + 1 == end)
+        return 0;
+    if (value_end[1] != '\n')
+        return -400;
+    const char *next = value_end + 2;
+    while (value_end > value && is_blank(value_end[-1]))
+        value_end--;
+
+    pi_http_field *field = &head->fields[head->n_fields];
+    field->name = (uint16_t)(name - base);
+    field->name_len = (uint16_t)(name_end - name);
+    field->value = (uint16_t)(value - base);
+    field->value_len = (uint16_t)(value_end - value);
+    int rc = read_field(head, base, field);
+    if (rc)
+        return rc;
+    head->n_fields++;
+    return (int)(next - name);
+}
+
+/* All fields are there: what do they come to? @return 0 or a negated status */
+static int conclude(pi_http_head *head, const char *base)
+{
+    unsigned flags = head->flags;
+    if (head->minor > 0 && !(flags & PI_HTTP_HAS_HOST))
+        return -400;
+    if (flags & PI_HTTP_ABSOLUTE && flags & PI_HTTP_HAS_HOST) {
+        /* RFC 9112 has the target win over another Host; then two hops could still serve
+         * two sites with one request. A client that means well names one. */
+        const char *authority = base + head->path - head->host_len, *host = base + head->host;
+        if (head->host_len + 2u > (unsigned)(head->path - head->target) || authority[-1] != '/')
+            return -400;
+        for (unsigned i = 0; i < head->host_len; i++)
+            if ((authority[i] ^ host[i]) & ~0x20)
+                return -400;
+    }
+    bool keep = head->minor > 0 || flags & PI_HTTP_SAID_KEEP;
+    if (keep && !(flags & PI_HTTP_SAID_CLOSE))
+        head->flags |= PI_HTTP_KEEP_ALIVE;
+    return 0;
+}
+
+int pi_http_parse_head(pi_http_head *head, const char *bytes, size_t n, size_t limit)
+{
+    const char *end = bytes + (n < limit ? n : limit), *p = bytes + head->at;
+    int rc = 0;
+
+    if (PI_UNLIKELY(head->at == 0 && p < end && *p == '\r')) {
+        /* One empty line before a request is forgiven, as RFC 9112 asks for. */
+        if (end - p < 2)
+            return n < limit ? 0 : -414;
+        if (p[1] != '\n')
+            return -400;
+        head->at = 2;
+        p += 2;
+    }
+    if (!(head->flags & PI_HTTP_LINE_DONE)) {
+        rc = request_line(head, bytes, p, end);
+        if (rc <= 0)
+            return rc < 0 ? rc : n < limit ? 0 : -414;
+        p += rc;
+        head->flags |= PI_HTTP_LINE_DONE;
+    }
+    while (p < end && *p != '\r') {
+        rc = field_line(head, bytes, p, end);
+        if (rc < 0)
+            return rc;
+        if (rc == 0)
+            break;
+        p += rc;
+    }
+    head->at = (uint32_t)(p - bytes);
+    if (end - p >= 2 && *p == '\r') {
+        if (p[1] != '\n')
+            return -400;
+        rc = conclude(head, bytes);
+        return rc ? rc : (int)(p + 2 - bytes);
+    }
+    return n < limit ? 0 : -431;
+}

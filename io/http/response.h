@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* response.h: the head of a response as bytes.
+ *
+ * Pure: writes into memory that the caller has measured with the bounds given here.
+ *
+ * Server and Date stand in every response and change once a second, so their bytes are
+ * kept ready in a stamp. There is one stamp per connection: shared by a server's
+ * connections it would need a lock or a protocol, per thread it would be a thread-local
+ * that a task loses when it migrates; formatting takes 20 ns and happens at most once a
+ * second and connection.
+ *
+ * Elsewhere: what a handler may say and when it is sent (reply.c).
+ */
+#ifndef PI_HTTP_RESPONSE_H
+#define PI_HTTP_RESPONSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** The longest server name, and the bytes of a date, "Sun, 06 Nov 1994 08:49:37 GMT". */
+#define PI_HTTP_SERVER_MAX 64
+#define PI_HTTP_DATE 29
+
+/** "Server: ...\r\nDate: ...\r\n", or the date alone if the name is empty. */
+typedef struct pi_http_stamp {
+    int64_t second; /* the one that the date tells; INT64_MIN: none yet */
+    uint16_t length;
+    uint16_t date; /* where the date begins */
+    char text[8 + PI_HTTP_SERVER_MAX + 2 + 6 + PI_HTTP_DATE + 2];
+} pi_http_stamp;
+
+/** Write the date of a second since 1970, from year 1 to 9999, as 29 bytes without a 0. */
+void pi_http_put_date(char *to, int64_t second);
+
+/** Set a stamp up. @param server a name without control characters, at most
+ *  PI_HTTP_SERVER_MAX bytes; NULL or "": responses name no server */
+void pi_http_stamp_init(pi_http_stamp *stamp, const char *server);
+
+/** Bring a stamp up to date. */
+static inline void pi_http_stamp_renew(pi_http_stamp *stamp, int64_t second)
+{
+    if (__builtin_expect(stamp->second != second, 0)) {
+        stamp->second = second;
+        pi_http_put_date(stamp->text + stamp->date, second);
+    }
+}
+
+/** How the end of a body is told. */
+typedef enum pi_http_framing {
+    PI_HTTP_LENGTH,    /* Content-Length */
+    PI_HTTP_IN_CHUNKS, /* Transfer-Encoding: chunked */
+    PI_HTTP_UNTIL_EOF, /* the connection's end; no field */
+    PI_HTTP_BODILESS   /* the status (204, 304) allows no body; no field */
+} pi_http_framing;
+
+/** What a response's head says about the connection. */
+typedef enum pi_http_connection {
+    PI_HTTP_CONN_DEFAULT, /* no field */
+    PI_HTTP_CONN_CLOSE,
+    PI_HTTP_CONN_KEEP /* to HTTP/1.0 clients, which need to be told */
+} pi_http_connection;
+
+/** What pi_http_put_head() writes. */
+typedef struct pi_http_answer {
+    int status; /* 200 to 599 */
+    pi_http_framing framing;
+    pi_http_connection connection;
+    uint64_t length;  /* of the body, with PI_HTTP_LENGTH */
+    const char *type; /* Content-Type, or NULL */
+    size_t type_len;
+    const char *fields; /* more fields, each "Name: value\r\n" */
+    size_t fields_len;
+} pi_http_answer;
+
+/** The most bytes of a head with that much of type and fields. */
+static inline size_t pi_http_head_bound(size_t type_len, size_t fields_len)
+{
+    return 320 + type_len + fields_len;
+}
+
+/** Write a response's head, down to the empty line.
+ *  @param to  room for pi_http_head_bound(type_len, fields_len) bytes
+ *  @return the end of what was written */
+char *pi_http_put_head(char *to, const pi_http_answer *answer, const pi_http_stamp *stamp);
+
+/** Write v in decimal, at most 20 bytes. @return the end */
+char *pi_http_put_decimal(char *to, uint64_t v);
+
+/** Room for pi_http_put_chunk(). */
+#define PI_HTTP_CHUNK_LINE 18
+
+/** Write the line before a chunk of n bytes, n > 0. @return the end */
+char *pi_http_put_chunk(char *to, size_t n);
+
+/** The words for a status; "" for one that no standard names. */
+const char *pi_http_reason(int status);
+
+#endif
