@@ -42,6 +42,9 @@ target_link_options(pica_flags INTERFACE ${sanitize})
 add_library(pica_library_flags INTERFACE)
 target_compile_options(pica_library_flags INTERFACE -fstack-clash-protection
                                                     -fno-semantic-interposition)
+if(NOT PICA_SANITIZE)
+    target_compile_options(pica_library_flags INTERFACE -Wframe-larger-than=4096)
+endif()
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     target_compile_options(pica_library_flags
                            INTERFACE "SHELL:--param stack-clash-protection-guard-size=12")

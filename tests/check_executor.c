@@ -64,13 +64,11 @@ pica_executor *check_executor(void)
 
 static void watch(pica_executor *ex)
 {
-    for (unsigned i = 0; i < MAX_WATCHED; i++) {
-        if (!pi_load_relaxed(&watched[i])) {
-            pi_store_release(&watched[i], ex);
-            return;
-        }
-    }
-    CHECK_FATAL(!"too many executors are watched");
+    unsigned i = 0;
+    while (i < MAX_WATCHED && pi_load_relaxed(&watched[i]))
+        i++;
+    CHECK_FATAL(i < MAX_WATCHED);
+    pi_store_release(&watched[i], ex);
 }
 
 static void unwatch(pica_executor *ex)

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* check_faults.c: what the harness has to notice. check_test.sh runs each case alone, and
+ * wants it to fail. */
+#include "tests/check.h"
+
+#include <fcntl.h>
+#include <pica/task.h>
+#include <pthread.h>
+#include <unistd.h>
+
+static void a_check_fails(void)
+{
+    CHECK(1 + 1 == 3);
+}
+
+static void numbers_differ(void)
+{
+    CHECK_EQ(1 + 1, 3);
+}
+
+static void an_error_code(void)
+{
+    CHECK_OK(-ENOMEM);
+}
+
+static void strings_differ(void)
+{
+    CHECK_STR("left", "right");
+}
+
+static void never_comes(void)
+{
+    check_poll poll = {pica_now() - 1, 0};
+    CHECK(!check_poll_again(&poll));
+    check_poll_end(&poll, "never", __FILE__, __LINE__);
+}
+
+static void dies(void)
+{
+    CHECK_FATAL(1 + 1 == 3);
+}
+
+static void leaks_a_descriptor(void)
+{
+    CHECK(open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0);
+}
+
+static void *sleeper(void *arg)
+{
+    pause();
+    return arg;
+}
+
+static void leaks_a_thread(void)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, sleeper, NULL) == 0);
+    pthread_detach(thread);
+}
+
+static void hangs(void)
+{
+    pause();
+}
+
+static void checks_nothing(void)
+{
+}
+
+static intptr_t fails(void *arg)
+{
+    (void)arg;
+    return -EIO;
+}
+
+static intptr_t waits(void *arg)
+{
+    (void)arg;
+    return pica_sleep(PICA_NEVER);
+}
+
+static void leaks_a_task(void)
+{
+    pica_task *task;
+    CHECK_OK(pica_spawn(&task, waits, NULL));
+    pica_detach(task);
+}
+
+static void leaks_a_handle(void)
+{
+    pica_task *task;
+    CHECK_OK(pica_spawn(&task, fails, NULL));
+    CHECK_OK(pica_await(task, NULL));
+}
+
+static void loses_an_error(void)
+{
+    CHECK_OK(pica_spawn(NULL, fails, NULL));
+}
+
+static void hangs_in_a_task(void)
+{
+    CHECK_OK(pica_sleep(PICA_NEVER));
+}
+
+static void fails_in_a_task(void)
+{
+    CHECK_EQ(pica_worker_index(), -1);
+}
+
+CHECK_MAIN
+{
+    check_plain("a check fails", a_check_fails);
+    check_plain("numbers differ", numbers_differ);
+    check_plain("an error code", an_error_code);
+    check_plain("strings differ", strings_differ);
+    check_plain("never comes", never_comes);
+    check_plain("dies", dies);
+    check_plain("leaks a descriptor", leaks_a_descriptor);
+    check_plain("leaks a thread", leaks_a_thread);
+    check_plain("checks nothing", checks_nothing);
+    check_run("fails in a task", fails_in_a_task);
+    check_run("leaks a handle", leaks_a_handle);
+    check_run("loses an error", loses_an_error);
+    check_run("leaks a task", leaks_a_task);
+    check_timeout(1);
+    check_plain("hangs on a thread", hangs);
+    check_run("hangs in a task", hangs_in_a_task);
+}

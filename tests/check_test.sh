@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# check_test.sh CHECK_FAULTS: the harness notices each fault, says so, and exits with 1.
+set -u
+program=$1
+failures=0
+n=0
+export PICA_TEST_SEED=77
+
+# notices CASE MODE WORDS
+notices() {
+    n=$((n + 1))
+    said=$("$program" --case "$1" --mode "$2" 2>&1)
+    status=$?
+    case $status:$said in
+    1:*"$3"*) ;;
+    *)
+        echo "case '$1', mode $2: exit $status, without '$3':"
+        echo "$said"
+        failures=$((failures + 1))
+        ;;
+    esac
+}
+
+notices 'a check fails' plain 'check_faults.c:13: failed: 1 + 1 == 3 [a check fails, plain, PICA_TEST_SEED=77]'
+notices 'a check fails' plain 'mode plain: 1 failed'
+notices 'numbers differ' plain '1 + 1 == 3: 2 and 3'
+notices 'an error code' plain '-12 (Cannot allocate memory)'
+notices 'strings differ' plain '"left" and "right"'
+notices 'never comes' plain 'not within 10 s: never'
+notices 'dies' plain "can't go on"
+notices 'leaks a descriptor' plain 'descriptors:'
+notices 'leaks a thread' plain 'threads:'
+notices 'checks nothing' plain 'nothing was checked'
+notices 'no such case' plain 'nothing was checked'
+notices 'hangs on a thread' plain 'timed out: hangs on a thread'
+for mode in one two four migrate noinline; do
+    notices 'fails in a task' $mode "[fails in a task, $mode, PICA_TEST_SEED=77]"
+done
+notices 'leaks a handle' two '1 handles'
+notices 'loses an error' two '1 errors that nobody looked at'
+notices 'leaks a task' two 'left over: 1 tasks'
+notices 'hangs in a task' two 'timed out: hangs in a task'
+notices 'hangs in a task' two 'main'
+
+[ "$failures" -eq 0 ] && echo "ok $n faults"
