@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* pollfd.c: waiting for a descriptor that belongs to somebody else.
+ *
+ * It gets a slot and a registration for the time of the wait alone, so nothing of ours is
+ * left when its owner closes it. The event only ends the wait; what holds is asked of
+ * poll(2), before and after. The slot's `in` direction serves for whatever is waited for.
+ */
+#include "io/epoll.h"
+#include "io/slots.h"
+#include "io/stream.h"
+#include "io/sys.h"
+
+#include <poll.h>
+
+/* A hang-up of the peer's half concerns those who want to read. */
+static short with_hang_up(short events)
+{
+    return (short)(events & (POLLIN | POLLPRI) ? events | POLLRDHUP : events);
+}
+
+/* @param events  of poll(2); epoll's have the same values */
+static int wait_registered(pi_descriptor *d, short events, int64_t deadline_ns)
+{
+    bool try_first;
+    int rc = pi_direction_enter(&d->in, &try_first);
+    if (rc < 0)
+        return rc;
+    rc = pi_descriptor_watch(d, (uint32_t)(unsigned short)events | (uint32_t)EPOLLET);
+    if (rc < 0) {
+        pi_direction_leave(d, &d->in, true);
+        return rc == -EEXIST ? -EBUSY : rc;
+    }
+    do {
+        rc = pi_direction_wait(d, &d->in, deadline_ns);
+        if (rc == -ECANCELED || rc == -EBADF)
+            return rc;
+        int holds = pi_sys_poll_now(d->fd, events);
+        if (holds != 0)
+            rc = holds;
+    } while (rc == 0);
+    pi_direction_leave(d, &d->in, true);
+    return rc;
+}
+
+int pica_poll_fd(int fd, short events, int64_t deadline_ns)
+{
+    pi_slots *slots;
+    if (events == 0 || events & ~(POLLIN | POLLOUT | POLLPRI))
+        return -EINVAL;
+    int rc = pi_slots_self(&slots);
+    if (rc == 0)
+        rc = pi_wait_check();
+    if (rc < 0)
+        return rc;
+    events = with_hang_up(events);
+    rc = pi_sys_poll_now(fd, events);
+    if (rc < 0)
+        return rc;
+    if (rc > 0) {
+        /* A plain file is always ready for poll(2), which says nothing about it. */
+        int plain = pi_sys_is_plain_file(fd);
+        return plain < 0 ? plain : plain ? -EPERM : rc;
+    }
+    pi_descriptor *d = pi_slots_reserve(slots);
+    if (!d)
+        return -ENOMEM;
+    pi_descriptor_open(d, fd, PI_KIND_FOREIGN);
+    rc = wait_registered(d, events, deadline_ns);
+    pi_descriptor_close(d);
+    return rc;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* stream.c: bytes in and out, and what else one does with a stream.
+ *
+ * Reading and writing have one shape: enter the direction, try the system call, wait on
+ * EAGAIN, leave. Between the event and the bytes lies one system call, because the call
+ * that found less than it asked for on a TCP socket stands for the EAGAIN: the next one
+ * waits without asking first. Not so for other kinds, nor once FINAL is latched; a user
+ * who makes a TCP socket read in records (kernel TLS) has to adopt it as what it then is.
+ */
+#include "io/stream.h"
+
+#include "io/sys.h"
+
+#include <pica/task.h>
+
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+int pi_streak_end_slow(pi_descriptor *d, pi_direction *dir, bool ready)
+{
+    int rc = pica_yield();
+    if (rc < 0)
+        pi_direction_leave(d, dir, ready);
+    return rc;
+}
+
+/* The entry of a read or write. @return 0: the caller uses dir */
+static inline int begin(pi_descriptor *d, pi_direction *dir, uint8_t *streak, bool *try_first)
+{
+    int rc = pi_direction_enter(dir, try_first);
+    return rc < 0 ? rc : pi_streak(d, dir, streak, *try_first);
+}
+
+/* The kernel has said EAGAIN. @return 0: try again; an error: dir has been left */
+static inline int await(pi_descriptor *d, pi_direction *dir, uint8_t *streak)
+{
+    *streak = 0;
+    return pi_direction_await(d, dir);
+}
+
+/* @param asked  how much there was room for: a TCP socket that gave less is empty */
+static inline ssize_t end_read(pi_descriptor *d, ssize_t got, size_t asked)
+{
+    bool emptied = d->kind & PI_KIND_TCP && got > 0 && (size_t)got < asked;
+    pi_direction_leave(d, &d->in, !emptied);
+    return got;
+}
+
+ssize_t pica_read(pica_stream *stream, void *buffer, size_t n)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    bool try_first;
+    ssize_t rc = pi_descriptor_check(d);
+    if (rc == 0)
+        rc = begin(d, &d->in, &d->in_streak, &try_first);
+    if (rc < 0)
+        return rc;
+    if (n == 0) {
+        pi_direction_leave(d, &d->in, try_first);
+        return 0;
+    }
+    for (;;) {
+        if (try_first) {
+            rc = d->kind & PI_KIND_SOCKET ? pi_sys_recv(d->fd, buffer, n)
+                                          : pi_sys_read(d->fd, buffer, n);
+            if (rc != -EAGAIN)
+                return end_read(d, rc, n);
+        }
+        rc = await(d, &d->in, &d->in_streak);
+        if (rc < 0)
+            return rc;
+        try_first = true;
+    }
+}
+
+/* The bytes of a vector; what does not fit into size_t the kernel refuses anyway. */
+static size_t total(const struct iovec *iov, int n)
+{
+    size_t sum = 0;
+    for (int i = 0; i < n; i++)
+        if (__builtin_add_overflow(sum, iov[i].iov_len, &sum))
+            return SIZE_MAX;
+    return sum;
+}
+
+ssize_t pica_readv(pica_stream *stream, const struct iovec *iov, int n)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    bool try_first;
+    if (n < 0 || n > IOV_MAX || (n > 0 && !iov))
+        return -EINVAL;
+    ssize_t rc = pi_descriptor_check(d);
+    if (rc == 0)
+        rc = begin(d, &d->in, &d->in_streak, &try_first);
+    if (rc < 0)
+        return rc;
+    size_t asked = total(iov, n);
+    if (asked == 0) {
+        pi_direction_leave(d, &d->in, try_first);
+        return 0;
+    }
+    for (;;) {
+        if (try_first) {
+            rc = d->kind & PI_KIND_SOCKET ? pi_sys_recvv(d->fd, iov, n)
+                                          : pi_sys_readv(d->fd, iov, n);
+            if (rc != -EAGAIN)
+                return end_read(d, rc, asked);
+        }
+        rc = await(d, &d->in, &d->in_streak);
+        if (rc < 0)
+            return rc;
+        try_first = true;
+    }
+}
+
+/* Write once; the caller uses d->out. @return > 0: it still does; an error: it has been left */
+static ssize_t write_once(pi_descriptor *d, const void *buffer, size_t n, bool try_first)
+{
+    for (;;) {
+        if (try_first) {
+            const struct iovec iov = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = n};
+            ssize_t rc = d->kind & PI_KIND_SOCKET ? pi_sys_send(d->fd, buffer, n)
+                                                  : pi_sys_writev(d->fd, &iov, 1);
+            if (rc >= 0)
+                return rc;
+            if (rc != -EAGAIN) {
+                pi_direction_leave(d, &d->out, true);
+                return rc;
+            }
+        }
+        int rc = await(d, &d->out, &d->out_streak);
+        if (rc < 0)
+            return rc;
+        try_first = true;
+    }
+}
+
+ssize_t pica_write(pica_stream *stream, const void *buffer, size_t n)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    bool try_first;
+    ssize_t rc = pi_descriptor_check(d);
+    if (rc == 0)
+        rc = begin(d, &d->out, &d->out_streak, &try_first);
+    if (rc < 0)
+        return rc;
+    if (n > 0)
+        rc = write_once(d, buffer, n, try_first);
+    if (rc >= 0)
+        pi_direction_leave(d, &d->out, n > 0 || try_first);
+    return rc;
+}
+
+int pica_write_all(pica_stream *stream, const void *buffer, size_t n, size_t *written)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    size_t done = 0;
+    bool try_first;
+    ssize_t rc = pi_descriptor_check(d);
+    if (rc == 0)
+        rc = begin(d, &d->out, &d->out_streak, &try_first);
+    if (rc == 0) {
+        /* The direction stays ours throughout, so that nobody writes into the middle. */
+        bool untouched = try_first;
+        while (done < n &&
+               (rc = write_once(d, (const char *)buffer + done, n - done, try_first)) >= 0) {
+            done += (size_t)rc;
+            try_first = untouched = true;
+        }
+        if (rc >= 0)
+            pi_direction_leave(d, &d->out, untouched);
+    }
+    if (written)
+        *written = done;
+    return rc < 0 ? (int)rc : 0;
+}
+
+ssize_t pica_writev(pica_stream *stream, const struct iovec *iov, int n)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    bool try_first;
+    if (n < 0 || n > IOV_MAX || (n > 0 && !iov))
+        return -EINVAL;
+    ssize_t rc = pi_descriptor_check(d);
+    if (rc == 0)
+        rc = begin(d, &d->out, &d->out_streak, &try_first);
+    if (rc < 0)
+        return rc;
+    if (total(iov, n) == 0) {
+        pi_direction_leave(d, &d->out, try_first);
+        return 0;
+    }
+    for (;;) {
+        if (try_first) {
+            rc = d->kind & PI_KIND_SOCKET ? pi_sys_sendv(d->fd, iov, n)
+                                          : pi_sys_writev(d->fd, iov, n);
+            if (rc != -EAGAIN) {
+                pi_direction_leave(d, &d->out, true);
+                return rc;
+            }
+        }
+        rc = await(d, &d->out, &d->out_streak);
+        if (rc < 0)
+            return rc;
+        try_first = true;
+    }
+}
+
+pica_stream *pica_close(pica_stream *stream)
+{
+    if (stream)
+        pi_descriptor_close(pi_of_stream(stream));
+    return NULL;
+}
+
+/* What follows belongs to no direction: a share keeps the number open over the call. */
+
+int pica_shutdown(pica_stream *stream, int how)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    int rc = d ? pi_descriptor_hold(d) : -EINVAL;
+    if (rc < 0)
+        return rc;
+    rc = pi_sys_shutdown(d->fd, how);
+    pi_descriptor_drop(d, 1);
+    return rc;
+}
+
+typedef int address_call(int fd, struct sockaddr *addr, socklen_t *length);
+
+static int get_address(pi_descriptor *d, pica_addr *out, address_call *call)
+{
+    pica_addr addr = {.length = sizeof(addr.storage)};
+    int rc = d && out ? pi_descriptor_hold(d) : -EINVAL;
+    if (rc < 0)
+        return rc;
+    rc = call(d->fd, (struct sockaddr *)&addr.storage, &addr.length);
+    pi_descriptor_drop(d, 1);
+    if (rc == 0)
+        *out = addr;
+    return rc;
+}
+
+int pica_local_addr(const pica_stream *stream, pica_addr *out)
+{
+    return get_address(pi_of_stream(stream), out, pi_sys_local_addr);
+}
+
+int pica_peer_addr(const pica_stream *stream, pica_addr *out)
+{
+    return get_address(pi_of_stream(stream), out, pi_sys_peer_addr);
+}
+
+int pica_listener_addr(const pica_listener *listener, pica_addr *out)
+{
+    return get_address(pi_of_listener(listener), out, pi_sys_local_addr);
+}
+
+int pica_set_nodelay(pica_stream *stream, int on)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    int rc = d ? pi_descriptor_hold(d) : -EINVAL;
+    if (rc < 0)
+        return rc;
+    rc = pi_sys_set_option(d->fd, IPPROTO_TCP, TCP_NODELAY, on != 0);
+    pi_descriptor_drop(d, 1);
+    return rc;
+}
+
+int pica_set_keepalive(pica_stream *stream, int idle_s, int interval_s, int count)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    int rc = d ? pi_descriptor_hold(d) : -EINVAL;
+    if (rc < 0)
+        return rc;
+    if (idle_s > 0) {
+        rc = pi_sys_set_option(d->fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s);
+        if (rc == 0)
+            rc = pi_sys_set_option(d->fd, IPPROTO_TCP, TCP_KEEPINTVL, interval_s);
+        if (rc == 0)
+            rc = pi_sys_set_option(d->fd, IPPROTO_TCP, TCP_KEEPCNT, count);
+    } else if (idle_s < 0) {
+        rc = -EINVAL;
+    }
+    if (rc == 0)
+        rc = pi_sys_set_option(d->fd, SOL_SOCKET, SO_KEEPALIVE, idle_s > 0);
+    pi_descriptor_drop(d, 1);
+    return rc;
+}
+
+static int borrowed_fd(const pi_descriptor *d)
+{
+    if (!d)
+        return -EINVAL;
+    return pi_load_acquire(&d->life) & PI_LIFE_CLOSED ? -EBADF : d->fd;
+}
+
+int pica_stream_fd(const pica_stream *stream)
+{
+    return borrowed_fd(pi_of_stream(stream));
+}
+
+int pica_listener_fd(const pica_listener *listener)
+{
+    return borrowed_fd(pi_of_listener(listener));
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* stream.h: handles and descriptors, for the files that make and use them. */
+#ifndef PI_IO_STREAM_H
+#define PI_IO_STREAM_H
+
+#include "io/descriptor.h"
+
+#include <pica/net.h>
+
+/** A handle is its descriptor under another name. */
+static inline pi_descriptor *pi_of_stream(const pica_stream *stream)
+{
+    return (pi_descriptor *)(uintptr_t)stream;
+}
+
+static inline pi_descriptor *pi_of_listener(const pica_listener *listener)
+{
+    return (pi_descriptor *)(uintptr_t)listener;
+}
+
+static inline pica_stream *pi_as_stream(pi_descriptor *d)
+{
+    return (pica_stream *)d;
+}
+
+static inline pica_listener *pi_as_listener(pi_descriptor *d)
+{
+    return (pica_listener *)d;
+}
+
+/** After so many calls in a row that found their bytes there, a task yields: a busy peer
+ *  must not keep its task running for ever. */
+#define PI_STREAK_MAX 64
+
+/** Count a call that did not wait, and yield when it is time. The caller uses dir.
+ *  @return 0; -ECANCELED: it has been left */
+int pi_streak_end_slow(pi_descriptor *d, pi_direction *dir, bool ready);
+
+static inline int pi_streak(pi_descriptor *d, pi_direction *dir, uint8_t *streak, bool ready)
+{
+    if (PI_LIKELY(++*streak < PI_STREAK_MAX))
+        return 0;
+    *streak = 0;
+    return pi_streak_end_slow(d, dir, ready);
+}
+
+#endif
