@@ -50,7 +50,12 @@ BEGIN {
         }
     }
 }
-/^[^ ].*:[ \t]+file format/ { object = $1; sub(/:$/, "", object) }
+/^[^ ].*:[ \t]+file format/ {
+    judge()
+    touches = 0
+    object = $1
+    sub(/:$/, "", object)
+}
 /^[0-9a-f]+ <.*>:$/ {
     judge()
     functions++
