@@ -10,11 +10,26 @@
 #   3. Public headers include public and standard headers alone, and hold no thread-local.
 #   4. Sources begin with the licence, are at most 600 lines long and 100 columns wide, and have
 #      no tab and no trailing blank.
+#   5. Every source is built (CMakeLists.txt names it), and so is every test.
 set -u
 cd "$1" || exit 2
 
 files=$(find executor io include -name '*.[ch]' | sort)
 [ -n "$files" ] || exit 2
+
+failures=0
+unbuilt() {
+    echo "$1: $2 does not name it"
+    failures=1
+}
+for file in $files; do
+    case $file in
+    *.c) grep -q "^ *$file" CMakeLists.txt || unbuilt "$file" CMakeLists.txt ;;
+    esac
+done
+for file in $(find tests/executor tests/io -name '*.c' 2>/dev/null | sed 's,^tests/,,'); do
+    grep -q "[ (]$file" tests/CMakeLists.txt || unbuilt "tests/$file" tests/CMakeLists.txt
+done
 
 # shellcheck disable=SC2086
 awk '
@@ -103,5 +118,5 @@ END {
         print failures " violations"
         exit 1
     }
-    print "ok"
-}' $files
+}' $files || failures=1
+[ "$failures" -eq 0 ] && echo "ok $(echo "$files" | wc -l) files"

@@ -42,6 +42,7 @@ tree() {
     rm -rf "$work/tree"
     mkdir -p "$work/tree/executor/base" "$work/tree/io/http" "$work/tree/include/pica"
     echo '/* SPDX-License-Identifier: MIT */' >"$work/tree/executor/base/clean.c"
+    printf 'executor/base/clean.c\n%s\n' "$1" >"$work/tree/CMakeLists.txt"
     mkdir -p "$(dirname "$work/tree/$1")"
     { echo '/* SPDX-License-Identifier: MIT */' && cat; } >"$work/tree/$1"
 }
@@ -72,6 +73,12 @@ awk 'BEGIN { for (i = 0; i < 600; i++) print "" }' </dev/null | layers 'more tha
 tree io/a.c </dev/null
 echo 'int a;' >"$work/tree/io/a.c"
 notices 'no SPDX line' sh "$here/layers.sh" "$work/tree"
+tree io/a.c </dev/null
+: >"$work/tree/CMakeLists.txt"
+notices 'io/a.c: CMakeLists.txt does not name it' sh "$here/layers.sh" "$work/tree"
+mkdir -p "$work/tree/tests/io"
+: >"$work/tree/tests/io/a_test.c" >"$work/tree/tests/CMakeLists.txt"
+notices 'tests/io/a_test.c: tests/CMakeLists.txt' sh "$here/layers.sh" "$work/tree"
 
 # --- headers.sh --------------------------------------------------------------------------
 
