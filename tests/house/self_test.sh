@@ -77,7 +77,7 @@ tree io/a.c </dev/null
 : >"$work/tree/CMakeLists.txt"
 notices 'io/a.c: CMakeLists.txt does not name it' sh "$here/layers.sh" "$work/tree"
 mkdir -p "$work/tree/tests/io"
-: >"$work/tree/tests/io/a_test.c" >"$work/tree/tests/CMakeLists.txt"
+touch "$work/tree/tests/io/a_test.c" "$work/tree/tests/CMakeLists.txt"
 notices 'tests/io/a_test.c: tests/CMakeLists.txt' sh "$here/layers.sh" "$work/tree"
 
 # --- headers.sh --------------------------------------------------------------------------
