@@ -14,6 +14,23 @@ static inline int64_t pi_now(void)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/** The monotonic clock as of the last tick of the kernel, a few milliseconds ago; for
+ *  deadlines that need not be exact, at a third of the price. */
+static inline int64_t pi_now_coarse(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/** The time of day in seconds since 1970, by the same means. */
+static inline int64_t pi_wall_s(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+    return ts.tv_sec;
+}
+
 /** A relative timespec from now until a deadline, for system calls; zero if it is past. */
 static inline struct timespec pi_timespec_until(int64_t deadline_ns)
 {

@@ -70,9 +70,15 @@ typedef struct pica_http_options {
 } pica_http_options;
 
 #ifdef __cplusplus
-#define PICA_HTTP_OPTIONS_INIT {sizeof(pica_http_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL}
+#define PICA_HTTP_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        sizeof(pica_http_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL                                    \
+    }
 #else
-#define PICA_HTTP_OPTIONS_INIT {.size = sizeof(pica_http_options)}
+#define PICA_HTTP_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        .size = sizeof(pica_http_options)                                                          \
+    }
 #endif
 
 /* --- Servers ------------------------------------------------------------------------------ */
@@ -177,8 +183,7 @@ PICA_API PICA_NODISCARD int pica_http_peer(const pica_http_request *req, pica_ad
  *
  * Where: the handler's task. Suspends; a cancellation point.
  */
-PICA_API PICA_NODISCARD ssize_t pica_http_read_body(pica_http_request *req, void *buffer,
-                                                    size_t n);
+PICA_API PICA_NODISCARD ssize_t pica_http_read_body(pica_http_request *req, void *buffer, size_t n);
 
 /* --- Answers: for the handler alone --------------------------------------------------------- */
 
@@ -206,7 +211,7 @@ PICA_API void pica_http_close_after(pica_http_request *req);
  * @param status  200 to 599
  * @param type    the Content-Type, or NULL
  * @param body    n bytes, needed during the call only; NULL if n is 0
- * @return 0; -EINVAL (status out of range, control characters in type, a body where status 204
+ * @return 0; -EINVAL (status out of range, type with control characters or beyond 1 KiB, a body where status 204
  *         or 304 forbids one); -EALREADY: answered before; -ENOMEM; -EPIPE, -ECONNRESET: the
  *         client has gone; -ETIMEDOUT: it takes nothing; -ECANCELED. After a failure of the
  *         connection there is nothing left to do but return

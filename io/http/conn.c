@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/* conn.c: a connection's life: read a head, have it answered, go on; and its two buffers.
+ *
+ * Always true
+ *   1. head_at <= body_at <= pos <= end <= in_size while a request is being answered; nobody
+ *      moves the head then, because the handler holds strings in it.
+ *   2. Output leaves in the order of the requests, and before the task waits for input.
+ *   3. One read and one write per request, or per bunch of requests that came together: a
+ *      short read lets the socket's next read park without a system call.
+ *   4. An idle connection has neither buffer malloc'ed.
+ *
+ * Callers: the connection's task alone, but pi_http_conn_new() and _drop().
+ * Elsewhere: the sweep that ends waits (server.c), the phases (conn.h), bodies (request.c),
+ * answers (reply.c).
+ */
+#include "io/http/conn.h"
+
+#include "executor/base/alloc.h"
+#include "executor/base/clock.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* How long, and for how many bytes, an answered client may go on sending before the socket
+ * is closed under it. Closing with input unread resets the connection, and the reset can
+ * overtake the answer. */
+#define LINGER_NS 1000000000
+#define LINGER_MAX 262144
+
+/* --- Waiting -------------------------------------------------------------------------------- */
+
+void pi_http_wait(pi_http_conn *c, pi_http_phase phase, int64_t timeout_ns)
+{
+    int64_t deadline;
+    if (__builtin_add_overflow(pi_now_coarse(), timeout_ns, &deadline))
+        deadline = PICA_NEVER;
+    /* Relaxed: the phase publishes it. An expired deadline of a phase before, seen with the
+     * new phase, can't be: the sweep reads the phase first. */
+    pi_store_relaxed(&c->deadline, deadline);
+    pi_store_release(&c->phase, (uint32_t)phase); /* (A) */
+}
+
+/* (B). Acquire pairs with the sweep's release in (C). */
+static void leave_wait(pi_http_conn *c)
+{
+    if (pi_xchg_acquire(&c->phase, (uint32_t)PI_HTTP_BUSY) == PI_HTTP_SHUT)
+        c->shut = true;
+}
+
+ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n)
+{
+    ssize_t rc = pica_read(c->stream, to, n);
+    leave_wait(c);
+    if (PI_UNLIKELY(rc <= 0)) {
+        if (rc == 0 && c->shut)
+            rc = -ETIMEDOUT;
+        else if (rc < 0 && rc != -ECANCELED)
+            c->failed = (int)rc;
+    }
+    return rc;
+}
+
+/* --- Input ---------------------------------------------------------------------------------- */
+
+int pi_http_make_room(pi_http_conn *c, uint32_t from, size_t size)
+{
+    char *to = c->in;
+    if (size > c->in_size) {
+        to = pi_malloc(size);
+        if (!to)
+            return -ENOMEM;
+    }
+    memmove(to, c->in + from, c->end - from);
+    if (to != c->in) {
+        if (c->in != c->in_small)
+            pi_free(c->in);
+        c->in = to;
+        c->in_size = (uint32_t)size;
+    }
+    c->head_at -= from < c->head_at ? from : c->head_at;
+    c->body_at -= from < c->body_at ? from : c->body_at;
+    c->pos -= from;
+    c->end -= from;
+    return 0;
+}
+
+/* All input has been used. */
+static void reset_input(pi_http_conn *c)
+{
+    c->pos = c->end = 0;
+    if (PI_UNLIKELY(c->in != c->in_small)) {
+        pi_free(c->in);
+        c->in = c->in_small;
+        c->in_size = PI_HTTP_IN_SMALL;
+    }
+}
+
+/* Read more of the head that begins at pos. @return > 0; 0: the client has finished;
+ * -ETIMEDOUT, -ENOMEM, the connection's error */
+static ssize_t more_head(pi_http_conn *c, bool *timed)
+{
+    const pica_http_server *server = c->serving->server;
+    if (c->pos == c->end) {
+        reset_input(c);
+        pi_http_wait(c, c->served ? PI_HTTP_IDLE : PI_HTTP_FRESH,
+                     c->served ? server->idle_timeout : server->head_timeout);
+    } else {
+        if (c->end == c->in_size) {
+            /* The parser refuses a head that fills max_head bytes, so there is more to get. */
+            size_t size = c->in_size;
+            if (c->pos == 0)
+                size = size * 2 < server->max_head ? size * 2 : server->max_head;
+            int rc = pi_http_make_room(c, c->pos, size);
+            if (rc)
+                return rc;
+        }
+        /* A head has one deadline, from its first byte on (the first head: from the start). */
+        if (*timed || !c->served)
+            pi_store_release(&c->phase, (uint32_t)PI_HTTP_HEAD); /* (A) */
+        else
+            pi_http_wait(c, PI_HTTP_HEAD, server->head_timeout);
+        *timed = true;
+    }
+    ssize_t rc = pi_http_receive(c, c->in + c->end, c->in_size - c->end);
+    if (rc > 0)
+        c->end += (uint32_t)rc;
+    return rc;
+}
+
+/* Read and parse the next head. @return > 0: its length; 0: there is none, the connection
+ * ends; < 0: a negated status to refuse it with */
+static int next_head(pi_http_conn *c)
+{
+    pi_http_head_init(&c->head);
+    for (bool timed = false;;) {
+        if (c->pos < c->end) {
+            int rc = pi_http_parse_head(&c->head, c->in + c->pos, c->end - c->pos,
+                                        c->serving->server->max_head);
+            if (rc)
+                return rc;
+        }
+        if (c->out_len && pi_http_flush(c) < 0)
+            return 0;
+        ssize_t rc = more_head(c, &timed);
+        if (PI_LIKELY(rc > 0))
+            continue;
+        if (rc == -ENOMEM)
+            return -503;
+        return rc == -ETIMEDOUT && c->pos < c->end ? -408 : 0;
+    }
+}
+
+/* --- Output --------------------------------------------------------------------------------- */
+
+static void reset_output(pi_http_conn *c)
+{
+    c->out_len = 0;
+    if (PI_UNLIKELY(c->out != c->out_small)) {
+        pi_free(c->out);
+        c->out = c->out_small;
+        c->out_size = PI_HTTP_OUT_SMALL;
+    }
+}
+
+/* Write all parts. Each write that moves something renews the deadline. */
+static int write_parts(pi_http_conn *c, struct iovec *parts, int n)
+{
+    while (n > 0) {
+        if (parts->iov_len == 0) {
+            parts++;
+            n--;
+            continue;
+        }
+        pi_http_wait(c, PI_HTTP_WRITE, c->serving->server->write_timeout);
+        ssize_t rc = n == 1 ? pica_write(c->stream, parts->iov_base, parts->iov_len)
+                            : pica_writev(c->stream, parts, n);
+        if (PI_UNLIKELY(rc < 0)) {
+            leave_wait(c);
+            return c->failed = c->shut && rc == -EPIPE ? -ETIMEDOUT : (int)rc;
+        }
+        pi_store_release(&c->phase, (uint32_t)PI_HTTP_BUSY); /* (B) */
+        for (size_t done = (size_t)rc; done > 0;) {
+            size_t step = done < parts->iov_len ? done : parts->iov_len;
+            parts->iov_base = (char *)parts->iov_base + step;
+            parts->iov_len -= step;
+            done -= step;
+            if (done > 0) {
+                parts++;
+                n--;
+            }
+        }
+    }
+    return 0;
+}
+
+int pi_http_flush(pi_http_conn *c)
+{
+    if (c->failed || c->out_len == 0)
+        return c->failed;
+    struct iovec part = {.iov_base = c->out, .iov_len = c->out_len};
+    int rc = write_parts(c, &part, 1);
+    reset_output(c);
+    return rc;
+}
+
+int pi_http_reserve(pi_http_conn *c, size_t n)
+{
+    if (PI_LIKELY(c->out_len + n <= c->out_size))
+        return c->failed;
+    if (c->out_len + n > PI_HTTP_OUT_MAX) {
+        int rc = pi_http_flush(c);
+        if (rc || n <= c->out_size)
+            return rc;
+    }
+    size_t size = 4096;
+    while (size < c->out_len + n)
+        size *= 2;
+    char *out = pi_malloc(size);
+    if (!out)
+        return c->failed = -ENOMEM;
+    memcpy(out, c->out, c->out_len);
+    if (c->out != c->out_small)
+        pi_free(c->out);
+    c->out = out;
+    c->out_size = (uint32_t)size;
+    return c->failed;
+}
+
+int pi_http_send(pi_http_conn *c, struct iovec *parts, int n)
+{
+    size_t total = 0;
+    for (int i = 0; i < n; i++)
+        total += parts[i].iov_len;
+    if (PI_UNLIKELY(c->out_len + total > PI_HTTP_OUT_MAX)) {
+        struct iovec all[4] = {{.iov_base = c->out, .iov_len = c->out_len}};
+        if (c->failed)
+            return c->failed;
+        memcpy(all + 1, parts, (size_t)n * sizeof(parts[0]));
+        int rc = write_parts(c, all, n + 1);
+        reset_output(c);
+        return rc;
+    }
+    int rc = pi_http_reserve(c, total);
+    if (rc)
+        return rc;
+    for (int i = 0; i < n; i++) {
+        memcpy(c->out + c->out_len, parts[i].iov_base, parts[i].iov_len);
+        c->out_len += (uint32_t)parts[i].iov_len;
+    }
+    return 0;
+}
+
+/* --- Requests ------------------------------------------------------------------------------- */
+
+/* A head of length bytes has been parsed at pos: set its request up.
+ * @return 0, or a negated status to refuse it with */
+static int begin_request(pi_http_conn *c, int length)
+{
+    const pica_http_server *server = c->serving->server;
+    c->head_at = c->pos;
+    c->pos += (uint32_t)length;
+    c->body_at = c->pos;
+    c->keep = c->head.flags & PI_HTTP_KEEP_ALIVE && !c->shut;
+    c->progress = PI_HTTP_UNANSWERED;
+    c->body_failed = 0;
+    c->added_len = 0;
+    c->chunked = c->head.flags & PI_HTTP_CHUNKED;
+    c->ended = false;
+    c->body_left = c->head.length;
+    c->asked = c->head.flags & PI_HTTP_CONTINUE && (c->chunked || c->body_left > 0);
+    if (c->body_left > server->max_body)
+        return -413;
+    if (PI_UNLIKELY(c->chunked)) {
+        /* The chunks' framing is read into the buffer, behind the head, which stays. */
+        pi_http_chunked_init(&c->decoder, server->max_body);
+        size_t have = c->end - c->head_at;
+        if (pi_http_make_room(c, c->head_at, have + 2048) < 0)
+            return -503;
+    }
+    return 0;
+}
+
+/* Serve the next request. @return whether another one may follow */
+static bool serve_one(pi_http_conn *c)
+{
+    const pica_http_server *server = c->serving->server;
+    int rc = next_head(c);
+    if (rc == 0)
+        return false;
+    c->keep = false;
+    if (rc > 0)
+        rc = begin_request(c, rc);
+    if (rc < 0) {
+        pi_http_refuse(c, -rc);
+        return false;
+    }
+    pi_http_conclude(c, server->handler(c, server->arg));
+    c->served = true;
+    return c->keep && !c->failed && (pi_http_body_done(c) || pi_http_discard_body(c));
+}
+
+/* --- Beginning and end ---------------------------------------------------------------------- */
+
+int pi_http_conn_new(pi_http_conn **out, pi_http_serving *serving, pica_stream *stream)
+{
+    pi_http_conn *c = pi_malloc(sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    /* All but what is set before it is read: the parsed head and the buffers. */
+    memset(c, 0, offsetof(pi_http_conn, head));
+    c->stream = stream;
+    c->serving = serving;
+    c->in = c->in_small;
+    c->in_size = PI_HTTP_IN_SMALL;
+    c->out = c->out_small;
+    c->out_size = PI_HTTP_OUT_SMALL;
+    pi_http_stamp_init(&c->stamp, serving->server->name);
+    pi_http_wait(c, PI_HTTP_FRESH, serving->server->head_timeout);
+
+    pi_lock_acquire(&serving->lock);
+    c->link.next = &serving->conns;
+    c->link.prev = serving->conns.prev;
+    c->link.prev->next = c->link.next->prev = &c->link;
+    pi_lock_release(&serving->lock);
+    pi_add_relaxed(&serving->open, 1u);
+    *out = c;
+    return 0;
+}
+
+void pi_http_conn_drop(pi_http_conn *c)
+{
+    pi_http_serving *serving = c->serving;
+    pi_lock_acquire(&serving->lock);
+    for (unsigned rounds = 0; c->pinned; rounds++) {
+        /* The sweep is inside shutdown(2) for this socket, which does not block. */
+        pi_lock_release(&serving->lock);
+        pi_spin_wait(rounds);
+        pi_lock_acquire(&serving->lock);
+    }
+    c->link.prev->next = c->link.next;
+    c->link.next->prev = c->link.prev;
+    pi_lock_release(&serving->lock);
+
+    pica_close(c->stream);
+    if (c->in != c->in_small)
+        pi_free(c->in);
+    if (c->out != c->out_small)
+        pi_free(c->out);
+    pi_free(c->added);
+    pi_free(c);
+    pica_sem_release(&serving->server->permits);
+    pi_sub_relaxed(&serving->open, 1u);
+}
+
+/* Everything has been said: let the client read it before the socket goes. */
+static void linger(pi_http_conn *c)
+{
+    if (pica_shutdown(c->stream, SHUT_WR) < 0)
+        return;
+    pi_http_wait(c, PI_HTTP_LINGER, LINGER_NS);
+    for (size_t most = LINGER_MAX; most > 0;) {
+        ssize_t rc = pica_read(c->stream, c->in, c->in_size < most ? c->in_size : most);
+        if (rc <= 0)
+            break;
+        most -= (size_t)rc;
+    }
+}
+
+intptr_t pi_http_conn_run(void *conn)
+{
+    pi_http_conn *c = conn;
+    while (serve_one(c)) {
+    }
+    bool unread = c->refused || (c->served && (c->pos < c->end || !pi_http_body_done(c)));
+    if (pi_http_flush(c) == 0 && unread)
+        linger(c);
+    pi_http_conn_drop(c);
+    return 0;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* conn.h: a connection, which at the same time is the request that its handler sees.
+ *
+ * Phases. Its task says in `phase` what it waits for, and in `deadline` until when; the
+ * sweep, which its server's task does several times a second, ends a wait by shutting the
+ * socket down, which the task sees as the end of input (or -EPIPE). That costs a request one
+ * exchange and a few stores where an armed timer would cost several times as much, and shuts
+ * idle connections when draining by the same means: what had arrived before is still read.
+ *
+ *     FRESH  no byte has arrived yet            -read->  BUSY
+ *     IDLE   waits for another request          -read->  BUSY
+ *     HEAD   has a part of a head               -read->  BUSY
+ *     BUSY   parses, or runs the handler; the sweep keeps its hands off
+ *     BODY   waits for more of a body           -read->  BUSY
+ *     WRITE  waits until the client takes bytes -done->  BUSY
+ *     LINGER has answered, waits for the client's end
+ *     SHUT   the sweep has shut it              -seen->  BUSY, with `shut` set
+ *
+ *   (A) BUSY -> a waiting phase: its task, a release store after that of the deadline.
+ *   (B) waiting -> BUSY: its task, an exchange (but from WRITE, where a store will do: if
+ *       the sweep comes in between, the next call on the socket sees its end). The old value
+ *       says whether the sweep was there.
+ *   (C) waiting -> SHUT: the sweep, a compare-and-swap from the phase whose deadline it saw;
+ *       only then it shuts the socket down. So a request that has been read from an IDLE
+ *       connection is either known to (B) as its last, or its body can be read in full.
+ *   Life: the sweep pins a connection under the serving's lock before (C); its task unlinks
+ *       it under that lock once it is not pinned, and only then closes and frees it.
+ */
+#ifndef PI_HTTP_CONN_H
+#define PI_HTTP_CONN_H
+
+#include "io/http/chunked.h"
+#include "io/http/parser.h"
+#include "io/http/server.h"
+
+#include <sys/uio.h>
+
+/** Bytes in and out that a connection keeps inside; most requests need no more. */
+#define PI_HTTP_IN_SMALL 2048
+#define PI_HTTP_OUT_SMALL 1024
+
+/** The most bytes of answers that are gathered before they are sent. */
+#define PI_HTTP_OUT_MAX 16384
+
+/** The most bytes of fields that a handler adds. */
+#define PI_HTTP_ADDED_MAX 8192
+
+/** The most bytes of a body that are read only to keep the connection. */
+#define PI_HTTP_DISCARD_MAX 65536
+
+typedef enum pi_http_phase {
+    PI_HTTP_BUSY = 0,
+    PI_HTTP_FRESH,
+    PI_HTTP_IDLE,
+    PI_HTTP_HEAD,
+    PI_HTTP_BODY,
+    PI_HTTP_WRITE,
+    PI_HTTP_LINGER,
+    PI_HTTP_SHUT
+} pi_http_phase;
+
+/** How far the answer to the current request is. */
+typedef enum pi_http_progress {
+    PI_HTTP_UNANSWERED = 0,
+    PI_HTTP_STREAMING, /* begun; the body is being written */
+    PI_HTTP_ANSWERED
+} pi_http_progress;
+
+struct pica_http_request {
+    pica_stream *stream; /* [const] this and the next */
+    pi_http_serving *serving;
+    int64_t deadline; /* [atomic] see the phases */
+    uint32_t phase;   /* [atomic] a pi_http_phase */
+    bool pinned;      /* [serving's lock] the sweep is about to shut it */
+
+    /* All that follows belongs to the connection's task. */
+    bool shut;        /* the sweep has shut the socket */
+    bool served;      /* a request has been answered */
+    bool refused;     /* the server itself answered: nobody knows what the client still sends */
+    bool keep;        /* another request may follow this one */
+    bool asked;       /* the client waits for 100 Continue */
+    bool chunked;     /* the body comes in chunks */
+    bool ended;       /* the body has been read to its end */
+    uint8_t progress; /* a pi_http_progress */
+    uint8_t framing;  /* of a streaming answer, a pi_http_framing */
+    int failed;       /* the connection's error, sticky; 0: none */
+    int body_failed;  /* what reading the body came to, sticky; 0: no error */
+
+    char *in; /* input: in_small or malloc'ed, of in_size bytes */
+    uint32_t in_size;
+    uint32_t head_at;  /* in[head_at] begins the current request, */
+    uint32_t body_at;  /* in[body_at] what follows its head; */
+    uint32_t pos, end; /* in[pos, end) is not looked at yet */
+    char *out;         /* answers to be sent: out_small or malloc'ed */
+    uint32_t out_len, out_size;
+    char *added; /* fields that the handler added; NULL: none yet */
+    uint32_t added_len, added_size;
+
+    uint64_t body_left;  /* of a body with a length: bytes not yet read */
+    uint64_t reply_left; /* of a streaming answer with a length: bytes not yet written */
+    pi_http_link link;   /* [serving's lock] */
+
+    pi_http_chunked decoder;
+    pi_http_head head;
+    pi_http_stamp stamp;
+    char in_small[PI_HTTP_IN_SMALL];
+    char out_small[PI_HTTP_OUT_SMALL];
+};
+
+/* --- conn.c --------------------------------------------------------------------------------- */
+
+/** Say what the connection waits for, from now on for at most timeout_ns. */
+void pi_http_wait(pi_http_conn *c, pi_http_phase phase, int64_t timeout_ns);
+
+/** Read into [to, to + n), in the phase that was said, and leave that phase.
+ *  @return as pica_read(); -ETIMEDOUT where the sweep ended it */
+ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n);
+
+/** See to it that in[from] and the bytes behind it lie at the buffer's start and that size
+ *  bytes of buffer are there. All positions move along. @return 0 or -ENOMEM */
+int pi_http_make_room(pi_http_conn *c, uint32_t from, size_t size);
+
+/** Room for n more bytes in a row behind out[out_len]. May send what is
+ *  there. @return 0 or the connection's error */
+int pi_http_reserve(pi_http_conn *c, size_t n);
+
+/** Append to the output; what is too much to gather is sent at once, with all before it.
+ *  @param parts  n of them, at most 3; changed by the call
+ *  @return 0 or the connection's error */
+int pi_http_send(pi_http_conn *c, struct iovec *parts, int n);
+
+/** Send all output. @return 0 or the connection's error */
+int pi_http_flush(pi_http_conn *c);
+
+/* --- reply.c -------------------------------------------------------------------------------- */
+
+/** Answer with a status that the server itself has to give, and do not keep the connection.
+ *  A failure is the connection's. */
+void pi_http_refuse(pi_http_conn *c, int status);
+
+/** The handler has returned: complete the answer. */
+void pi_http_conclude(pi_http_conn *c, int handler_rc);
+
+/* --- request.c ------------------------------------------------------------------------------ */
+
+/** Has the body been read to its end? Length 0 counts. */
+bool pi_http_body_done(const pi_http_conn *c);
+
+/** Read the rest of the body and throw it away. @return true: done, another request may
+ *  follow; false: too much, or it failed */
+bool pi_http_discard_body(pi_http_conn *c);
+
+#endif

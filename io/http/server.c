@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/* server.c: which connections there are: accept, sweep, drain.
+ *
+ * pica_http_serve() is a group of tasks: one that accepts, and one per connection. The
+ * caller's own task sweeps through the connections now and then (see the phases in conn.h).
+ *
+ * Always true
+ *   1. A connection is in its serving's ring from its making until its task closes it.
+ *   2. permits + connections (made, or about to be accepted) = max_connections.
+ *   3. Once draining is 1, the acceptor ends; then the caller's task alone touches the
+ *      listener, and closes it when its queue is empty.
+ *
+ * Callers: tasks; pica_http_drain() from others than the serving one.
+ * Locks:   server->lock guards the list of servings, serving->lock a ring; neither is taken
+ *          inside the other, neither is held over a system call or a suspension.
+ */
+#include "io/http/server.h"
+
+#include "executor/base/alloc.h"
+#include "executor/base/assert.h"
+#include "executor/base/clock.h"
+#include "io/http/conn.h"
+
+#include <pica/scope.h>
+#include <pica/task.h>
+
+#include <string.h>
+
+/* How often a draining server looks whether it is done, and how long a connection that has
+ * not sent its first request has for it. */
+#define DRAIN_TICK_NS 5000000
+#define GRACE_NS 1000000000
+
+/* Connections that a sweep pins at once. */
+#define PINS 16
+
+/* Connections accepted in a row before others get their turn. */
+#define ACCEPTS 32
+
+/* --- Making and freeing --------------------------------------------------------------------- */
+
+static int64_t duration(int64_t given, int64_t usual)
+{
+    return given ? given : usual;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int set_options(pica_http_server *s, const pica_http_options *given)
+{
+    pica_http_options o = PICA_HTTP_OPTIONS_INIT;
+    if (given) {
+        if (given->size < sizeof(o.size))
+            return -EINVAL;
+        memcpy(&o, given, given->size < sizeof(o) ? given->size : sizeof(o));
+    }
+    const char *name = o.server_name ? o.server_name : "pica";
+    size_t n = strnlen(name, PI_HTTP_SERVER_MAX + 1);
+    for (size_t i = 0; i < n; i++)
+        if (name[i] < 0x20 || name[i] == 0x7f)
+            return -EINVAL;
+    if (n > PI_HTTP_SERVER_MAX || o.head_timeout_ns < 0 || o.body_timeout_ns < 0 ||
+        o.write_timeout_ns < 0 || o.idle_timeout_ns < 0 || o.max_body_bytes > INT64_MAX ||
+        o.max_connections > PICA_SEM_MAX ||
+        (o.max_head_bytes && (o.max_head_bytes < 1024 || o.max_head_bytes > PI_HTTP_HEAD_MAX)))
+        return -EINVAL;
+    memcpy(s->name, name, n + 1);
+    s->max_head = o.max_head_bytes ? o.max_head_bytes : 16384;
+    s->max_body = o.max_body_bytes ? o.max_body_bytes : 1048576;
+    s->head_timeout = duration(o.head_timeout_ns, PICA_SEC(10));
+    s->body_timeout = duration(o.body_timeout_ns, PICA_SEC(30));
+    s->write_timeout = duration(o.write_timeout_ns, PICA_SEC(30));
+    s->idle_timeout = duration(o.idle_timeout_ns, PICA_SEC(60));
+    s->stack_size = o.stack_size;
+    int64_t shortest =
+        least(least(s->head_timeout, s->body_timeout), least(s->write_timeout, s->idle_timeout));
+    s->tick = least(shortest / 8, PICA_MS(500));
+    if (s->tick < PICA_MS(1))
+        s->tick = PICA_MS(1);
+    return pica_sem_init(&s->permits, o.max_connections ? o.max_connections : 65536);
+}
+
+int pica_http_server_create(pica_http_server **out, pica_http_handler handler, void *arg,
+                            const pica_http_options *options)
+{
+    if (!out || !handler)
+        return -EINVAL;
+    pica_http_server *s = pi_zalloc(sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    int rc = set_options(s, options);
+    if (rc) {
+        pi_free(s);
+        return rc;
+    }
+    s->handler = handler;
+    s->arg = arg;
+    *out = s;
+    return 0;
+}
+
+pica_http_server *pica_http_server_destroy(pica_http_server *server)
+{
+    if (server) {
+        pi_require(!server->servings, "pica_http_server_destroy: the server still serves");
+        pi_free(server);
+    }
+    return NULL;
+}
+
+size_t pica_http_connections(const pica_http_server *server)
+{
+    pica_http_server *s = (pica_http_server *)(uintptr_t)server; /* for its lock */
+    size_t n = 0;
+    pi_lock_acquire(&s->lock);
+    for (pi_http_serving *v = s->servings; v; v = v->next)
+        n += (size_t)pi_load_relaxed(&v->open);
+    pi_lock_release(&s->lock);
+    return n;
+}
+
+/* --- Accepting ------------------------------------------------------------------------------ */
+
+/* Give a connection its task. Consumes stream and a permit.
+ * @return 0, also where it had to be dropped; -ESHUTDOWN: the group is cancelled */
+static int admit(pi_http_serving *v, pica_stream *stream)
+{
+    pi_http_conn *c;
+    if (pi_http_conn_new(&c, v, stream) < 0) {
+        pica_close(stream);
+        pica_sem_release(&v->server->permits);
+        return 0;
+    }
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.name = "http connection";
+    attr.stack_size = v->server->stack_size;
+    int rc = pica_group_spawn_at(&v->group, NULL, pi_http_conn_run, c, &attr, PICA_SITE);
+    if (rc)
+        pi_http_conn_drop(c);
+    return rc == -ESHUTDOWN ? rc : 0;
+}
+
+/* The acceptor: a task that is cancelled when the server drains. Returns 0 always, because an
+ * error would cancel the group; that is kept in accept_rc. */
+static intptr_t accept_all(void *serving)
+{
+    pi_http_serving *v = serving;
+    int rc = 0;
+    for (unsigned n = 1; rc == 0; n++) {
+        rc = pica_sem_acquire(&v->server->permits);
+        if (rc)
+            break;
+        pica_stream *stream;
+        rc = pica_accept(v->listener, &stream, NULL);
+        if (rc) {
+            pica_sem_release(&v->server->permits);
+            break;
+        }
+        rc = admit(v, stream);
+        if (rc == 0 && n % ACCEPTS == 0)
+            rc = pica_yield();
+    }
+    v->accept_rc = rc;
+    return 0;
+}
+
+/* Take what stands in the listen queue, as far as there are permits and descriptors for it.
+ * @return whether the queue is empty */
+static bool empty_queue(pi_http_serving *v)
+{
+    while (pica_sem_try_acquire(&v->server->permits) == 0) {
+        pica_stream *stream;
+        int rc = pica_try_accept(v->listener, &stream, NULL);
+        if (rc) {
+            pica_sem_release(&v->server->permits);
+            /* Short of something: connections that end will give it back. */
+            return rc != -EMFILE && rc != -ENFILE && rc != -ENOMEM && rc != -ENOBUFS;
+        }
+        if (admit(v, stream))
+            return true;
+    }
+    return false;
+}
+
+/* --- The sweep ------------------------------------------------------------------------------ */
+
+/* Has this connection waited long enough? If so, claim it. @return how to shut it, or -1 */
+static int overdue(pi_http_conn *c, int64_t now, bool draining, int64_t grace)
+{
+    uint32_t phase = pi_load_acquire(&c->phase); /* pairs with (A): the deadline is its own */
+    if (phase == PI_HTTP_BUSY || phase == PI_HTTP_SHUT)
+        return -1;
+    bool unwanted = draining && (phase == PI_HTTP_IDLE || (phase == PI_HTTP_FRESH && now >= grace));
+    if (!unwanted && now < pi_load_relaxed(&c->deadline))
+        return -1;
+    /* (C). Release: pairs with (B), so that the task's later calls come after the claim. */
+    if (!pi_cas_acq_rel(&c->phase, &phase, (uint32_t)PI_HTTP_SHUT))
+        return -1;
+    return phase == PI_HTTP_WRITE || phase == PI_HTTP_LINGER ? SHUT_RDWR : SHUT_RD;
+}
+
+static void shut(pi_http_conn *c, int how)
+{
+    int rc = pica_shutdown(c->stream, how);
+    (void)rc; /* it fails only where the client has gone, and then the wait ends by itself */
+}
+
+void pi_http_sweep(pi_http_serving *v)
+{
+    bool draining = pi_load_acquire(&v->server->draining) || v->ending;
+    int64_t now = pi_now(), grace = v->ending ? now : PICA_NEVER;
+    if (pi_load_acquire(&v->server->draining))
+        grace = v->server->grace;
+    pi_http_link cursor = {NULL, NULL}; /* stands in the ring where the sweep has got to */
+    pi_lock_acquire(&v->lock);
+    cursor.prev = &v->conns;
+    cursor.next = v->conns.next;
+    cursor.prev->next = cursor.next->prev = &cursor;
+    for (bool more = true; more;) {
+        pi_http_conn *pinned[PINS];
+        int how[PINS], n = 0;
+        /* A bounded number of steps under the lock, and no system call. */
+        for (int steps = 0; n < PINS && steps < 8 * PINS; steps++) {
+            pi_http_link *at = cursor.next;
+            if (at == &v->conns) {
+                more = false;
+                break;
+            }
+            cursor.prev->next = at;
+            at->prev = cursor.prev;
+            cursor.next = at->next;
+            cursor.prev = at;
+            at->next = cursor.next->prev = &cursor;
+            pi_http_conn *c = (pi_http_conn *)(void *)((char *)at - offsetof(pi_http_conn, link));
+            if ((how[n] = overdue(c, now, draining, grace)) >= 0) {
+                c->pinned = true;
+                pinned[n++] = c;
+            }
+        }
+        if (!more) {
+            cursor.prev->next = cursor.next;
+            cursor.next->prev = cursor.prev;
+        }
+        pi_lock_release(&v->lock);
+        for (int i = 0; i < n; i++)
+            shut(pinned[i], how[i]);
+        pi_lock_acquire(&v->lock);
+        for (int i = 0; i < n; i++)
+            pinned[i]->pinned = false;
+    }
+    pi_lock_release(&v->lock);
+}
+
+/* --- Serving -------------------------------------------------------------------------------- */
+
+static int enter(pi_http_serving *v)
+{
+    pica_http_server *s = v->server;
+    pi_lock_acquire(&s->lock);
+    bool late = pi_load_relaxed(&s->draining);
+    if (!late) {
+        v->next = s->servings;
+        s->servings = v;
+    }
+    pi_lock_release(&s->lock);
+    return late ? -ESHUTDOWN : 0;
+}
+
+static void leave(pi_http_serving *v)
+{
+    pica_http_server *s = v->server;
+    pi_lock_acquire(&s->lock);
+    for (pi_http_serving **at = &s->servings; *at; at = &(*at)->next) {
+        if (*at == v) {
+            *at = v->next;
+            break;
+        }
+    }
+    pi_lock_release(&s->lock);
+}
+
+/* Sweep until the acceptor and all connections have ended. @return 0 or -ECANCELED */
+static int tend(pi_http_serving *v)
+{
+    pica_http_server *s = v->server;
+    for (bool accepting = true;;) {
+        int rc;
+        if (accepting) {
+            bool draining = pi_load_acquire(&s->draining);
+            rc = pica_join_until(v->acceptor, NULL, pica_after(draining ? DRAIN_TICK_NS : s->tick));
+            if (rc < 0 && rc != -ETIMEDOUT)
+                return rc;
+            accepting = rc == -ETIMEDOUT;
+        } else {
+            rc = pica_sleep(DRAIN_TICK_NS);
+            if (rc < 0)
+                return rc;
+        }
+        if (!accepting) {
+            v->ending = true;
+            bool graceful = pi_load_acquire(&s->draining);
+            if (v->listener && (!graceful || empty_queue(v)))
+                v->listener = pica_listener_close(v->listener);
+        }
+        if (pi_load_relaxed(&s->cut))
+            return -ECANCELED;
+        pi_http_sweep(v);
+        if (!v->listener && pi_load_relaxed(&v->open) == 0)
+            return 0;
+    }
+}
+
+int pica_http_serve(pica_http_server *server, pica_listener *listener)
+{
+    if (!pica_self()) {
+        pica_listener_close(listener);
+        return -EPERM;
+    }
+    if (!server || !listener) {
+        pica_listener_close(listener);
+        return -EINVAL;
+    }
+    pi_http_serving v = {.server = server, .listener = listener};
+    v.conns.next = v.conns.prev = &v.conns;
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.name = "http acceptor";
+
+    pica_group_begin(&v.group);
+    int rc = pica_group_spawn_at(&v.group, &v.acceptor, accept_all, &v, &attr, PICA_SITE);
+    if (rc == 0)
+        rc = enter(&v);
+    bool entered = rc == 0;
+    if (entered)
+        rc = tend(&v);
+    if (rc)
+        pica_group_cancel(&v.group);
+    intptr_t ended = pica_group_end(&v.group, 0);
+    pica_group_deinit(&v.group);
+    if (entered)
+        leave(&v);
+    pica_unref(v.acceptor);
+    pica_listener_close(v.listener);
+    if (rc == -ECANCELED && pi_load_relaxed(&server->cut))
+        return 0;
+    if (rc || pi_load_acquire(&server->draining))
+        return rc;
+    return v.accept_rc ? v.accept_rc : (int)ended;
+}
+
+/* --- Draining ------------------------------------------------------------------------------- */
+
+/* Cancel the acceptors that have not been told yet. A handle is taken under the lock and used
+ * outside, because cancelling wakes. */
+static void stop_accepting(pica_http_server *s)
+{
+    for (;;) {
+        pica_task *acceptor = NULL;
+        pi_lock_acquire(&s->lock);
+        for (pi_http_serving *v = s->servings; v && !acceptor; v = v->next) {
+            if (!v->told) {
+                v->told = true;
+                acceptor = pica_ref(v->acceptor);
+            }
+        }
+        pi_lock_release(&s->lock);
+        if (!acceptor)
+            return;
+        (void)pica_cancel(acceptor); /* -EALREADY: it has ended */
+        pica_unref(acceptor);
+    }
+}
+
+static bool is_serving(pica_http_server *s)
+{
+    pi_lock_acquire(&s->lock);
+    bool serving = s->servings;
+    pi_lock_release(&s->lock);
+    return serving;
+}
+
+int pica_http_drain(pica_http_server *server, int64_t deadline_ns)
+{
+    if (!pica_self())
+        return -EPERM;
+    if (!server)
+        return -EINVAL;
+    pi_lock_acquire(&server->lock);
+    if (!pi_load_relaxed(&server->draining)) {
+        server->grace = pica_after(GRACE_NS);
+        pi_store_release(&server->draining, 1u);
+    }
+    pi_lock_release(&server->lock);
+    stop_accepting(server);
+
+    bool cut = false;
+    while (is_serving(server)) {
+        int64_t now = pi_now();
+        if (now >= deadline_ns && !cut) {
+            pi_store_relaxed(&server->cut, 1u); /* a flag: the serving task polls it */
+            cut = true;
+        }
+        int rc = pica_sleep_until(now + DRAIN_TICK_NS);
+        if (rc)
+            return rc;
+    }
+    return cut;
+}

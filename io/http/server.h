@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* server.h: what a server's connections share, and the seam between server.c (which
+ * connections there are) and conn.c (what one of them does). */
+#ifndef PI_HTTP_SERVER_H
+#define PI_HTTP_SERVER_H
+
+#include "executor/base/lock.h"
+#include "io/http/response.h"
+
+#include <pica/group.h>
+#include <pica/http.h>
+#include <pica/sem.h>
+
+typedef struct pica_http_request pi_http_conn; /* conn.h */
+
+/** A place in a ring of connections. */
+typedef struct pi_http_link {
+    struct pi_http_link *next, *prev; /* [serving's lock] */
+} pi_http_link;
+
+/** One call of pica_http_serve(), in its frame. */
+typedef struct pi_http_serving {
+    pica_http_server *server;     /* [const] */
+    pica_listener *listener;      /* [acceptor, then the caller] NULL: closed */
+    pica_task *acceptor;          /* [const] */
+    pica_group group;             /* the acceptor and all connections */
+    struct pi_http_serving *next; /* [server's lock] */
+    bool told;                    /* [server's lock] the acceptor has been cancelled */
+    int accept_rc;                /* [acceptor, then the caller] why it ended */
+    bool ending;                  /* [caller] the acceptor has ended */
+
+    pi_lock lock;       /* guards conns, and pinned in each of them */
+    pi_http_link conns; /* [lock] the ring's head */
+    uint64_t open;      /* [atomic] relaxed: a count; the group orders their end */
+} pi_http_serving;
+
+struct pica_http_server {
+    pica_http_handler handler; /* [const] this and all up to the permits */
+    void *arg;
+    uint32_t max_head;
+    uint64_t max_body;
+    int64_t head_timeout, body_timeout, write_timeout, idle_timeout; /* ns */
+    int64_t tick;                                                    /* ns between two sweeps */
+    size_t stack_size;
+    char name[PI_HTTP_SERVER_MAX + 1];
+
+    pica_sem permits;          /* connections that may still be opened */
+    pi_lock lock;              /* guards servings */
+    pi_http_serving *servings; /* [lock] */
+    uint32_t draining;         /* [atomic] release: grace is set; once 1 it stays */
+    uint32_t cut;              /* [atomic] relaxed: cancel what is left */
+    int64_t grace;             /* [const once draining] when a fresh connection has had its time */
+};
+
+/** Make a connection's object, linked to its serving. @return 0 or -ENOMEM */
+int pi_http_conn_new(pi_http_conn **out, pi_http_serving *serving, pica_stream *stream);
+
+/** A connection's task: serve it to its end, close it, free the object. @return 0 */
+intptr_t pi_http_conn_run(void *conn);
+
+/** Close and free one that could not be spawned. */
+void pi_http_conn_drop(pi_http_conn *conn);
+
+/** Look through all connections: shut those whose time is up; while draining also those that
+ *  wait for a request that they have no right to any more. */
+void pi_http_sweep(pi_http_serving *serving);
+
+#endif
