@@ -110,7 +110,7 @@ int pica_accept(pica_listener *listener, pica_stream **out, pica_addr *peer)
 {
     pi_descriptor *l = pi_of_listener(listener);
     pi_descriptor *slot = NULL;
-    bool try_first;
+    bool try_first = true;
     if (!out)
         return -EINVAL;
     int rc = pi_descriptor_check(l);
@@ -130,7 +130,7 @@ int pica_try_accept(pica_listener *listener, pica_stream **out, pica_addr *peer)
     pi_descriptor *l = pi_of_listener(listener);
     pi_descriptor *slot = NULL;
     pi_slots *here;
-    bool try_first;
+    bool try_first = true;
     if (!l || !out)
         return -EINVAL;
     int rc = pi_slots_self(&here);

@@ -21,7 +21,7 @@ static short with_hang_up(short events)
 /* @param events  of poll(2); epoll's have the same values */
 static int wait_registered(pi_descriptor *d, short events, int64_t deadline_ns)
 {
-    bool try_first;
+    bool try_first = true;
     int rc = pi_direction_enter(&d->in, &try_first);
     if (rc < 0)
         return rc;

@@ -50,7 +50,7 @@ static inline ssize_t end_read(pi_descriptor *d, ssize_t got, size_t asked)
 ssize_t pica_read(pica_stream *stream, void *buffer, size_t n)
 {
     pi_descriptor *d = pi_of_stream(stream);
-    bool try_first;
+    bool try_first = true;
     ssize_t rc = pi_descriptor_check(d);
     if (rc == 0)
         rc = begin(d, &d->in, &d->in_streak, &try_first);
@@ -87,7 +87,7 @@ static size_t total(const struct iovec *iov, int n)
 ssize_t pica_readv(pica_stream *stream, const struct iovec *iov, int n)
 {
     pi_descriptor *d = pi_of_stream(stream);
-    bool try_first;
+    bool try_first = true;
     if (n < 0 || n > IOV_MAX || (n > 0 && !iov))
         return -EINVAL;
     ssize_t rc = pi_descriptor_check(d);
@@ -139,7 +139,7 @@ static ssize_t write_once(pi_descriptor *d, const void *buffer, size_t n, bool t
 ssize_t pica_write(pica_stream *stream, const void *buffer, size_t n)
 {
     pi_descriptor *d = pi_of_stream(stream);
-    bool try_first;
+    bool try_first = true;
     ssize_t rc = pi_descriptor_check(d);
     if (rc == 0)
         rc = begin(d, &d->out, &d->out_streak, &try_first);
@@ -156,7 +156,7 @@ int pica_write_all(pica_stream *stream, const void *buffer, size_t n, size_t *wr
 {
     pi_descriptor *d = pi_of_stream(stream);
     size_t done = 0;
-    bool try_first;
+    bool try_first = true;
     ssize_t rc = pi_descriptor_check(d);
     if (rc == 0)
         rc = begin(d, &d->out, &d->out_streak, &try_first);
@@ -179,7 +179,7 @@ int pica_write_all(pica_stream *stream, const void *buffer, size_t n, size_t *wr
 ssize_t pica_writev(pica_stream *stream, const struct iovec *iov, int n)
 {
     pi_descriptor *d = pi_of_stream(stream);
-    bool try_first;
+    bool try_first = true;
     if (n < 0 || n > IOV_MAX || (n > 0 && !iov))
         return -EINVAL;
     ssize_t rc = pi_descriptor_check(d);

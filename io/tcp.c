@@ -129,7 +129,7 @@ pica_listener *pica_listener_close(pica_listener *listener)
  * from a wake that meant something else. */
 static int finish_connect(pi_descriptor *d, const pica_addr *addr)
 {
-    bool try_first;
+    bool try_first = true;
     int rc = pi_direction_enter(&d->out, &try_first);
     if (rc < 0)
         return rc;

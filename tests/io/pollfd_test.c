@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* pollfd_test.c: waiting for descriptors that belong to somebody else. */
+#include "tests/io/peers.h"
+
+#include <sys/eventfd.h>
+
+typedef struct job {
+    int fd;
+    short events;
+} job;
+
+static intptr_t poll_for_ever(void *arg)
+{
+    job *j = arg;
+    return pica_poll_fd(j->fd, j->events, PICA_NEVER);
+}
+
+static void ready_at_once(void)
+{
+    int fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+    CHECK_EQ(pica_poll_fd(fd, POLLIN, PICA_NEVER), POLLIN);
+    CHECK_EQ(pica_poll_fd(fd, POLLOUT, PICA_NEVER), POLLOUT);
+    CHECK_EQ(pica_poll_fd(fd, POLLIN | POLLOUT, PICA_NEVER), POLLIN | POLLOUT);
+    CHECK_EQ(pica_poll_fd(fd, POLLIN, 0), POLLIN); /* the state beats the deadline */
+    close(fd);
+}
+
+static void waits(void)
+{
+    job in = {.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .events = POLLIN};
+    for (uint64_t round = 0; round < check_rounds(300); round++) {
+        pica_task *task = peers_spawn(poll_for_ever, &in);
+        if (round % 3)
+            PEERS_UNTIL_WAITING(task);
+        CHECK_EQ(eventfd_write(in.fd, 1), 0);
+        CHECK_EQ(peers_result(task), POLLIN);
+        eventfd_t value;
+        CHECK_EQ(eventfd_read(in.fd, &value), 0);
+    }
+    close(in.fd);
+}
+
+static void waits_for_room(void)
+{
+    int ends[2];
+    static char block[4096];
+    CHECK_FATAL(pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0);
+    while (write(ends[1], block, sizeof(block)) > 0)
+        ;
+    job out = {.fd = ends[1], .events = POLLOUT};
+    pica_task *task = peers_spawn(poll_for_ever, &out);
+    PEERS_UNTIL_WAITING(task);
+    while (read(ends[0], block, sizeof(block)) > 0)
+        ;
+    CHECK_EQ(peers_result(task), POLLOUT);
+
+    /* The reader goes: an error that nobody asked for is told. */
+    while (write(ends[1], block, sizeof(block)) > 0)
+        ;
+    task = peers_spawn(poll_for_ever, &out);
+    PEERS_UNTIL_WAITING(task);
+    close(ends[0]);
+    CHECK(peers_result(task) & POLLERR);
+    close(ends[1]);
+}
+
+static void either_direction(void)
+{
+    int a, b;
+    peers_raw_pair(&a, &b);
+    job both = {.fd = a, .events = POLLIN | POLLOUT};
+    CHECK_EQ(pica_poll_fd(a, both.events, PICA_NEVER), POLLOUT);
+    CHECK_EQ(fcntl(a, F_SETFL, O_NONBLOCK), 0);
+    static char block[65536];
+    while (send(a, block, sizeof(block), MSG_NOSIGNAL) > 0)
+        ;
+    pica_task *task = peers_spawn(poll_for_ever, &both);
+    PEERS_UNTIL_WAITING(task);
+    peers_send(b, "x", 1);
+    CHECK_EQ(peers_result(task), POLLIN);
+    close(a);
+    close(b);
+}
+
+static void hang_up(void)
+{
+    int a, b;
+    peers_raw_pair(&a, &b);
+    job in = {.fd = a, .events = POLLIN};
+    pica_task *task = peers_spawn(poll_for_ever, &in);
+    PEERS_UNTIL_WAITING(task);
+    shutdown(b, SHUT_WR);
+    CHECK_EQ(peers_result(task), POLLIN | POLLRDHUP);
+    CHECK_EQ(pica_poll_fd(a, POLLOUT, PICA_NEVER), POLLOUT);
+    close(b);
+    close(a);
+}
+
+static void deadline(void)
+{
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int64_t at = pica_after(PICA_MS(3));
+    CHECK_EQ(pica_poll_fd(fd, POLLIN, at), -ETIMEDOUT);
+    CHECK_LE(at, pica_now());
+    CHECK_EQ(pica_poll_fd(fd, POLLIN, 0), -ETIMEDOUT);
+    CHECK_EQ(pica_poll_fd(fd, POLLIN, pica_now() - 1), -ETIMEDOUT);
+    /* Nothing is left behind: the next wait registers anew, and its event counts. */
+    CHECK_EQ(eventfd_write(fd, 1), 0);
+    CHECK_EQ(pica_poll_fd(fd, POLLIN, PICA_NEVER), POLLIN);
+    close(fd);
+}
+
+static void bad_arguments(void)
+{
+    FILE *plain = tmpfile();
+    CHECK_FATAL(plain != NULL);
+    CHECK_EQ(pica_poll_fd(fileno(plain), POLLIN, PICA_NEVER), -EPERM);
+    fclose(plain);
+    CHECK_EQ(pica_poll_fd(-1, POLLIN, PICA_NEVER), -EBADF);
+    CHECK_EQ(pica_poll_fd(1000000, POLLIN, PICA_NEVER), -EBADF);
+    CHECK_EQ(pica_poll_fd(0, 0, PICA_NEVER), -EINVAL);
+    CHECK_EQ(pica_poll_fd(0, POLLERR, PICA_NEVER), -EINVAL);
+}
+
+static intptr_t poll_busy(void *arg)
+{
+    intptr_t rc = poll_for_ever(arg);
+    CHECK(rc == POLLIN || rc == -EBUSY || rc == -ECANCELED);
+    return rc;
+}
+
+/* Two at once is a mistake that harms nobody: on one worker the second is told so. */
+static void two_at_once(void)
+{
+    job in = {.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .events = POLLIN};
+    pica_task *first = peers_spawn(poll_busy, &in);
+    PEERS_UNTIL_WAITING(first);
+    pica_task *second = peers_spawn(poll_busy, &in);
+    if (check_mode() == CHECK_ONE)
+        CHECK_EQ(peers_result(second), -EBUSY);
+    CHECK_EQ(eventfd_write(in.fd, 1), 0);
+    CHECK_EQ(peers_result(first), POLLIN);
+    if (check_mode() != CHECK_ONE)
+        peers_result(second);
+    close(in.fd);
+}
+
+CHECK_MAIN
+{
+    check_run("ready at once", ready_at_once);
+    check_run("waits to read", waits);
+    check_run("waits for room", waits_for_room);
+    check_run("either direction", either_direction);
+    check_run("hang-up", hang_up);
+    check_run("deadline", deadline);
+    check_run("bad arguments", bad_arguments);
+    check_run("two at once", two_at_once);
+}
