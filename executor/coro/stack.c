@@ -16,22 +16,7 @@
 #define MADV_GUARD_INSTALL 102
 #endif
 
-#define GUARD ((size_t)16 << 10)
 #define SLAB_MIN ((size_t)64 << 20)
-#if defined(PI_ASAN) || defined(PI_TSAN)
-/* Sanitized frames are several times as large. */
-#define CLASS0 ((size_t)256 << 10)
-#define RESERVE ((size_t)64 << 10)
-#else
-#define CLASS0 PI_STACK_DEFAULT
-#define RESERVE ((size_t)8 << 10)
-#endif
-
-size_t pi_stack_class_size(unsigned class)
-{
-    return CLASS0 << class;
-}
-
 unsigned pi_stack_class(size_t size)
 {
     unsigned class = 0;
@@ -58,7 +43,7 @@ static int slab_new(pi_stacks *stacks, unsigned class)
     if (!slab)
         return -ENOMEM;
     slab->class = class;
-    slab->stride = GUARD + RESERVE + pi_stack_class_size(class);
+    slab->stride = PI_STACK_GUARD + PI_STACK_RESERVE + pi_stack_class_size(class);
     size_t least = stacks->slab_bytes ? stacks->slab_bytes : SLAB_MIN;
     slab->count = (least + slab->stride - 1) / slab->stride;
     slab->length = slab->count * slab->stride;
@@ -78,7 +63,7 @@ static int slab_new(pi_stacks *stacks, unsigned class)
 static __attribute__((noinline)) bool guard(pi_stacks *stacks, char *at)
 {
     if (stacks->guards != PI_GUARD_MPROTECT) {
-        if (madvise(at, GUARD, MADV_GUARD_INSTALL) == 0) {
+        if (madvise(at, PI_STACK_GUARD, MADV_GUARD_INSTALL) == 0) {
             stacks->guards = PI_GUARD_MADVISE;
             return true;
         }
@@ -86,7 +71,7 @@ static __attribute__((noinline)) bool guard(pi_stacks *stacks, char *at)
         if (stacks->guards == PI_GUARD_UNKNOWN)
             stacks->guards = PI_GUARD_MPROTECT;
     }
-    if (stacks->mprotected >= PI_GUARD_MPROTECT_MAX || mprotect(at, GUARD, PROT_NONE) != 0)
+    if (stacks->mprotected >= PI_GUARD_MPROTECT_MAX || mprotect(at, PI_STACK_GUARD, PROT_NONE) != 0)
         return false;
     stacks->mprotected++;
     return true;
@@ -107,8 +92,8 @@ int pi_stack_carve(pi_stacks *stacks, unsigned class, pi_stack *out)
         return -ENOMEM;
     slab->carved++;
     stacks->unguarded += !guarded;
-    out->low = at + GUARD;
-    out->size = slab->stride - GUARD;
+    out->low = at + PI_STACK_GUARD;
+    out->size = slab->stride - PI_STACK_GUARD;
     out->guarded = guarded;
     return 0;
 }
@@ -118,8 +103,8 @@ void pi_stacks_each(pi_stacks *stacks, void (*visit)(pi_stack stack, void *arg),
     for (unsigned class = 0; class < PI_STACK_CLASSES; class++)
         for (pi_stack_slab *slab = stacks->slabs[class]; slab; slab = slab->next)
             for (size_t i = 0; i < slab->carved; i++)
-                visit((pi_stack){.low = slab->base + i * slab->stride + GUARD,
-                                 .size = slab->stride - GUARD,
+                visit((pi_stack){.low = slab->base + i * slab->stride + PI_STACK_GUARD,
+                                 .size = slab->stride - PI_STACK_GUARD,
                                  .guarded = true},
                       arg);
 }

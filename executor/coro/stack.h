@@ -18,11 +18,22 @@
 #ifndef PI_STACK_H
 #define PI_STACK_H
 
+#include "executor/base/atomics.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define PI_STACK_DEFAULT ((size_t)32 << 10)
+#define PI_STACK_DEFAULT ((size_t)32 << 10) /* what the documentation promises */
+#define PI_STACK_GUARD ((size_t)16 << 10)
+#if defined(PI_ASAN) || defined(PI_TSAN)
+/* Sanitized frames are several times as large. */
+#define PI_STACK_CLASS0 ((size_t)256 << 10)
+#define PI_STACK_RESERVE ((size_t)64 << 10)
+#else
+#define PI_STACK_CLASS0 PI_STACK_DEFAULT
+#define PI_STACK_RESERVE ((size_t)8 << 10)
+#endif
 #define PI_STACK_MAX ((size_t)1 << 30)
 #define PI_STACK_CLASSES 16u
 
@@ -67,7 +78,10 @@ typedef struct pi_stack {
 unsigned pi_stack_class(size_t size);
 
 /** What a task on a stack of this class may count on. */
-size_t pi_stack_class_size(unsigned class);
+static inline size_t pi_stack_class_size(unsigned class)
+{
+    return PI_STACK_CLASS0 << class;
+}
 
 /** Carve a new stack. @return 0; -ENOMEM, *out untouched. */
 int pi_stack_carve(pi_stacks *stacks, unsigned class, pi_stack *out);

@@ -134,14 +134,29 @@ static inline bool pi_deque_claim(pi_deque *deque, pi_node *node)
     if (pi_load_relaxed(slot) != node || pi_xchg_seq_cst(slot, (pi_node *)NULL) == NULL)
         return false;
     if (PI_LIKELY(index == tail - 1)) {
-        while (index > head &&
-               pi_load_relaxed(&deque->slots[(index - 1) & deque->mask]) == NULL)
+        while (index > head && pi_load_relaxed(&deque->slots[(index - 1) & deque->mask]) == NULL)
             index--;
         pi_store_relaxed(&deque->tail, index);
     } else if (index == head) {
         pi_store_relaxed(&deque->head, head + 1);
     }
     return true;
+}
+
+/** What lies at *index or next after it. Owner. The node may be taken by others at any time;
+ *  claim it. @param index  in: where to begin; out: where it lies. @return NULL: nothing */
+static inline pi_node *pi_deque_peek(const pi_deque *deque, int64_t *index)
+{
+    int64_t head = pi_load_relaxed(&deque->head);
+    int64_t tail = pi_load_relaxed(&deque->tail);
+    for (int64_t i = *index > head ? *index : head; i < tail; i++) {
+        pi_node *node = pi_load_relaxed(&deque->slots[i & deque->mask]);
+        if (node) {
+            *index = i;
+            return node;
+        }
+    }
+    return NULL;
 }
 
 /** Take the oldest entry of somebody else's deque. Any thread; the looking is bounded by the

@@ -31,14 +31,13 @@ struct pica_executor {
     uint32_t workers_count; /* [const] */
     uint32_t flags;         /* [const] */
     uint32_t phase;         /* [atomic] RUNNING, CLOSING, STOPPED; a futex */
+    uint32_t quiet;         /* [atomic] a futex: 1: the last task ended while RUNNING */
     uint32_t draining;      /* [atomic] somebody waits for the last task's end */
     const pi_driver_ops *driver; /* [const] */
     void *driver_shared;         /* [const] */
     unsigned stack_class;        /* [const] the default */
     void (*on_lost_error)(void *, const pica_lost_error *); /* [const] */
     void *hook_arg;                                         /* [const] */
-    pica_task *main;       /* [const] pica_run()'s task, or NULL */
-    bool joins_caller;     /* [const] worker 0 is the thread that called pica_run() */
     uint64_t next_ids;     /* [atomic] where the next block of task numbers begins */
 
     pi_pool pool;
@@ -55,6 +54,8 @@ struct pica_executor {
     /* Monitor. */
     pthread_t monitor;
     bool monitor_started;     /* [creator] */
+    uint32_t *monitor_counts; /* [monitor] every worker's turns at the last tick */
+    uint32_t monitor_tick;    /* [atomic] a futex; 1: stop */
     uint32_t monitor_sleeps;  /* [atomic] a futex; 1: all workers slept, wake it */
     pthread_mutex_t rescue_mutex; /* guards attaching and detaching drivers */
 
@@ -63,6 +64,9 @@ struct pica_executor {
 
 /** Begin closing: refuse foreign spawns, cancel every live task. Any thread; again: no-op. */
 void pi_executor_close(pica_executor *ex);
+
+/** Once per worker, after a fence of its own that follows CLOSING. */
+void pi_executor_close_again_slow(pica_executor *ex);
 
 /** A task has ended. If somebody waits for the last one, look whether this was it. */
 void pi_executor_drained_slow(pica_executor *ex);
@@ -74,13 +78,5 @@ static inline void pi_executor_task_ended(pica_executor *ex)
 
 /** Wake worker i, if i >= 0. */
 void pi_executor_wake(pica_executor *ex, int i);
-
-/** A worker gets up: the monitor must not sleep. */
-static inline void pi_executor_awake(pica_executor *ex)
-{
-    extern void pi_monitor_wake_slow(pica_executor * ex);
-    if (PI_UNLIKELY(pi_load_relaxed(&ex->monitor_sleeps)))
-        pi_monitor_wake_slow(ex);
-}
 
 #endif

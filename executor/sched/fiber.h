@@ -35,6 +35,7 @@ struct pi_fiber {
     char *low;           /* [const] lowest usable address of its stack */
     pi_timer timer;      /* [runner] the deadline of its wait */
     pi_fiber *next;      /* [cache] */
+    uint32_t refused;    /* [runner] calls that returned -ECANCELED on entry */
     uint32_t since_ms;   /* [runner] when it parked last, by the worker's coarse clock */
 };
 
@@ -42,6 +43,18 @@ static inline pi_fiber *pi_fiber_of(pi_context *context)
 {
     return (pi_fiber *)(void *)context; /* its first member */
 }
+
+/** Where the fiber of a stack lies: at its top, a little lower on each stack, so that the
+ *  tops of many stacks do not share the same few cache sets. */
+static inline pi_fiber *pi_fiber_at(pi_stack stack)
+{
+    size_t stagger = ((uintptr_t)stack.low >> 13) % 8 * 128;
+    uintptr_t top = (uintptr_t)stack.low + stack.size - stagger - sizeof(struct pi_fiber);
+    return (pi_fiber *)(top & ~(uintptr_t)(PI_CACHE_LINE - 1));
+}
+
+/** What every fiber runs: one base task after another. worker.c. */
+void pi_fiber_main(pi_context *from, pi_context *self);
 
 /** Bytes of stack below the caller, or 0 if the caller stands on another stack. */
 static inline size_t pi_fiber_stack_left(const pi_fiber *fiber)

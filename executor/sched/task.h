@@ -71,7 +71,8 @@ struct pica_task {
     uint8_t stack_class;   /* [const] */
     bool outer_delivered;  /* [runner] a cancel below has become one of this task */
     uint8_t live;          /* [atomic] 1 from spawn until the object is freed */
-    uint8_t reserved[5];
+    uint8_t starved;       /* [runner] how often it found no stack */
+    uint8_t reserved[4];
 };
 
 _Static_assert(sizeof(struct pica_task) == 128, "two cache lines");
@@ -87,6 +88,45 @@ static inline bool pi_task_done(const pica_task *task)
 {
     return pi_load_acquire(&task->word) & PI_TASK_DONE;
 }
+
+/** (A) or (C): the task has ended; drops the run's reference. The task may be gone after. */
+void pi_task_end(pica_task *task, intptr_t result);
+
+/** (B): the same, by the awaiter that ran it inline and holds a reference itself. */
+void pi_task_end_inline(pica_task *task, intptr_t result);
+
+/** (D): be told of the task's end. The caller holds a reference.
+ *  @return false: it has ended already, the waiter is not linked */
+bool pi_task_wait_link(pica_task *task, pi_waiter *waiter);
+
+/** Take a waiter back that may or may not have been told. After it, nobody touches it. */
+void pi_task_wait_unlink(pica_task *task, pi_waiter *waiter);
+
+/** A waiter was told: the end is a few instructions away. Spin until DONE. */
+void pi_task_await_done(const pica_task *task);
+
+/** Tell one waiter; under LOCK. A waiter with data is told through it (pi_task_watch), others by
+ *  ending their wait. */
+typedef struct pi_task_watch {
+    void (*ended)(struct pi_task_watch *watch, pica_task *task); /* never suspends */
+} pi_task_watch;
+static inline void pi_task_notify(pica_task *task, pi_waiter *waiter)
+{
+    pi_task_watch *watch = waiter->data;
+    if (watch)
+        watch->ended(watch, task);
+    else
+        (void)pi_wait_end(waiter->token, PI_WOKEN);
+}
+
+struct pi_worker;
+
+/** All that a task's end takes: its word, its group, the executor's count. worker.c.
+ *  @param inlined  by its awaiter, on the awaiter's fiber */
+void pi_task_finish(struct pi_worker *worker, pica_task *task, intptr_t result, bool inlined);
+
+void pi_task_ref(pica_task *task);
+void pi_task_unref(pica_task *task);
 
 /** Where a copied argument lies. */
 static inline void *pi_task_copy(pica_task *task)

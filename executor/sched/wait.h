@@ -60,8 +60,7 @@ typedef enum pi_how {
  *  on a plain thread's stack. */
 typedef struct pi_wait {
     uint64_t word;   /* [atomic] see the protocol */
-    pi_fiber *fiber; /* [const] NULL: a plain thread, which sleeps on futex */
-    uint32_t futex;  /* [atomic] 1: awake */
+    pi_fiber *fiber; /* [const] NULL: a plain thread, which sleeps on the word itself */
 } pi_wait;
 
 /** Names one wait: which word, and what it holds while the wait lasts. Copy it freely. */
@@ -69,6 +68,27 @@ typedef struct pi_token {
     pi_wait *wait;
     uint64_t word; /* sequence and floor, state WAITING */
 } pi_token;
+
+/** The parts of a wait word. */
+#define PI_WAIT_STATE_BITS 8
+#define PI_WAIT_FLOOR_BITS 16
+#define PI_WAIT_STATE(word) ((pi_how)((word) & 0xffu))
+static inline uint64_t pi_wait_as(uint64_t word, pi_how state)
+{
+    return (word & ~(uint64_t)0xff) | (uint64_t)state;
+}
+static inline uint16_t pi_wait_floor(uint64_t word)
+{
+    return (uint16_t)(word >> PI_WAIT_STATE_BITS);
+}
+/** The word of the next wait after this one. */
+static inline uint64_t pi_wait_next(uint64_t word, uint16_t floor)
+{
+    unsigned shift = PI_WAIT_STATE_BITS + PI_WAIT_FLOOR_BITS;
+    return ((word >> shift) + 1) << shift | (uint64_t)floor << PI_WAIT_STATE_BITS | PI_WAITING;
+}
+/** The floor of a wait that no scope ends. */
+#define PI_WAIT_SHIELDED UINT16_MAX
 
 /** One wait of the caller; the node that objects link. */
 typedef struct pi_waiter {
@@ -83,6 +103,9 @@ typedef struct pi_waiter {
  * @return 0 or -ECANCELED; 0 on a plain thread
  */
 int pi_wait_check(void);
+
+/** The caller's fiber is cancelled: what to return. From the 65th time on it yields first. */
+int pi_wait_refuse(pi_fiber *fiber);
 
 /** Begin a wait. Then pi_wait_park() or pi_wait_abandon(). Any task or plain thread. */
 void pi_wait_begin(pi_waiter *me);
@@ -108,10 +131,13 @@ pi_how pi_wait_park(pi_waiter *me, int64_t deadline_ns);
 /**
  * End somebody's wait and queue the task (or wake the thread).
  *
- * @param how  PI_WOKEN or PI_CLOSED
+ * @param how  PI_WOKEN or PI_CLOSED; inside sched/ also PI_TIMEOUT, PI_CANCEL
  * @return true if this call ended the wait
  * Where: any thread. Never suspends.
  */
 bool pi_wait_end(pi_token token, pi_how how);
+
+/** (B), by the worker's loop. @return false: somebody has won already, queue the fiber */
+bool pi_wait_commit(pi_wait *wait);
 
 #endif

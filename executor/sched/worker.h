@@ -65,6 +65,7 @@ typedef struct pi_worker {
     uint64_t random;          /* [owner] */
     uint32_t now_ms;          /* [owner] a coarse clock: when it last looked around */
     uint32_t migrate;         /* [owner] where the last forced migration went */
+    bool closing_seen;        /* [owner] */
     pi_driver *driver;        /* [const] */
     uint64_t steals, sleeps, wakes; /* [owner, atomic] statistics */
     pthread_t thread;
@@ -72,8 +73,10 @@ typedef struct pi_worker {
 
     /* Others. */
     pi_upmc mailbox __attribute__((aligned(PI_CACHE_LINE))); /* [any push, owner takes] */
+    uint32_t parked;          /* [owner, atomic] it sleeps in its driver */
     uint32_t rescuer;         /* [atomic] 1 + who serves this one's driver while it is stuck */
     uint32_t to_rescue;       /* [atomic] 1 + whom to serve on waking; the monitor asks */
+    uint32_t rescuing;        /* [rescue mutex writes, atomic] how many it serves */
     uint64_t rescues;         /* [owner, atomic] */
 } pi_worker;
 
@@ -104,8 +107,9 @@ int pi_worker_enqueue_new(pi_worker *worker, pica_task *task);
 /** Queue a task, new or not, from outside of the executor's workers. */
 void pi_worker_inject(pica_executor *ex, pica_task *task);
 
-/** The budget is used up in the middle of a task: poll, fire timers. */
-void pi_worker_breathe(pi_worker *worker);
+/** The budget is used up in the middle of a task: poll, fire timers. @return true: other tasks
+ *  became ready by that */
+bool pi_worker_breathe(pi_worker *worker);
 
 /** Poll a driver and fire timers without sleeping. @return how much was found */
 unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at);

@@ -28,16 +28,17 @@ PICA_BEGIN_DECLS
 
 /** A group in the caller's memory; every member is private. Needs no initialisation. */
 typedef struct pica_group {
-    pica_scope scope;  /* cancelled = the group is */
-    uint32_t word;     /* [atomic] lock, closed, owner waits */
-    uint32_t members;  /* [atomic] members that have not ended */
-    intptr_t *errors;  /* [lock] what failed, in order */
-    size_t n_errors;   /* [lock] */
-    size_t cap_errors; /* [lock] */
-    intptr_t first;    /* [lock] the first failure */
-    void *waiter;      /* [lock] the owner, when it waits in end */
-    void *newest;      /* [owner] members that the end may run itself */
-    void *reserved[3];
+    pica_scope scope;   /* cancelled = the group is */
+    uint32_t lock;      /* [atomic] guards what is tagged [lock] */
+    uint32_t members;   /* [atomic] 2 for each that has not ended, 1 if the owner waits */
+    intptr_t *errors;   /* [lock] what failed, in order */
+    size_t errors_count, errors_capacity; /* [lock] */
+    intptr_t first;     /* [lock] the first failure, or 0 */
+    void *waiter;       /* [lock] the owner's wait, in the end */
+    int64_t first_slot; /* [owner] where in a worker's queue members may lie */
+    uint32_t home;      /* [owner] 1 + that worker */
+    uint32_t reserved0;
+    void *reserved[2];
 } pica_group;
 
 /**

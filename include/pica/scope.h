@@ -25,14 +25,14 @@ PICA_BEGIN_DECLS
 
 /** A scope in the caller's memory; every member is private. Needs no initialisation. */
 typedef struct pica_scope {
-    struct pica_scope *outer; /* [owner] */
-    struct pica_scope *group; /* [const] the group that a root scope belongs to */
+    struct pica_scope *outer; /* [owner] the next one outwards in the same task */
     int64_t deadline_ns;      /* [owner] */
+    void *owner;              /* [const] the task */
     uint32_t flags;           /* [atomic] */
-    uint16_t level;           /* [owner] depth on the fiber */
-    uint16_t reserved;
-    void *owner; /* [const] the task */
-    void *reserved2;
+    uint16_t level;           /* [const] depth on the fiber */
+    uint16_t floor;           /* [const] what the fiber's was before */
+    void *member_ended;       /* [const] a group's: called when a member has ended */
+    void *reserved;
 } pica_scope;
 
 /**

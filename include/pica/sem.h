@@ -25,17 +25,19 @@ PICA_BEGIN_DECLS
 /** A semaphore in the caller's memory; every member is private. Zeroed: no permit. Do not
  *  copy one that has been used. */
 typedef struct pica_sem {
-    int64_t value;  /* [atomic] permits; negative: that many wait */
-    uint32_t lock;  /* [atomic] guards what follows */
-    uint32_t owed;  /* [lock] permits released to waiters that have not queued yet */
-    void *head;     /* [lock] the one that waits longest */
-    void *tail;     /* [lock] the one that came last */
-    void *reserved[4];
+    int64_t value;    /* [atomic] permits; negative: that many wait */
+    uint32_t lock;    /* [atomic] guards what follows */
+    uint32_t owed;    /* [lock] released to acquirers that have not queued yet */
+    uint32_t orphans; /* [lock] waiters that gave up while a release was on its way to them */
+    uint32_t reserved0;
+    void *head; /* [lock] the one that waits longest */
+    void *tail; /* [lock] the one that came last */
+    void *reserved[3];
 } pica_sem;
 
 /** A semaphore with n permits, 0 <= n <= PICA_SEM_MAX. */
 #ifdef __cplusplus
-#define PICA_SEM_INIT(n) {(n), 0, 0, NULL, NULL, {NULL, NULL, NULL, NULL}}
+#define PICA_SEM_INIT(n) {(n), 0, 0, 0, 0, NULL, NULL, {NULL, NULL, NULL}}
 #else
 #define PICA_SEM_INIT(n) {.value = (n)}
 #endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* cpus.c: see cpus.h. A quota of 1.5 CPUs counts as 2: one worker would leave a third of it
+ * unused. */
+#include "executor/base/cpus.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int read_file(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t n = read(fd, text, size - 1);
+    close(fd);
+    if (n < 0)
+        return -1;
+    text[n] = 0;
+    return 0;
+}
+
+/* The quota in CPUs, rounded up, of one cgroup directory; 0: none. */
+static unsigned quota_of(const char *directory)
+{
+    char path[4300], text[64];
+    long long quota = -1, period = 0;
+    snprintf(path, sizeof(path), "%s/cpu.max", directory);
+    if (read_file(path, text, sizeof(text)) == 0) {
+        if (sscanf(text, "%lld %lld", &quota, &period) != 2)
+            return 0; /* "max" */
+    } else {
+        snprintf(path, sizeof(path), "%s/cpu.cfs_quota_us", directory);
+        if (read_file(path, text, sizeof(text)) < 0 || sscanf(text, "%lld", &quota) != 1)
+            return 0;
+        snprintf(path, sizeof(path), "%s/cpu.cfs_period_us", directory);
+        if (read_file(path, text, sizeof(text)) < 0 || sscanf(text, "%lld", &period) != 1)
+            return 0;
+    }
+    return quota > 0 && period > 0 ? (unsigned)((quota + period - 1) / period) : 0;
+}
+
+/* The least quota on the way from the process's own cgroup up to the root. */
+static unsigned quota(void)
+{
+    char text[4096], path[4200];
+    if (read_file("/proc/self/cgroup", text, sizeof(text)) < 0)
+        return 0;
+    unsigned least = 0;
+    char *save = NULL;
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *controllers = strchr(line, ':');
+        char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!group)
+            continue;
+        *group++ = 0;
+        if (controllers[1] && !strstr(controllers, "cpu"))
+            continue;
+        const char *root = controllers[1] ? "/sys/fs/cgroup/cpu" : "/sys/fs/cgroup";
+        for (;;) {
+            snprintf(path, sizeof(path), "%s%s", root, group);
+            unsigned q = quota_of(path);
+            if (q && (!least || q < least))
+                least = q;
+            char *slash = strrchr(group, '/');
+            if (!slash || !*group)
+                break;
+            *slash = 0;
+        }
+    }
+    return least;
+}
+
+unsigned pi_cpus_usable(unsigned most)
+{
+    cpu_set_t set;
+    unsigned n = 1;
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        n = (unsigned)CPU_COUNT(&set);
+    else if (sysconf(_SC_NPROCESSORS_ONLN) > 0)
+        n = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned q = quota();
+    if (q && q < n)
+        n = q;
+    return n < 1 ? 1 : n > most ? most : n;
+}

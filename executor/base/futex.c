@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* futex.c: see futex.h. */
+#include "executor/base/futex.h"
+
+#include "executor/base/clock.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+__attribute__((noinline)) int pi_futex_wait(uint32_t *at, uint32_t value, int64_t deadline_ns)
+{
+    struct timespec left, *timeout = NULL;
+    if (deadline_ns != PICA_NEVER) {
+        left = pi_timespec_until(deadline_ns);
+        timeout = &left;
+    }
+    return syscall(SYS_futex, at, FUTEX_WAIT_PRIVATE, value, timeout, NULL, 0) < 0 ? -errno : 0;
+}
+
+__attribute__((noinline)) void pi_futex_wake(uint32_t *at, int n)
+{
+    syscall(SYS_futex, at, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+}
+
+int pi_thread_start(pthread_t *out, void *(*fn)(void *), void *arg)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    /* What a fault raises must reach its own thread. */
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(out, NULL, fn, arg);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rc ? -EAGAIN : 0;
+}

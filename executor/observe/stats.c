@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* stats.c: an executor's counters. Each is some worker's own; the sums need not agree. */
+#include "executor/sched/executor.h"
+
+#include <string.h>
+
+static void count_one(pica_task *task, void *arg)
+{
+    (void)task;
+    ++*(uint64_t *)arg;
+}
+
+int pica_executor_stats(const pica_executor *ex, pica_stats *out)
+{
+    if (!ex || !out || out->size < sizeof(size_t))
+        return -EINVAL;
+    pica_stats s = {.size = out->size};
+    /* The pool's lock is no part of what the caller may see change. */
+    pica_executor *unlocked = (pica_executor *)(uintptr_t)ex;
+    uint64_t ended = pi_load_relaxed(&ex->foreign_undone);
+    for (uint32_t i = 0; i < ex->workers_count; i++)
+        ended += pi_load_relaxed(&ex->workers[i].ended);
+    uint64_t spawned = pi_load_relaxed(&ex->foreign_spawned), free_fibers = 0;
+    for (uint32_t i = 0; i < ex->workers_count; i++) {
+        const pi_worker *worker = &ex->workers[i];
+        spawned += pi_load_relaxed(&worker->spawned);
+        free_fibers += pi_load_relaxed(&worker->fibers_count);
+        s.timers_armed += pi_timers_armed(&worker->timers);
+        s.steals += pi_load_relaxed(&worker->steals);
+        s.sleeps += pi_load_relaxed(&worker->sleeps);
+        s.wakes += pi_load_relaxed(&worker->wakes);
+        s.rescues += pi_load_relaxed(&worker->rescues);
+    }
+    s.tasks_live = spawned > ended ? spawned - ended : 0;
+    pi_pool_each(&unlocked->pool, count_one, &s.tasks_held);
+    pthread_mutex_lock(&unlocked->pool.mutex);
+    s.stacks_live = ex->pool.stacks_carved - ex->pool.stacks_free;
+    s.stacks_unguarded = ex->pool.stacks.unguarded;
+    pthread_mutex_unlock(&unlocked->pool.mutex);
+    s.stacks_live = s.stacks_live > free_fibers ? s.stacks_live - free_fibers : 0;
+    if (ex->driver->open_descriptors)
+        s.descriptors_open = ex->driver->open_descriptors(ex->driver_shared);
+    memcpy((char *)out + sizeof(size_t), (char *)&s + sizeof(size_t),
+           (out->size < sizeof(s) ? out->size : sizeof(s)) - sizeof(size_t));
+    return 0;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/* executor.c: see executor.h, and pica/executor.h for the public half. */
+#include "executor/sched/executor.h"
+
+#include "executor/base/alloc.h"
+#include "executor/base/assert.h"
+#include "executor/base/clock.h"
+#include "executor/base/cpus.h"
+#include "executor/base/futex.h"
+#include "executor/sched/monitor.h"
+#include "executor/sched/overflow.h"
+#include "executor/sched/scope.h"
+#include "executor/sched/spawn.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define KNOWN_FLAGS                                                                                \
+    (PICA_NO_INLINE | PICA_FORCE_MIGRATION | PICA_NAME_OVERFLOWS | PICA_STRICT_GUARDS)
+
+void pi_executor_wake(pica_executor *ex, int i)
+{
+    if (i < 0)
+        return;
+    pi_add_relaxed(&ex->workers[i].wakes, UINT64_C(1));
+    ex->driver->wake(ex->workers[i].driver);
+}
+
+/* ---- end ---- */
+
+/* Did no task live at some moment between the two sums? See executor.h. */
+static bool drained(const pica_executor *ex)
+{
+    uint64_t ended = pi_load_acquire(&ex->foreign_undone);
+    for (uint32_t i = 0; i < ex->workers_count; i++)
+        ended += pi_load_acquire(&ex->workers[i].ended);
+    pi_fence_seq_cst();
+    uint64_t spawned = pi_load_acquire(&ex->foreign_spawned);
+    for (uint32_t i = 0; i < ex->workers_count; i++)
+        spawned += pi_load_acquire(&ex->workers[i].spawned);
+    return ended == spawned;
+}
+
+static void stop(pica_executor *ex)
+{
+    pi_store_seq_cst(&ex->phase, (uint32_t)PI_STOPPED);
+    pi_futex_wake(&ex->phase, INT_MAX);
+    for (uint32_t i = 0; i < ex->workers_count; i++)
+        ex->driver->wake(ex->workers[i].driver);
+}
+
+/* Who sees the last end stops the workers, if the executor closes; else tells who waits. */
+void pi_executor_drained_slow(pica_executor *ex)
+{
+    pi_fence_seq_cst(); /* own count before the others'; partner: the same in another worker */
+    if (!drained(ex))
+        return;
+    if (pi_load_seq_cst(&ex->phase) == PI_CLOSING) {
+        stop(ex);
+    } else {
+        pi_store_release(&ex->quiet, 1u);
+        pi_futex_wake(&ex->quiet, INT_MAX);
+    }
+}
+
+static void cancel_one(pica_task *task, void *arg)
+{
+    bool again = arg;
+    if (pi_task_done(task) || (again && pi_load_relaxed(&task->cancels)))
+        return;
+    pi_add_seq_cst(&task->cancels, 1u);
+    pi_scope_interrupt(task, NULL, 0);
+}
+
+void pi_executor_close(pica_executor *ex)
+{
+    uint32_t running = PI_RUNNING;
+    if (!pi_cas_seq_cst(&ex->phase, &running, (uint32_t)PI_CLOSING))
+        return;
+    pi_fence_after_rmw();
+    pi_store_seq_cst(&ex->draining, 1u);
+    pi_pool_each(&ex->pool, cancel_one, NULL);
+}
+
+/* A spawn that was under way while the closer walked may have been missed by it and not have
+ * seen CLOSING either. Its worker has fenced since, sees both, and makes up for it here. */
+void pi_executor_close_again_slow(pica_executor *ex)
+{
+    pi_pool_each(&ex->pool, cancel_one, ex); /* not NULL: only those without a cancel */
+}
+
+/* ---- beginning ---- */
+
+static int check_options(const pica_options *o)
+{
+    if (o->size < offsetof(pica_options, hook_arg) + sizeof(o->hook_arg) ||
+        o->workers > PI_IDLE_MAX || (o->flags & ~(unsigned)KNOWN_FLAGS) ||
+        o->driver > PICA_DRIVER_FUTEX || o->stack_size > PI_STACK_MAX)
+        return -EINVAL;
+    return 0;
+}
+
+static int workers_init(pica_executor *ex)
+{
+    ex->workers = pi_aligned_zalloc(PI_CACHE_LINE, ex->workers_count * sizeof(pi_worker));
+    if (!ex->workers)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < ex->workers_count; i++) {
+        int rc = pi_worker_init(&ex->workers[i], ex, i);
+        if (rc < 0) {
+            while (i-- > 0)
+                pi_worker_deinit(&ex->workers[i]);
+            pi_free(ex->workers);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int executor_new(pica_executor **out, const pica_options *options)
+{
+    pica_options defaults = PICA_OPTIONS_INIT;
+    const pica_options *o = options ? options : &defaults;
+    int rc = check_options(o);
+    if (rc < 0)
+        return rc;
+    pica_executor *ex = pi_aligned_zalloc(PI_CACHE_LINE, sizeof(*ex));
+    if (!ex)
+        return -ENOMEM;
+    ex->workers_count = o->workers ? o->workers : pi_cpus_usable(PI_IDLE_MAX);
+    ex->flags = o->flags;
+    ex->driver = o->driver == PICA_DRIVER_FUTEX ? &pi_driver_futex : &pi_driver_default;
+    ex->stack_class = pi_stack_class(o->stack_size ? o->stack_size : PI_STACK_DEFAULT);
+    ex->on_lost_error = o->on_lost_error;
+    ex->hook_arg = o->hook_arg;
+    ex->inject_tail = &ex->inject_head;
+    pthread_mutex_init(&ex->inject_mutex, NULL);
+    pthread_mutex_init(&ex->rescue_mutex, NULL);
+    pi_idle_init(&ex->idle, ex->workers_count);
+    rc = pi_pool_init(&ex->pool, ex, o->flags & PICA_STRICT_GUARDS);
+    if (rc < 0)
+        goto no_pool;
+    rc = ex->driver->shared_open(&ex->driver_shared);
+    if (rc < 0)
+        goto no_shared;
+    rc = workers_init(ex);
+    if (rc < 0)
+        goto no_workers;
+    *out = ex;
+    return 0;
+no_workers:
+    ex->driver->shared_close(ex->driver_shared);
+no_shared:
+    pi_pool_deinit(&ex->pool);
+no_pool:
+    pi_free(ex);
+    return rc;
+}
+
+static void executor_free(pica_executor *ex)
+{
+    for (uint32_t i = 0; i < ex->workers_count; i++)
+        pi_worker_deinit(&ex->workers[i]);
+    pi_free(ex->workers);
+    ex->driver->shared_close(ex->driver_shared);
+    pi_pool_deinit(&ex->pool);
+    pthread_mutex_destroy(&ex->inject_mutex);
+    pthread_mutex_destroy(&ex->rescue_mutex);
+    pi_free(ex);
+}
+
+static void *worker_main(void *arg)
+{
+    pi_worker *worker = arg;
+    void *alt_stack = worker->flags & PICA_NAME_OVERFLOWS ? pi_overflow_thread_begin() : NULL;
+    pi_worker_run(worker);
+    pi_overflow_thread_end(alt_stack);
+    return NULL;
+}
+
+static void join(pica_executor *ex)
+{
+    for (uint32_t i = 0; i < ex->workers_count; i++)
+        if (ex->workers[i].thread_started)
+            pthread_join(ex->workers[i].thread, NULL);
+    pi_monitor_stop(ex);
+    if (ex->flags & PICA_NAME_OVERFLOWS)
+        pi_overflow_uninstall();
+}
+
+/* Start the threads from worker `first` on. If one can't start, stop all. */
+static int start(pica_executor *ex, uint32_t first)
+{
+    if (ex->flags & PICA_NAME_OVERFLOWS)
+        pi_overflow_install();
+    int rc = pi_monitor_start(ex);
+    for (uint32_t i = first; rc == 0 && i < ex->workers_count; i++) {
+        pi_worker *worker = &ex->workers[i];
+        rc = pi_thread_start(&worker->thread, worker_main, worker);
+        worker->thread_started = rc == 0;
+    }
+    if (rc < 0) {
+        stop(ex);
+        join(ex);
+    }
+    return rc;
+}
+
+/* ---- public ---- */
+
+int pica_executor_create(pica_executor **out, const pica_options *options)
+{
+    pica_executor *ex;
+    if (!out)
+        return -EINVAL;
+    int rc = executor_new(&ex, options);
+    if (rc < 0)
+        return rc;
+    rc = start(ex, 0);
+    if (rc < 0) {
+        executor_free(ex);
+        return rc;
+    }
+    *out = ex;
+    return 0;
+}
+
+int pica_executor_shutdown(pica_executor *ex, int64_t deadline_ns)
+{
+    if (!ex)
+        return -EINVAL;
+    pi_worker *self = pi_worker_self();
+    if (self && self->ex == ex)
+        return -EDEADLK;
+    pi_store_seq_cst(&ex->draining, 1u);
+    pi_fence_seq_cst(); /* draining before the counts; partner: pi_executor_drained_slow() */
+    int late = 0;
+    while (!drained(ex)) {
+        pi_store_seq_cst(&ex->quiet, 0u);
+        pi_fence_seq_cst();
+        if (drained(ex))
+            break;
+        if (deadline_ns != PICA_NEVER && pi_now() >= deadline_ns) {
+            late = 1;
+            break;
+        }
+        (void)pi_futex_wait(&ex->quiet, 0, deadline_ns);
+    }
+    pi_executor_close(ex);
+    pi_executor_drained_slow(ex); /* in case the last one has ended by now */
+    uint32_t phase;
+    while ((phase = pi_load_acquire(&ex->phase)) != PI_STOPPED)
+        (void)pi_futex_wait(&ex->phase, phase, PICA_NEVER);
+    return late;
+}
+
+pica_executor *pica_executor_destroy(pica_executor *ex)
+{
+    if (!ex)
+        return NULL;
+    pi_require(pica_executor_shutdown(ex, 0) >= 0,
+               "pica_executor_destroy() from one of the executor's own tasks");
+    join(ex);
+    executor_free(ex);
+    return NULL;
+}
+
+intptr_t pica_run(pica_fn fn, void *arg, const pica_options *options)
+{
+    pica_executor *ex;
+    if (!fn)
+        return -EINVAL;
+    if (pi_worker_self())
+        return -EDEADLK;
+    int rc = executor_new(&ex, options);
+    if (rc < 0)
+        return rc;
+    pica_task *task;
+    rc = pi_spawn_main(ex, &task, fn, arg);
+    if (rc == 0)
+        rc = start(ex, 1);
+    if (rc < 0) {
+        executor_free(ex);
+        return rc;
+    }
+    worker_main(&ex->workers[0]);
+    join(ex);
+    intptr_t result = task->result; /* the joins order it */
+    pi_store_relaxed(&task->observed, (uint8_t)1);
+    pi_task_unref(task);
+    executor_free(ex);
+    return result;
+}
+
+pica_executor *pica_executor_self(void)
+{
+    pi_worker *worker = pi_worker_self();
+    return worker ? worker->ex : NULL;
+}
+
+unsigned pica_executor_workers(const pica_executor *ex)
+{
+    return ex->workers_count;
+}
+
+int pica_worker_index(void)
+{
+    pi_worker *worker = pi_worker_self();
+    return worker ? (int)worker->index : -1;
+}
+
+const char *pica_allocator(void)
+{
+    return pi_alloc_live();
+}

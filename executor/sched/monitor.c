@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* monitor.c: see monitor.h. */
+#include "executor/sched/monitor.h"
+
+#include "executor/base/alloc.h"
+#include "executor/base/clock.h"
+#include "executor/base/futex.h"
+#include "executor/sched/executor.h"
+
+
+/* A stuck worker is noticed after one to two ticks; what it holds up is to be served within
+ * a millisecond. */
+#define TICK_NS 300000
+/* Nobody idles: nobody could help. Only look whether that has changed. */
+#define TICK_BUSY_NS 2000000
+/* After so many ticks with all workers asleep the monitor sleeps, too. */
+#define QUIET_TICKS 64
+
+static bool is_idle(const pi_worker *worker)
+{
+    return pi_load_relaxed(&worker->parked);
+}
+
+/* Attach and detach under the mutex; 0: nobody. */
+static void set_rescuer(pica_executor *ex, pi_worker *stuck, uint32_t rescuer)
+{
+    uint32_t old = stuck->rescuer;
+    const pi_driver_ops *driver = ex->driver;
+    if (old) {
+        pi_worker *was = &ex->workers[old - 1];
+        if (driver->detach)
+            driver->detach(was->driver, stuck->driver);
+        pi_store_relaxed(&was->rescuing, was->rescuing - 1);
+    }
+    pi_store_relaxed(&stuck->rescuer, 0u);
+    if (!rescuer)
+        return;
+    pi_worker *now = &ex->workers[rescuer - 1];
+    if (driver->attach && driver->attach(now->driver, stuck->driver) < 0)
+        return; /* the next tick tries again */
+    pi_store_relaxed(&now->rescuing, now->rescuing + 1);
+    pi_store_relaxed(&stuck->rescuer, rescuer);
+}
+
+void pi_monitor_recovered(pi_worker *worker)
+{
+    pica_executor *ex = worker->ex;
+    pthread_mutex_lock(&ex->rescue_mutex);
+    set_rescuer(ex, worker, 0);
+    pthread_mutex_unlock(&ex->rescue_mutex);
+}
+
+void pi_monitor_serve_slow(pi_worker *worker)
+{
+    pica_executor *ex = worker->ex;
+    uint32_t asked = pi_xchg_acquire(&worker->to_rescue, 0u);
+    if (asked) {
+        pthread_mutex_lock(&ex->rescue_mutex);
+        pi_worker *stuck = &ex->workers[asked - 1];
+        if (!is_idle(stuck) && stuck->rescuer != worker->index + 1)
+            set_rescuer(ex, stuck, worker->index + 1);
+        pthread_mutex_unlock(&ex->rescue_mutex);
+        pi_store_relaxed(&worker->rescues, worker->rescues + 1);
+    }
+    for (uint32_t i = 0; i < ex->workers_count; i++)
+        if (pi_load_relaxed(&ex->workers[i].rescuer) == worker->index + 1)
+            pi_worker_look_around(worker, &ex->workers[i]);
+}
+
+int64_t pi_monitor_deadline_slow(const pi_worker *worker)
+{
+    const pica_executor *ex = worker->ex;
+    int64_t earliest = PICA_NEVER;
+    for (uint32_t i = 0; i < ex->workers_count; i++) {
+        const pi_worker *other = &ex->workers[i];
+        int64_t next = pi_timers_next(&other->timers);
+        if (pi_load_relaxed(&other->rescuer) == worker->index + 1 && next < earliest)
+            earliest = next;
+    }
+    return earliest;
+}
+
+/* Find an idle worker for a stuck one. */
+static void call_for_help(pica_executor *ex, uint32_t stuck)
+{
+    int helper = pi_idle_pick(&ex->idle);
+    if (helper < 0)
+        return; /* all are busy, or somebody is up and searching: the next tick sees */
+    pi_store_release(&ex->workers[helper].to_rescue, stuck + 1);
+    pi_executor_wake(ex, helper);
+}
+
+static void tick(pica_executor *ex, uint32_t *last)
+{
+    for (uint32_t i = 0; i < ex->workers_count; i++) {
+        const pi_worker *worker = &ex->workers[i];
+        uint32_t turns = pi_load_relaxed(&worker->turns);
+        bool stuck = turns == last[i] && !is_idle(worker);
+        last[i] = turns;
+        if (!stuck)
+            continue;
+        uint32_t rescuer = pi_load_relaxed(&worker->rescuer);
+        if (rescuer) { /* still on its feet? (its count is compared before or after ours) */
+            const pi_worker *by = &ex->workers[rescuer - 1];
+            if (is_idle(by) || pi_load_relaxed(&by->turns) != last[rescuer - 1])
+                continue;
+        }
+        call_for_help(ex, i);
+    }
+}
+
+static void *monitor_main(void *arg)
+{
+    pica_executor *ex = arg;
+    uint32_t *last = ex->monitor_counts;
+    unsigned quiet = 0;
+    while (pi_load_acquire(&ex->phase) != PI_STOPPED) {
+        unsigned asleep = pi_idle_asleep(&ex->idle);
+        if (asleep == ex->workers_count && ++quiet > QUIET_TICKS) {
+            pi_store_seq_cst(&ex->monitor_sleeps, 1u);
+            pi_fence_seq_cst(); /* asleep before we look; partner: pi_executor_awake() */
+            if (pi_idle_asleep(&ex->idle) == ex->workers_count &&
+                pi_load_acquire(&ex->phase) != PI_STOPPED)
+                pi_futex_wait(&ex->monitor_sleeps, 1, PICA_NEVER);
+            pi_store_relaxed(&ex->monitor_sleeps, 0u);
+            quiet = 0;
+            continue;
+        }
+        if (asleep < ex->workers_count)
+            quiet = 0;
+        if (asleep > 0 && asleep < ex->workers_count)
+            tick(ex, last);
+        pi_futex_wait(&ex->monitor_tick, 0, pi_now() + (asleep ? TICK_NS : TICK_BUSY_NS));
+    }
+    return NULL;
+}
+
+void pi_monitor_wake_slow(pica_executor *ex)
+{
+    pi_store_release(&ex->monitor_sleeps, 0u);
+    pi_futex_wake(&ex->monitor_sleeps, 1);
+}
+
+
+int pi_monitor_start(pica_executor *ex)
+{
+    if (ex->workers_count < 2)
+        return 0;
+    ex->monitor_counts = pi_zalloc(ex->workers_count * sizeof(uint32_t));
+    if (!ex->monitor_counts)
+        return -ENOMEM;
+    int rc = pi_thread_start(&ex->monitor, monitor_main, ex);
+    ex->monitor_started = rc == 0;
+    return rc;
+}
+
+void pi_monitor_stop(pica_executor *ex)
+{
+    if (ex->monitor_started) {
+        pi_store_release(&ex->monitor_tick, 1u);
+        pi_futex_wake(&ex->monitor_tick, 1);
+        pi_monitor_wake_slow(ex);
+        pthread_join(ex->monitor, NULL);
+        ex->monitor_started = false;
+    }
+    pi_free(ex->monitor_counts);
+    ex->monitor_counts = NULL;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.c: see pool.h. A batch in the depot is a chain of PI_POOL_BATCH free tasks, linked by
+ * next; batches are linked by the first one's waiters, which a free task does not need. */
+#include "executor/sched/pool.h"
+
+#include "executor/base/alloc.h"
+#include "executor/base/assert.h"
+#include "executor/sched/executor.h"
+#include "executor/sched/worker.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define FIBERS_CACHED 256u
+
+int pi_pool_init(pi_pool *pool, pica_executor *ex, bool strict_guards)
+{
+    memset(pool, 0, sizeof(*pool));
+    pool->ex = ex;
+    pool->stacks.strict = strict_guards;
+    return -pthread_mutex_init(&pool->mutex, NULL);
+}
+
+static void forget_fiber(pi_stack stack, void *arg)
+{
+    (void)arg;
+    pi_context_deinit(&pi_fiber_at(stack)->context);
+}
+
+void pi_pool_deinit(pi_pool *pool)
+{
+    pi_stacks_each(&pool->stacks, forget_fiber, NULL);
+    pi_stacks_deinit(&pool->stacks);
+    while (pool->slabs) {
+        pi_task_slab *slab = pool->slabs;
+        pool->slabs = slab->next;
+        pi_free(slab);
+    }
+    pthread_mutex_destroy(&pool->mutex);
+}
+
+/* ---- tasks ---- */
+
+static size_t kind_size(unsigned kind)
+{
+    return sizeof(pica_task) + (kind ? PICA_COPY_MAX : 0);
+}
+
+static pica_task *slab_first(const pi_task_slab *slab)
+{
+    return (pica_task *)((uintptr_t)slab + 128);
+}
+
+static pica_task *slab_at(const pi_task_slab *slab, uint32_t i)
+{
+    return (pica_task *)((uintptr_t)slab_first(slab) + i * kind_size(slab->kind));
+}
+
+/* [mutex] A new slab; its objects become batches and a rest. */
+static int slab_new(pi_pool *pool, unsigned kind)
+{
+    pi_task_slab *slab = pi_aligned_zalloc(PI_SLAB_BYTES, PI_SLAB_BYTES);
+    if (!slab)
+        return -ENOMEM;
+    slab->ex = pool->ex;
+    slab->kind = kind;
+    slab->count = (uint32_t)((PI_SLAB_BYTES - 128) / kind_size(kind));
+    slab->next = pool->slabs;
+    pi_store_release(&pool->slabs, slab); /* pairs with pi_pool_each() */
+    pool->tasks_made += slab->count;
+    for (uint32_t i = slab->count; i-- > 0;) {
+        pica_task *task = slab_at(slab, i);
+        task->next = pool->loose[kind];
+        pool->loose[kind] = task;
+        if ((slab->count - i) % PI_POOL_BATCH == 0) {
+            task->waiters = (pi_waiter *)(void *)pool->batches[kind];
+            pool->batches[kind] = task;
+            pool->loose[kind] = NULL;
+        }
+    }
+    return 0;
+}
+
+static pica_task *pop_batch(pi_pool *pool, unsigned kind)
+{
+    pica_task *first = pool->batches[kind];
+    if (first)
+        pool->batches[kind] = (pica_task *)(void *)first->waiters;
+    return first;
+}
+
+/* [mutex] Cut a batch off the head of a chain that is at least so long. */
+static void push_batch(pi_pool *pool, unsigned kind, pica_task **chain)
+{
+    pica_task *first = *chain;
+    pica_task *last = first;
+    for (uint32_t i = 1; i < PI_POOL_BATCH; i++)
+        last = last->next;
+    *chain = last->next;
+    last->next = NULL;
+    first->waiters = (pi_waiter *)(void *)pool->batches[kind];
+    pool->batches[kind] = first;
+}
+
+pica_task *pi_task_alloc_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind)
+{
+    pica_task *task = NULL;
+    pthread_mutex_lock(&pool->mutex);
+    /* Loose objects first where one is wanted, a whole batch where it goes to a cache. */
+    if (!cache && pool->loose[kind]) {
+        task = pool->loose[kind];
+        pool->loose[kind] = task->next;
+    } else {
+        if (!pool->batches[kind] && !pool->loose[kind])
+            (void)slab_new(pool, kind);
+        task = pop_batch(pool, kind);
+        uint32_t count = PI_POOL_BATCH;
+        if (!task && pool->loose[kind]) {
+            task = pool->loose[kind];
+            pool->loose[kind] = NULL;
+            count = 0;
+            for (pica_task *t = task; t; t = t->next)
+                count++;
+        }
+        if (task && cache) {
+            cache->free[kind] = task->next;
+            cache->count[kind] = count - 1;
+        } else if (task) {
+            pool->loose[kind] = task->next; /* was empty, or it would have served */
+        }
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return task;
+}
+
+void pi_task_free(pi_pool *pool, pi_task_cache *cache, pica_task *task, unsigned kind)
+{
+    pi_store_relaxed(&task->live, (uint8_t)0);
+    if (PI_LIKELY(cache != NULL)) {
+        task->next = cache->free[kind];
+        cache->free[kind] = task;
+        if (PI_LIKELY(++cache->count[kind] < 2 * PI_POOL_BATCH))
+            return;
+        cache->count[kind] -= PI_POOL_BATCH;
+        pthread_mutex_lock(&pool->mutex);
+        push_batch(pool, kind, &cache->free[kind]);
+        pthread_mutex_unlock(&pool->mutex);
+        return;
+    }
+    pthread_mutex_lock(&pool->mutex);
+    task->next = pool->loose[kind];
+    pool->loose[kind] = task;
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+void pi_pool_each(pi_pool *pool, void (*visit)(pica_task *task, void *arg), void *arg)
+{
+    for (pi_task_slab *slab = pi_load_acquire(&pool->slabs); slab; slab = slab->next)
+        for (uint32_t i = 0; i < slab->count; i++)
+            if (pi_load_acquire(&slab_at(slab, i)->live))
+                visit(slab_at(slab, i), arg);
+}
+
+/* ---- fibers ---- */
+
+static pi_fiber *fiber_new(pi_pool *pool, unsigned class)
+{
+    pi_stack stack;
+    pthread_mutex_lock(&pool->mutex);
+    int rc = pi_stack_carve(&pool->stacks, class, &stack);
+    if (rc == 0)
+        pool->stacks_carved++;
+    pthread_mutex_unlock(&pool->mutex);
+    if (rc < 0)
+        return NULL;
+    pi_fiber *fiber = pi_fiber_at(stack);
+    fiber->wait.fiber = fiber;
+    fiber->class = (uint16_t)class;
+    fiber->guarded = stack.guarded;
+    fiber->low = stack.low;
+    pi_context_init(&fiber->context, stack.low, (size_t)((char *)fiber - stack.low),
+                    pi_fiber_main);
+    return fiber;
+}
+
+pi_fiber *pi_fiber_get(pi_worker *worker, unsigned class)
+{
+    pi_pool *pool = &worker->ex->pool;
+    pi_fiber *fiber;
+    if (class == 0 && worker->fibers) {
+        fiber = worker->fibers;
+        worker->fibers = fiber->next;
+        worker->fibers_count--;
+        return fiber;
+    }
+    pthread_mutex_lock(&pool->mutex);
+    fiber = pool->fibers[class];
+    if (fiber) {
+        pool->fibers[class] = fiber->next;
+        pool->stacks_free--;
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return fiber ? fiber : fiber_new(pool, class);
+}
+
+/* Half of a full cache goes to the depot: the colder half would be better, but has to be
+ * walked to. */
+static __attribute__((noinline)) void spill_slow(pi_worker *worker)
+{
+    pi_pool *pool = &worker->ex->pool;
+    pi_fiber *first = worker->fibers;
+    pi_fiber *last = first;
+    uint32_t n = FIBERS_CACHED / 2;
+    for (uint32_t i = 1; i < n; i++)
+        last = last->next;
+    worker->fibers = last->next;
+    worker->fibers_count -= n;
+    pthread_mutex_lock(&pool->mutex);
+    last->next = pool->fibers[0];
+    pool->fibers[0] = first;
+    pool->stacks_free += n;
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+void pi_fiber_put(pi_worker *worker, pi_fiber *fiber)
+{
+    if (PI_LIKELY(fiber->class == 0)) {
+        fiber->next = worker->fibers;
+        worker->fibers = fiber;
+        if (PI_UNLIKELY(++worker->fibers_count >= FIBERS_CACHED))
+            spill_slow(worker);
+        return;
+    }
+    pi_pool *pool = &worker->ex->pool;
+    pthread_mutex_lock(&pool->mutex);
+    fiber->next = pool->fibers[fiber->class];
+    pool->fibers[fiber->class] = fiber;
+    pool->stacks_free++;
+    pthread_mutex_unlock(&pool->mutex);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* scope.c: see scope.h. The public functions of pica/scope.h are here, too. */
+#include "executor/sched/scope.h"
+
+#include "executor/base/assert.h"
+#include "executor/base/clock.h"
+#include "executor/sched/worker.h"
+
+void pi_scope_open(pi_fiber *fiber, pica_scope *scope, int64_t deadline_ns, uint32_t flags)
+{
+    pica_task *task = fiber->current;
+    scope->outer = task->scope;
+    scope->deadline_ns = deadline_ns;
+    pi_store_relaxed(&scope->flags, flags);
+    scope->level = ++fiber->level;
+    scope->floor = fiber->floor;
+    scope->owner = task;
+    if (flags & PI_SCOPE_SHIELD)
+        fiber->floor = scope->level;
+    fiber->deadlines += deadline_ns != PICA_NEVER;
+    task->scope = scope;
+}
+
+void pi_scope_close(pi_fiber *fiber, pica_scope *scope)
+{
+    pica_task *task = fiber->current;
+    pi_require(task->scope == scope && scope->owner == task,
+               "a scope or group was ended that is not the innermost one of its task");
+    task->scope = scope->outer;
+    fiber->level--;
+    /* A cancel from further out may have been delivered meanwhile; it is this task's now. */
+    fiber->floor = task->outer_delivered && scope->floor < task->level ? task->level
+                                                                       : scope->floor;
+    fiber->deadlines -= scope->deadline_ns != PICA_NEVER;
+}
+
+/* The walk. now is read at most once, and only where some scope has a deadline. */
+static bool chain_cancelled(pi_fiber *fiber, pica_task *task, int64_t *now)
+{
+    for (pica_scope *scope = task->scope; scope; scope = scope->outer) {
+        uint32_t flags = pi_load_relaxed(&scope->flags);
+        if (flags & (PI_SCOPE_EXPIRED | PI_SCOPE_CANCELLED))
+            return true;
+        if (scope->deadline_ns != PICA_NEVER) {
+            if (!*now)
+                *now = pi_now();
+            if (scope->deadline_ns <= *now) {
+                pi_or_relaxed(&scope->flags, (uint32_t)PI_SCOPE_EXPIRED);
+                return true;
+            }
+        }
+        if (flags & PI_SCOPE_SHIELD)
+            return false;
+    }
+    if (pi_load_relaxed(&task->cancels))
+        return true;
+    if (task->group && pi_load_relaxed(&task->group->flags) & PI_SCOPE_CANCELLED)
+        return true;
+    if (!task->outer || task->outer_delivered || !chain_cancelled(fiber, task->outer, now))
+        return false;
+    task->outer_delivered = true;
+    pi_add_relaxed(&task->cancels, 1u);
+    if (fiber->floor < task->level)
+        fiber->floor = task->level;
+    return true;
+}
+
+/* Is anything cancelled by somebody else, hidden by a shield or not? */
+static bool anything_cancelled(const pica_task *task)
+{
+    for (; task; task = task->outer) {
+        if (pi_load_relaxed(&task->cancels))
+            return true;
+        if (task->group && pi_load_relaxed(&task->group->flags) & PI_SCOPE_CANCELLED)
+            return true;
+        for (const pica_scope *scope = task->scope; scope; scope = scope->outer)
+            if (pi_load_relaxed(&scope->flags) & PI_SCOPE_CANCELLED)
+                return true;
+    }
+    return false;
+}
+
+bool pi_scopes_cancelled_slow(pi_fiber *fiber)
+{
+    int64_t now = 0;
+    if (pi_load_relaxed(&fiber->attention)) {
+        /* Down first, then look: who sets it again in between is seen next time. */
+        pi_store_relaxed(&fiber->attention, 0u);
+        pi_fence_seq_cst();
+        if (anything_cancelled(fiber->current))
+            pi_store_relaxed(&fiber->attention, 1u);
+    }
+    return chain_cancelled(fiber, fiber->current, &now);
+}
+
+int64_t pi_scopes_deadline(const pi_fiber *fiber)
+{
+    int64_t earliest = PICA_NEVER;
+    for (const pica_task *task = fiber->current; task; task = task->outer) {
+        for (const pica_scope *scope = task->scope; scope; scope = scope->outer) {
+            if (scope->deadline_ns < earliest)
+                earliest = scope->deadline_ns;
+            if (pi_load_relaxed(&scope->flags) & PI_SCOPE_SHIELD)
+                return earliest;
+        }
+        if (task->outer_delivered)
+            break;
+    }
+    return earliest;
+}
+
+void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level)
+{
+    pi_fence_after_rmw(); /* flag before fiber; partner: the fence in pi_wait_park() */
+    pi_fiber *fiber = pi_load_acquire(&task->fiber);
+    if (!fiber)
+        return; /* not started: it looks at the flag itself */
+    pi_xchg_seq_cst(&fiber->attention, 1u);
+    pi_fence_after_rmw();
+    uint64_t word = pi_load_acquire(&fiber->wait.word);
+    /* The fiber is the task's, and so is the word, if the task has not ended or changed
+     * hands since. If it did, the word has moved on, or the swap below would be a stranger's:
+     * hence the look after the read. */
+    if (group ? pi_load_acquire(&task->group) != group || pi_load_acquire(&task->fiber) != fiber
+              : pi_task_done(task))
+        return;
+    if (pi_wait_floor(word) > (level ? level : pi_load_relaxed(&task->level)))
+        return; /* behind a shield */
+    (void)pi_wait_end((pi_token){&fiber->wait, pi_wait_as(word, PI_WAITING)}, PI_CANCEL);
+}
+
+/* ---- public ---- */
+
+static pi_fiber *fiber_here(const char *what)
+{
+    pi_worker *worker = pi_worker_self();
+    pi_require(worker && worker->fiber, "%s outside of a task", what);
+    return worker->fiber;
+}
+
+void pica_scope_begin(pica_scope *scope, int64_t deadline_ns)
+{
+    pi_scope_open(fiber_here("pica_scope_begin()"), scope, deadline_ns, 0);
+}
+
+void pica_shield_begin(pica_scope *scope, int64_t deadline_ns)
+{
+    pi_scope_open(fiber_here("pica_shield_begin()"), scope, deadline_ns, PI_SCOPE_SHIELD);
+}
+
+int pica_scope_reschedule(pica_scope *scope, int64_t deadline_ns)
+{
+    pi_fiber *fiber = fiber_here("pica_scope_reschedule()");
+    if (pi_load_relaxed(&scope->flags) & PI_SCOPE_EXPIRED)
+        return -EALREADY;
+    fiber->deadlines -= scope->deadline_ns != PICA_NEVER;
+    fiber->deadlines += deadline_ns != PICA_NEVER;
+    scope->deadline_ns = deadline_ns;
+    return 0;
+}
+
+int pica_scope_expired(const pica_scope *scope)
+{
+    return (pi_load_relaxed(&scope->flags) & PI_SCOPE_EXPIRED) ||
+           (scope->deadline_ns != PICA_NEVER && scope->deadline_ns <= pi_now());
+}
+
+intptr_t pica_scope_end(pica_scope *scope, intptr_t rc)
+{
+    pi_fiber *fiber = fiber_here("pica_scope_end()");
+    pi_scope_close(fiber, scope);
+    if (rc == -ECANCELED && (pi_load_relaxed(&scope->flags) & PI_SCOPE_EXPIRED) &&
+        !pi_scopes_cancelled(fiber))
+        return -ETIMEDOUT;
+    return rc;
+}

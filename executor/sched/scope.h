@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* scope.h: is what runs here cancelled? The private side of pica/scope.h.
+ *
+ * The chain of scopes of a fiber, from the inside out: the open scopes of the current task,
+ * its root (pica_cancel() and its group), then, if the task is run inline, the scopes of the
+ * task that awaits it, and so on. A shield ends the chain.
+ *
+ *   1. Only the flow on the fiber walks the chain, opens, closes and expires scopes.
+ *   2. Others set two kinds of flags: a task's cancels, a group scope's CANCELLED; then they
+ *      set the fiber's attention, then they end its wait (wait.h). Whoever parks reads the
+ *      same in the opposite order with a fence between, so one of the two sees the other.
+ *   3. attention stays set while anything in the whole chain, shields ignored, is cancelled.
+ *   4. A cancel found further out than the current task's root becomes one cancel of every
+ *      inlined task in between, once (outer_delivered).
+ */
+#ifndef PI_SCOPE_H
+#define PI_SCOPE_H
+
+#include "executor/sched/fiber.h"
+
+/** Bits of pica_scope.flags. */
+enum {
+    PI_SCOPE_EXPIRED = 1u << 0,   /* [owner] its deadline ended a wait, or a check saw it */
+    PI_SCOPE_CANCELLED = 1u << 1, /* [any, atomic] a group's */
+    PI_SCOPE_SHIELD = 1u << 2     /* [const] */
+};
+
+/** Open a scope of the current task. */
+void pi_scope_open(pi_fiber *fiber, pica_scope *scope, int64_t deadline_ns, uint32_t flags);
+
+/** Close the innermost scope. */
+void pi_scope_close(pi_fiber *fiber, pica_scope *scope);
+
+/** Walk the chain: is the current task cancelled, here and now? */
+bool pi_scopes_cancelled_slow(pi_fiber *fiber);
+
+/** The earliest deadline of the chain, or PICA_NEVER. */
+int64_t pi_scopes_deadline(const pi_fiber *fiber);
+
+/** A cancel reaches this task from outside of it: wake its fiber, if it waits where the
+ *  cancel reaches. The flag is set already, by a read-modify-write.
+ *  @param group  NULL: the caller knows that the task has not been freed; else: the task counts
+ *  only while it is a member of this group
+ *  @param level  of the scope that is cancelled; 0: the task's root */
+void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level);
+
+/** Nothing can be cancelled; the check of the fast paths. */
+static inline bool pi_scopes_quiet(const pi_fiber *fiber)
+{
+    const pica_task *task = fiber->current;
+    const pica_scope *group = task->group;
+    return PI_LIKELY(!(pi_load_relaxed(&task->cancels) | pi_load_relaxed(&fiber->attention) |
+                       fiber->deadlines)) &&
+           (!group || !(pi_load_relaxed(&group->flags) & PI_SCOPE_CANCELLED));
+}
+
+/** The entry check of every suspension point. */
+static inline bool pi_scopes_cancelled(pi_fiber *fiber)
+{
+    return !pi_scopes_quiet(fiber) && pi_scopes_cancelled_slow(fiber);
+}
+
+#endif

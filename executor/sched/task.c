@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* task.c: the transitions of a task's word. The letters refer to task.h. */
+#include "executor/sched/task.h"
+
+#include "executor/base/assert.h"
+#include "executor/sched/executor.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static inline uint32_t refs(uint32_t word)
+{
+    return word / PI_TASK_REF;
+}
+
+/* [LOCK] @return the word as it was, LOCK not set */
+static uint32_t lock(pica_task *task)
+{
+    for (unsigned rounds = 0;; rounds++) {
+        uint32_t word = pi_load_relaxed(&task->word);
+        if (!(word & PI_TASK_LOCK) &&
+            pi_cas_acquire(&task->word, &word, word | PI_TASK_LOCK))
+            return word;
+        pi_spin_wait(rounds);
+    }
+}
+
+bool pi_task_wait_link(pica_task *task, pi_waiter *waiter)
+{
+    if (pi_task_done(task))
+        return false;
+    uint32_t word = lock(task);
+    if (word & PI_TASK_DONE) {
+        pi_and_release(&task->word, ~PI_TASK_LOCK);
+        return false;
+    }
+    waiter->prev = NULL;
+    waiter->next = task->waiters;
+    if (waiter->next)
+        waiter->next->prev = waiter;
+    task->waiters = waiter;
+    /* (D) LOCK goes and WAITERS comes in one step; refs may change meanwhile. */
+    pi_add_release(&task->word, (word & PI_TASK_WAITERS ? 0 : PI_TASK_WAITERS) - PI_TASK_LOCK);
+    return true;
+}
+
+void pi_task_wait_unlink(pica_task *task, pi_waiter *waiter)
+{
+    uint32_t word = lock(task);
+    if (!(word & PI_TASK_DONE)) { /* else the end has emptied the list */
+        if (waiter->next)
+            waiter->next->prev = waiter->prev;
+        if (waiter->prev)
+            waiter->prev->next = waiter->next;
+        else
+            task->waiters = waiter->next;
+    }
+    bool empty = !(word & PI_TASK_DONE) && !task->waiters;
+    pi_sub_release(&task->word,
+                   (empty && (word & PI_TASK_WAITERS) ? PI_TASK_WAITERS : 0) + PI_TASK_LOCK);
+}
+
+void pi_task_await_done(const pica_task *task)
+{
+    for (unsigned rounds = 0; !pi_task_done(task); rounds++)
+        pi_spin_wait(rounds);
+}
+
+/* A default hook, for programs that set none: a line on stderr. */
+static void report_lost(const pica_lost_error *e)
+{
+    char line[256];
+    int n = snprintf(line, sizeof(line),
+                     "pica: task %llu (%s, spawned at %s) failed and nobody looked: %s\n",
+                     (unsigned long long)e->id, e->name, e->site, pica_strerror(e->error));
+    if (n > 0 && write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n
+                                                                     : sizeof(line) - 1) < 0)
+        return; /* nobody listens */
+}
+
+static __attribute__((noinline, cold)) void lost_slow(const pica_executor *ex,
+                                                      const pica_task *task)
+{
+    pica_lost_error error = {.id = task->id,
+                             .name = pica_task_name(task),
+                             .site = task->site,
+                             .error = task->result};
+    if (ex->on_lost_error)
+        ex->on_lost_error(ex->hook_arg, &error);
+    else
+        report_lost(&error);
+}
+
+/* The last reference is gone. Values that look like errors but are pointers do not occur: no
+ * object lies in the last page of the address space. */
+static void dispose(pica_task *task)
+{
+    pica_executor *ex = pi_task_executor(task);
+    if (PI_UNLIKELY(task->result < 0) && task->result >= -8192 && task->result != -ECANCELED &&
+        !(task->flags & PI_TASK_MEMBER) && !pi_load_relaxed(&task->observed))
+        lost_slow(ex, task);
+    pi_worker *worker = pi_worker_self();
+    pi_task_free(&ex->pool, worker && worker->ex == ex ? &worker->tasks : NULL, task,
+                 task->flags & PI_TASK_COPIES ? 1 : 0);
+}
+
+void pi_task_ref(pica_task *task)
+{
+    uint32_t old = pi_add_relaxed(&task->word, PI_TASK_REF);
+    pi_require(refs(old) > 0 && old < PI_TASK_REFS_MAX,
+               "pica_ref() of a task that nobody holds (or 2^29 references)");
+}
+
+void pi_task_unref(pica_task *task)
+{
+    uint32_t word = pi_load_acquire(&task->word);
+    if (PI_LIKELY(word == (PI_TASK_DONE | PI_TASK_REF))) {
+        dispose(task); /* ended, and nobody else can hold it */
+        return;
+    }
+    pi_require(refs(word) > (word & PI_TASK_DONE ? 0u : 1u) && pi_load_relaxed(&task->live),
+               "pica_unref() of a task that the caller does not hold");
+    uint32_t old = pi_sub_acq_rel(&task->word, PI_TASK_REF);
+    if (refs(old) == 1)
+        dispose(task);
+}
+
+/* (C) */
+static __attribute__((noinline)) void end_slow(pica_task *task)
+{
+    uint32_t word = lock(task);
+    pi_waiter *waiter = task->waiters;
+    task->waiters = NULL;
+    while (waiter) {
+        pi_waiter *next = waiter->next; /* the waiter is gone once its wait has ended */
+        pi_task_notify(task, waiter);
+        waiter = next;
+    }
+    uint32_t flags = PI_TASK_LOCK + (word & PI_TASK_WAITERS);
+    uint32_t old = pi_add_acq_rel(&task->word, PI_TASK_DONE - flags - PI_TASK_REF);
+    if (refs(old) == 1)
+        dispose(task);
+}
+
+void pi_task_end(pica_task *task, intptr_t result)
+{
+    task->result = result;
+    uint32_t word = pi_load_relaxed(&task->word);
+    while (!(word & (PI_TASK_WAITERS | PI_TASK_LOCK))) {
+        if (pi_cas_acq_rel(&task->word, &word, (word - PI_TASK_REF) | PI_TASK_DONE)) { /* (A) */
+            if (refs(word) == 1)
+                dispose(task);
+            return;
+        }
+    }
+    end_slow(task);
+}
+
+void pi_task_end_inline(pica_task *task, intptr_t result)
+{
+    if (PI_LIKELY(pi_load_relaxed(&task->word) == 2 * PI_TASK_REF)) {
+        task->result = result;
+        pi_store_release(&task->word, PI_TASK_REF | PI_TASK_DONE); /* (B) */
+        return;
+    }
+    pi_task_end(task, result);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* wait.c: see wait.h. The letters refer to the protocol there. */
+#include "executor/sched/wait.h"
+
+#include "executor/base/assert.h"
+#include "executor/base/clock.h"
+#include "executor/base/futex.h"
+#include "executor/sched/fiber.h"
+#include "executor/sched/scope.h"
+#include "executor/sched/worker.h"
+
+#include <errno.h>
+
+/* So many calls in a row may a cancelled task have refused before each of them also lets the
+ * others run: a loop that ignores its return codes must not starve them. */
+#define PATIENCE 64
+
+/* ---- the word ---- */
+
+/* Win a wait that is begun (C) or parked (D). @return the state it was in, IDLE: lost */
+static inline pi_how win(pi_wait *wait, uint64_t waiting, pi_how how)
+{
+    uint64_t parked = pi_wait_as(waiting, PI_PARKED);
+    uint64_t won = pi_wait_as(waiting, how);
+    uint64_t seen = pi_load_relaxed(&wait->word);
+    for (;;) {
+        if (seen != waiting && seen != parked)
+            return PI_WAIT_IDLE;
+        uint64_t expected = seen;
+        if (pi_cas_acq_rel(&wait->word, &expected, won))
+            return PI_WAIT_STATE(seen);
+        seen = expected; /* WAITING became PARKED, or somebody won */
+    }
+}
+
+bool pi_wait_commit(pi_wait *wait)
+{
+    uint64_t word = pi_load_relaxed(&wait->word);
+    return PI_WAIT_STATE(word) == PI_WAITING &&
+           pi_cas_acq_rel(&wait->word, &word, pi_wait_as(word, PI_PARKED)); /* (B) */
+}
+
+static uint32_t *futex_of(pi_wait *wait)
+{
+    /* The half that holds the state: the low one. */
+    return (uint32_t *)(void *)&wait->word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
+}
+
+bool pi_wait_end(pi_token token, pi_how how)
+{
+    pi_fiber *fiber = token.wait->fiber; /* before the swap: then a thread's may be gone */
+    pica_task *base = fiber ? fiber->base : NULL;
+    pi_how was = win(token.wait, token.word, how);
+    if (was == PI_PARKED && base)
+        pi_worker_ready(base);
+    else if (was != PI_WAIT_IDLE && !fiber)
+        pi_futex_wake(futex_of(token.wait), 1); /* an address, not a look */
+    return was != PI_WAIT_IDLE;
+}
+
+/* ---- the waiter ---- */
+
+static inline pi_fiber *fiber_here(void)
+{
+    pi_worker *worker = pi_worker_self();
+    return worker ? worker->fiber : NULL;
+}
+
+int pi_wait_check(void)
+{
+    pi_fiber *fiber = fiber_here();
+    return fiber && pi_scopes_cancelled(fiber) ? pi_wait_refuse(fiber) : 0;
+}
+
+int pi_wait_refuse(pi_fiber *fiber)
+{
+    if (PI_UNLIKELY(++fiber->refused > PATIENCE))
+        pi_worker_suspend(pi_worker_self(), fiber, PI_AFTER_YIELD);
+    return -ECANCELED;
+}
+
+static inline void begin(pi_waiter *me, bool shielded)
+{
+    pi_fiber *fiber = fiber_here();
+    pi_wait *wait = fiber ? &fiber->wait : &me->thread;
+    uint16_t floor = shielded ? PI_WAIT_SHIELDED : fiber ? fiber->floor : 0;
+    if (!fiber)
+        *wait = (pi_wait){0};
+    uint64_t word = pi_wait_next(pi_load_relaxed(&wait->word), floor);
+    me->token = (pi_token){wait, word};
+    pi_store_release(&wait->word, word); /* (A) */
+}
+
+void pi_wait_begin(pi_waiter *me)
+{
+    begin(me, false);
+}
+
+void pi_wait_begin_shielded(pi_waiter *me)
+{
+    begin(me, true);
+}
+
+bool pi_wait_abandon(pi_waiter *me)
+{
+    pi_wait *wait = me->token.wait;
+    uint64_t expected = me->token.word;
+    if (pi_cas_acq_rel(&wait->word, &expected, pi_wait_as(expected, PI_WAIT_IDLE)))
+        return true;
+    pi_how won = PI_WAIT_STATE(expected);
+    pi_store_relaxed(&wait->word, pi_wait_as(expected, PI_WAIT_IDLE)); /* (E) */
+    /* A cancel that won has handed nothing over; it stays pending in its scope. */
+    return won == PI_CANCEL || won == PI_TIMEOUT;
+}
+
+static pi_how thread_park(pi_wait *wait, int64_t deadline_ns)
+{
+    uint64_t word;
+    while (PI_WAIT_STATE(word = pi_load_acquire(&wait->word)) == PI_WAITING) {
+        if (deadline_ns != PICA_NEVER && pi_now() >= deadline_ns)
+            (void)win(wait, word, PI_TIMEOUT);
+        else
+            (void)pi_futex_wait(futex_of(wait), (uint32_t)word, deadline_ns);
+    }
+    return PI_WAIT_STATE(word);
+}
+
+/* The part of a park that only a wait with a scope to look at, or a deadline, needs.
+ * @return true: a timer was armed; *by_scope says for whom */
+static __attribute__((noinline)) bool arm_slow(pi_fiber *fiber, pi_token token, int64_t deadline_ns,
+                                               bool *by_scope)
+{
+    pi_wait *wait = &fiber->wait;
+    *by_scope = false;
+    if (pi_wait_floor(token.word) != PI_WAIT_SHIELDED) {
+        if (pi_scopes_cancelled(fiber)) {
+            (void)win(wait, token.word, PI_CANCEL);
+            return false;
+        }
+        int64_t scopes = fiber->deadlines ? pi_scopes_deadline(fiber) : PICA_NEVER;
+        if (scopes < deadline_ns) {
+            deadline_ns = scopes;
+            *by_scope = true;
+        }
+    }
+    if (deadline_ns == PICA_NEVER || PI_WAIT_STATE(pi_load_relaxed(&wait->word)) != PI_WAITING)
+        return false;
+    pi_timer_arm(&pi_worker_self()->timers, &fiber->timer, token, deadline_ns);
+    return true;
+}
+
+pi_how pi_wait_park(pi_waiter *me, int64_t deadline_ns)
+{
+    pi_token token = me->token;
+    if (!token.wait->fiber)
+        return thread_park(token.wait, deadline_ns);
+    pi_fiber *fiber = token.wait->fiber;
+    bool armed = false, by_scope = false;
+    pi_fence_seq_cst(); /* word before flags; partner: pi_scope_interrupt() */
+    if (deadline_ns != PICA_NEVER || !pi_scopes_quiet(fiber))
+        armed = arm_slow(fiber, token, deadline_ns, &by_scope);
+    if (PI_WAIT_STATE(pi_load_acquire(&fiber->wait.word)) == PI_WAITING) {
+        pi_worker *worker = pi_worker_self();
+        fiber->since_ms = worker->now_ms;
+        pi_worker_suspend(worker, fiber, PI_AFTER_PARK);
+    }
+    if (armed)
+        pi_timer_disarm(&fiber->timer);
+    uint64_t word = pi_load_acquire(&fiber->wait.word); /* what the winner wrote before (D) */
+    pi_how how = PI_WAIT_STATE(word);
+    pi_store_relaxed(&fiber->wait.word, pi_wait_as(word, PI_WAIT_IDLE)); /* (E) */
+    if (how == PI_WOKEN || how == PI_CLOSED)
+        return how;
+    /* The walk marks the scope that expired, and delivers what was found further out. */
+    if (how == PI_CANCEL || by_scope)
+        (void)pi_scopes_cancelled_slow(fiber);
+    return by_scope ? PI_CANCEL : how;
+}

@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: MIT */
+/* worker.c: a worker's loop. What it takes from where, and in which order, is in next_task();
+ * what it does when there is nothing, in idle(). See worker.h. */
+#include "executor/sched/worker.h"
+
+#include "executor/base/assert.h"
+#include "executor/base/clock.h"
+#include "executor/sched/executor.h"
+#include "executor/sched/monitor.h"
+
+#include <string.h>
+
+/* The only mutable global state of the library (law 7). Static TLS: one word. */
+static __thread pi_worker *current __attribute__((tls_model("initial-exec")));
+
+__attribute__((noinline)) pi_worker *pi_worker_self(void)
+{
+    pi_worker *worker = current;
+    __asm__ __volatile__("" : "+r"(worker)); /* not pure: never merged with another call */
+    return worker;
+}
+
+__attribute__((noinline)) void pi_worker_set_self(pi_worker *worker)
+{
+    current = worker;
+    __asm__ __volatile__("" ::: "memory");
+}
+
+static __attribute__((noinline)) int errno_get(void)
+{
+    int e = errno;
+    __asm__ __volatile__("" : "+r"(e));
+    return e;
+}
+
+static __attribute__((noinline)) void errno_set(int e)
+{
+    __asm__ __volatile__("" : "+r"(e));
+    errno = e;
+}
+
+pica_task *pi_task_self(void)
+{
+    pi_worker *worker = pi_worker_self();
+    return worker && worker->fiber ? worker->fiber->current : NULL;
+}
+
+pi_driver *pi_driver_self(void)
+{
+    pi_worker *worker = pi_worker_self();
+    return worker ? worker->driver : NULL;
+}
+
+void *pi_driver_shared_self(void)
+{
+    pi_worker *worker = pi_worker_self();
+    return worker ? worker->ex->driver_shared : NULL;
+}
+
+const pi_driver_ops *pi_driver_ops_self(void)
+{
+    pi_worker *worker = pi_worker_self();
+    return worker ? worker->ex->driver : NULL;
+}
+
+int pi_worker_init(pi_worker *worker, pica_executor *ex, uint32_t index)
+{
+    memset(worker, 0, sizeof(*worker));
+    worker->ex = ex;
+    worker->index = index;
+    worker->flags = ex->flags;
+    worker->budget = PI_BUDGET;
+    worker->victim = (index + 1) % ex->workers_count;
+    worker->random = 0x9e3779b97f4a7c15u * (index + 1);
+    worker->pinned_tail = &worker->pinned_head;
+    pi_timers_init(&worker->timers);
+    int rc = pi_deque_init(&worker->deque, 1024);
+    if (rc < 0)
+        return rc;
+    rc = ex->driver->open(&worker->driver, ex->driver_shared);
+    if (rc < 0)
+        pi_deque_deinit(&worker->deque);
+    return rc;
+}
+
+void pi_worker_deinit(pi_worker *worker)
+{
+    worker->ex->driver->close(worker->driver);
+    pi_timers_deinit(&worker->timers);
+    pi_deque_deinit(&worker->deque);
+}
+
+/* ---- fibers ---- */
+
+void pi_fiber_main(pi_context *from, pi_context *self)
+{
+    pi_fiber *fiber = pi_fiber_of(self);
+    pi_switch_arrived(self, from);
+    for (;;) {
+        pica_task *task = fiber->base;
+        (void)pi_load_acquire(&task->word); /* what the spawner wrote; partner: pi_task_spawn() */
+        intptr_t result = task->fn(task->arg);
+        pi_require(!task->scope, "task %llu (%s) returned inside a scope or group",
+                   (unsigned long long)task->id, task->site);
+        pi_task_finish(pi_worker_self(), task, result, false);
+        pi_worker_suspend(pi_worker_self(), fiber, PI_AFTER_END);
+    }
+}
+
+void pi_task_finish(pi_worker *worker, pica_task *task, intptr_t result, bool inlined)
+{
+    pica_scope *group = task->group;
+    bool is_main = task->flags & PI_TASK_MAIN;
+    pica_executor *ex = worker->ex;
+    if (PI_UNLIKELY(group != NULL))
+        pi_store_release(&task->group, (pica_scope *)NULL); /* before the group may end */
+    if (inlined)
+        pi_task_end_inline(task, result);
+    else
+        pi_task_end(task, result);
+    if (PI_UNLIKELY(group != NULL)) {
+        void (*member_ended)(pica_scope *, intptr_t);
+        memcpy(&member_ended, &group->member_ended, sizeof(member_ended));
+        member_ended(group, result);
+    }
+    pi_store_release(&worker->ended, worker->ended + 1);
+    if (PI_UNLIKELY(is_main))
+        pi_executor_close(ex);
+    pi_executor_task_ended(ex);
+}
+
+__attribute__((noinline)) void pi_worker_suspend(pi_worker *worker, pi_fiber *fiber,
+                                                 pi_after after)
+{
+    worker->after = after;
+    int e = errno_get();
+    pi_switch(&fiber->context, &worker->loop);
+    errno_set(e);
+}
+
+/* Give a task its fiber. @return false: no stack */
+static bool bind(pi_worker *worker, pica_task *task)
+{
+    pi_fiber *fiber = pi_fiber_get(worker, task->stack_class);
+    if (PI_UNLIKELY(!fiber))
+        return false;
+    fiber->base = task;
+    fiber->current = task;
+    fiber->level = 1;
+    fiber->floor = 1;
+    fiber->deadlines = 0;
+    fiber->refused = 0;
+    pi_store_relaxed(&fiber->attention, 0u);
+    task->outer = NULL;
+    pi_store_relaxed(&task->level, (uint16_t)1);
+    pi_store_release(&task->fiber, fiber); /* pairs with pi_scope_interrupt() */
+    return true;
+}
+
+/* ---- queues ---- */
+
+static void push_pinned(pi_worker *worker, pica_task *task)
+{
+    task->next = NULL;
+    *worker->pinned_tail = task;
+    worker->pinned_tail = &task->next;
+}
+
+static pica_task *pop_pinned(pi_worker *worker)
+{
+    pica_task *task = worker->pinned_head;
+    if (task) {
+        worker->pinned_head = task->next;
+        if (!worker->pinned_head)
+            worker->pinned_tail = &worker->pinned_head;
+        task->next = NULL;
+    }
+    return task;
+}
+
+static int push(pi_worker *worker, pica_task *task)
+{
+    pi_store_relaxed(&task->home, (uint16_t)worker->index);
+    return pi_deque_push(&worker->deque, &task->node);
+}
+
+/* To another worker, which alone will run it. Any thread. */
+static void post(pica_executor *ex, uint32_t to, pica_task *task)
+{
+    pi_store_relaxed(&task->home, PI_NO_HOME);
+    pi_upmc_push(&ex->workers[to].mailbox, (pi_stack_entry *)(void *)&task->next);
+    if (pi_idle_claim(&ex->idle, to))
+        pi_executor_wake(ex, (int)to);
+}
+
+void pi_worker_inject(pica_executor *ex, pica_task *task)
+{
+    if (task->pin) {
+        post(ex, task->pin - 1u, task);
+        return;
+    }
+    pi_store_relaxed(&task->home, PI_NO_HOME);
+    task->next = NULL;
+    pthread_mutex_lock(&ex->inject_mutex);
+    *ex->inject_tail = task;
+    ex->inject_tail = &task->next;
+    pi_store_relaxed(&ex->inject_length, ex->inject_length + 1);
+    pthread_mutex_unlock(&ex->inject_mutex);
+    pi_executor_wake(ex, pi_idle_submitted(&ex->idle));
+}
+
+/* Take one task from the inject queue, and a fair share of the rest into the own deque. */
+static __attribute__((noinline)) pica_task *take_injected(pi_worker *worker)
+{
+    pica_executor *ex = worker->ex;
+    pthread_mutex_lock(&ex->inject_mutex);
+    uint32_t length = ex->inject_length;
+    uint32_t share = length / ex->workers_count + 1;
+    share = share > 64 ? 64 : share < length ? share : length;
+    pica_task *first = ex->inject_head;
+    for (uint32_t i = 0; i < share; i++)
+        ex->inject_head = ex->inject_head->next;
+    if (!ex->inject_head)
+        ex->inject_tail = &ex->inject_head;
+    pi_store_relaxed(&ex->inject_length, length - share);
+    pthread_mutex_unlock(&ex->inject_mutex);
+    for (pica_task *task = share ? first->next : NULL; share > 1; share--) {
+        pica_task *next = task->next;
+        task->next = NULL;
+        if (push(worker, task) < 0)
+            pi_worker_inject(ex, task); /* at the end again, but not lost */
+        task = next;
+    }
+    if (first)
+        first->next = NULL;
+    return first;
+}
+
+static __attribute__((noinline)) void take_mailbox(pi_worker *worker)
+{
+    pi_stack_entry *entry = pi_upmc_take_all(&worker->mailbox);
+    while (entry) {
+        pi_stack_entry *next = entry->next;
+        push_pinned(worker, (pica_task *)(void *)((char *)entry - offsetof(pica_task, next)));
+        entry = next;
+    }
+}
+
+/* PICA_FORCE_MIGRATION: somewhere else, each time. @return false: there is nowhere else */
+static bool migrate(pi_worker *worker, pica_task *task)
+{
+    uint32_t n = worker->ex->workers_count;
+    if (n < 2)
+        return false;
+    worker->migrate = (worker->migrate + 1) % (n - 1);
+    post(worker->ex, (worker->index + 1 + worker->migrate) % n, task);
+    return true;
+}
+
+void pi_worker_ready(pica_task *task)
+{
+    pi_worker *worker = pi_worker_self();
+    pica_executor *ex = pi_task_executor(task);
+    if (PI_UNLIKELY(!worker || worker->ex != ex)) {
+        pi_worker_inject(ex, task);
+        return;
+    }
+    if (PI_UNLIKELY(task->pin)) {
+        if (task->pin - 1u == worker->index)
+            push_pinned(worker, task);
+        else
+            post(ex, task->pin - 1u, task);
+        return;
+    }
+    if (PI_UNLIKELY(worker->flags & PICA_FORCE_MIGRATION) && migrate(worker, task))
+        return;
+    if (PI_UNLIKELY(push(worker, task) < 0))
+        pi_worker_inject(ex, task);
+}
+
+int pi_worker_enqueue_new(pi_worker *worker, pica_task *task)
+{
+    if (PI_UNLIKELY(task->pin)) {
+        if (task->pin - 1u == worker->index)
+            push_pinned(worker, task);
+        else
+            post(worker->ex, task->pin - 1u, task);
+        return 0;
+    }
+    int rc = push(worker, task);
+    /* A single new task is left alone: its spawner will most likely run it next, and a thief
+     * that was woken for it would keep coming. */
+    const pi_idle *idle = &worker->ex->idle;
+    if (PI_UNLIKELY(pi_idle_wanted(idle)) && pi_deque_size(&worker->deque) >= 2)
+        pi_executor_wake(worker->ex, pi_idle_pick(&worker->ex->idle));
+    return rc;
+}
+
+/* ---- the loop ---- */
+
+unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at)
+{
+    int events = worker->ex->driver->poll(at->driver, 0);
+    int64_t now = pi_now();
+    worker->now_ms = (uint32_t)(now / 1000000);
+    return (unsigned)(events > 0 ? events : 0) + pi_timers_expire(&at->timers, now);
+}
+
+/* See pi_executor_close_again_slow(). */
+static inline void notice_closing(pi_worker *worker)
+{
+    if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->phase) == PI_CLOSING) &&
+        !worker->closing_seen) {
+        pi_fence_seq_cst();
+        worker->closing_seen = true;
+        pi_executor_close_again_slow(worker->ex);
+    }
+}
+
+static __attribute__((noinline)) bool look_around_slow(pi_worker *worker)
+{
+    worker->budget = PI_BUDGET;
+    notice_closing(worker);
+    unsigned found = pi_worker_look_around(worker, worker);
+    if (PI_UNLIKELY(pi_load_relaxed(&worker->rescuer)))
+        pi_monitor_recovered(worker);
+    pi_monitor_serve(worker);
+    return found > 0;
+}
+
+bool pi_worker_breathe(pi_worker *worker)
+{
+    bool found = look_around_slow(worker);
+    if (pi_upmc_empty(&worker->mailbox))
+        return found;
+    take_mailbox(worker);
+    return true;
+}
+
+/* After something was taken from the own deque: is there more, and somebody to help? The
+ * take's exchange is the first half of the fence. */
+static inline void share(pi_worker *worker)
+{
+    pica_executor *ex = worker->ex;
+    pi_fence_after_rmw();
+    if (PI_UNLIKELY(pi_idle_wanted(&ex->idle)) && pi_deque_size(&worker->deque) > 0)
+        pi_executor_wake(ex, pi_idle_pick(&ex->idle));
+}
+
+/* Without inlining, breadth first would start everything before it ends anything. */
+#define CROWD 1024
+static inline pi_node *take_own(pi_worker *worker)
+{
+    pi_deque *deque = &worker->deque;
+    if (PI_UNLIKELY(worker->flags & PICA_NO_INLINE) && pi_deque_size(deque) > CROWD &&
+        worker->turns % PI_BUDGET)
+        return pi_deque_take_newest(deque);
+    return pi_deque_take_oldest(deque);
+}
+
+static inline pica_task *next_task(pi_worker *worker)
+{
+    pica_task *task = worker->next;
+    if (PI_UNLIKELY(task != NULL)) {
+        worker->next = NULL;
+        return task;
+    }
+    if (pi_worker_spend(worker)) {
+        (void)look_around_slow(worker);
+        if (pi_load_relaxed(&worker->ex->inject_length) && (task = take_injected(worker)))
+            return task;
+    }
+    if (PI_UNLIKELY(!pi_upmc_empty(&worker->mailbox)))
+        take_mailbox(worker);
+    if (PI_UNLIKELY(worker->pinned_head != NULL) && (worker->pinned_turn = !worker->pinned_turn))
+        return pop_pinned(worker);
+    pi_node *node = take_own(worker);
+    if (PI_LIKELY(node != NULL)) {
+        share(worker);
+        return pi_task_of(node);
+    }
+    if ((task = pop_pinned(worker)))
+        return task;
+    return pi_load_relaxed(&worker->ex->inject_length) ? take_injected(worker) : NULL;
+}
+
+/* No stack for a task: it waits until one returns, behind all that is ready. If nothing runs
+ * that could return one, it ends with -ENOMEM, its function never called. */
+static __attribute__((noinline, cold)) void no_stack_slow(pi_worker *worker, pica_task *task)
+{
+    pica_executor *ex = worker->ex;
+    bool others = pi_deque_size(&worker->deque) > 0 || worker->pinned_head ||
+                  pi_idle_asleep(&ex->idle) + 1 < ex->workers_count;
+    if (others && task->starved < 100) {
+        task->starved++;
+        pi_worker_inject(ex, task);
+        return;
+    }
+    pi_task_finish(worker, task, -ENOMEM, false);
+}
+
+static inline void execute(pi_worker *worker, pica_task *task)
+{
+    pi_fiber *fiber = pi_load_relaxed(&task->fiber);
+    if (!fiber) {
+        if (PI_UNLIKELY(!bind(worker, task))) {
+            no_stack_slow(worker, task);
+            return;
+        }
+        fiber = task->fiber;
+    }
+    worker->fiber = fiber;
+    pi_switch(&worker->loop, &fiber->context);
+    worker->fiber = NULL;
+    switch (worker->after) {
+    case PI_AFTER_PARK:
+        if (PI_LIKELY(pi_wait_commit(&fiber->wait)))
+            break; /* another worker may run it by now */
+        pi_worker_ready(fiber->base);
+        break;
+    case PI_AFTER_YIELD:
+        pi_worker_ready(fiber->base);
+        break;
+    case PI_AFTER_END:
+        pi_fiber_put(worker, fiber);
+        break;
+    }
+}
+
+static uint32_t random_below(pi_worker *worker, uint32_t n)
+{
+    worker->random ^= worker->random << 13; /* Marsaglia, "Xorshift RNGs" (JSS 8(14), 2003) */
+    worker->random ^= worker->random >> 7;
+    worker->random ^= worker->random << 17;
+    return (uint32_t)((worker->random >> 32) * n >> 32);
+}
+
+static pica_task *steal_from(pi_worker *worker, uint32_t victim)
+{
+    pi_node *node = pi_deque_steal(&worker->ex->workers[victim].deque);
+    if (!node)
+        return NULL;
+    worker->victim = victim;
+    pi_store_relaxed(&worker->steals, worker->steals + 1);
+    return pi_task_of(node);
+}
+
+/* Look everywhere: mailbox, inject queue, all deques; from the one that paid last time on. */
+static pica_task *look(pi_worker *worker)
+{
+    pica_executor *ex = worker->ex;
+    if (!pi_upmc_empty(&worker->mailbox))
+        take_mailbox(worker);
+    pica_task *task = pop_pinned(worker);
+    if (!task && pi_load_relaxed(&ex->inject_length))
+        task = take_injected(worker);
+    uint32_t n = ex->workers_count;
+    if (task || n < 2)
+        return task;
+    if (worker->victim != worker->index && (task = steal_from(worker, worker->victim)))
+        return task;
+    uint32_t start = random_below(worker, n);
+    for (uint32_t i = 0; i < n && !task; i++)
+        if ((start + i) % n != worker->index)
+            task = steal_from(worker, (start + i) % n);
+    return task;
+}
+
+/* Sleep in the driver until something happens. */
+static void sleep_now(pi_worker *worker)
+{
+    pica_executor *ex = worker->ex;
+    int64_t deadline = pi_timers_next(&worker->timers);
+    int64_t rescued = pi_monitor_deadline(worker);
+    deadline = rescued < deadline ? rescued : deadline;
+    if (deadline <= 0)
+        deadline = 1; /* 0 means: do not sleep, and does not let a wake in */
+    pi_store_relaxed(&worker->parked, 1u);
+    pi_store_relaxed(&worker->sleeps, worker->sleeps + 1);
+    ex->driver->poll(worker->driver, deadline);
+    pi_store_relaxed(&worker->parked, 0u);
+    if (PI_UNLIKELY(pi_load_relaxed(&ex->monitor_sleeps)))
+        pi_monitor_wake_slow(ex);
+}
+
+/* Nothing to run here. @return a task found elsewhere; NULL: look into the own queues again,
+ * or the executor has stopped */
+static pica_task *idle(pi_worker *worker, bool *searching)
+{
+    pica_executor *ex = worker->ex;
+    pi_idle *idle = &ex->idle;
+    pica_task *task;
+    if (!*searching && ex->workers_count > 1)
+        *searching = pi_idle_search_begin(idle);
+    if (*searching && (task = look(worker))) {
+        *searching = false;
+        if (pi_idle_search_end(idle))
+            pi_executor_wake(ex, pi_idle_pick(idle));
+        return task;
+    }
+    if (PI_UNLIKELY(pi_load_relaxed(&worker->rescuer)))
+        pi_monitor_recovered(worker);
+    bool last = pi_idle_sleep_begin(idle, worker->index, *searching);
+    *searching = false;
+    notice_closing(worker);
+    if ((task = look(worker)) || pi_load_relaxed(&ex->phase) == PI_STOPPED) {
+        if (!pi_idle_sleep_abort(idle, worker->index))
+            last = pi_idle_search_end(idle);
+        if (last)
+            pi_executor_wake(ex, pi_idle_pick(idle));
+        return task;
+    }
+    sleep_now(worker);
+    *searching = pi_idle_woken(idle, worker->index);
+    if (!*searching)
+        worker->budget = PI_BUDGET;
+    int64_t now = pi_now();
+    worker->now_ms = (uint32_t)(now / 1000000);
+    pi_timers_expire(&worker->timers, now);
+    pi_monitor_serve(worker);
+    return NULL;
+}
+
+void pi_worker_run(pi_worker *worker)
+{
+    pica_executor *ex = worker->ex;
+    bool searching = false;
+    pi_worker_set_self(worker);
+    worker->now_ms = (uint32_t)(pi_now() / 1000000);
+    while (pi_load_acquire(&ex->phase) != PI_STOPPED) {
+        pica_task *task = next_task(worker);
+        if (!task && !(task = idle(worker, &searching)))
+            continue;
+        if (searching) {
+            searching = false;
+            if (pi_idle_search_end(&ex->idle))
+                pi_executor_wake(ex, pi_idle_pick(&ex->idle));
+        }
+        execute(worker, task);
+    }
+    if (searching && pi_idle_search_end(&ex->idle))
+        pi_executor_wake(ex, pi_idle_pick(&ex->idle)); /* nothing to find, but it shall stop */
+    pi_worker_set_self(NULL);
+}

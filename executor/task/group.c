@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* group.c: groups. See pica/group.h.
+ *
+ *   1. members counts by two; its lowest bit says that the owner waits. The last member goes
+ *      through the lock, any other one only decrements.
+ *   2. The group is its owner's memory: the last member's unlock is the last touch, and the
+ *      owner takes the lock once after it has seen the count at zero (law 6).
+ *   3. A member's task points to the group's scope until just before it is counted out, so who
+ *      looks for members by that pointer finds them all and, under that pointer, none else.
+ *
+ * Lock rank GROUP; inside it a wait may be ended, which queues a task.
+ */
+#include <pica/group.h>
+
+#include "executor/base/alloc.h"
+#include "executor/base/assert.h"
+#include "executor/base/lock.h"
+#include "executor/sched/scope.h"
+#include "executor/sched/spawn.h"
+#include "executor/task/inline.h"
+
+#include <string.h>
+
+#define MEMBER 2u
+#define OWNER_WAITS 1u
+
+static pica_group *group_of(pica_scope *scope)
+{
+    return (pica_group *)scope; /* its first member */
+}
+
+static pi_lock *lock_of(pica_group *group)
+{
+    return (pi_lock *)&group->lock;
+}
+
+static pi_fiber *owner_here(const pica_group *group, const char *what)
+{
+    pi_worker *worker = pi_worker_self();
+    pi_require(worker && worker->fiber, "%s outside of a task", what);
+    pi_require(!group || group->scope.owner == worker->fiber->current,
+               "%s by a task that did not begin the group", what);
+    return worker->fiber;
+}
+
+static void interrupt_member(pica_task *task, void *arg)
+{
+    if (pi_load_acquire(&task->group) == arg)
+        pi_scope_interrupt(task, arg, 0);
+}
+
+void pica_group_cancel(pica_group *group)
+{
+    uint32_t old = pi_or_seq_cst(&group->scope.flags, (uint32_t)PI_SCOPE_CANCELLED);
+    if (old & PI_SCOPE_CANCELLED)
+        return;
+    pica_task *owner = group->scope.owner;
+    pi_scope_interrupt(owner, NULL, group->scope.level);
+    pi_pool_each(&pi_task_executor(owner)->pool, interrupt_member, &group->scope);
+}
+
+static void record(pica_group *group, intptr_t error)
+{
+    pi_lock_acquire(lock_of(group));
+    if (!group->first)
+        group->first = error;
+    if (group->errors_count == group->errors_capacity) {
+        size_t capacity = group->errors_capacity ? 2 * group->errors_capacity : 4;
+        intptr_t *errors = pi_malloc(capacity * sizeof(*errors));
+        if (errors) {
+            if (group->errors)
+                memcpy(errors, group->errors, group->errors_count * sizeof(*errors));
+            pi_free(group->errors);
+            group->errors = errors;
+            group->errors_capacity = capacity;
+        }
+    }
+    if (group->errors_count < group->errors_capacity)
+        group->errors[group->errors_count++] = error;
+    pi_lock_release(lock_of(group));
+}
+
+/* A member has ended; its task no longer points here. */
+static void member_ended(pica_scope *scope, intptr_t result)
+{
+    pica_group *group = group_of(scope);
+    if (PI_UNLIKELY(result < 0) && result != -ECANCELED) {
+        record(group, result);
+        pica_group_cancel(group); /* this member still counts, so the group is still there */
+    }
+    uint32_t members = pi_load_relaxed(&group->members);
+    while (members >= 2 * MEMBER)
+        if (pi_cas_acq_rel(&group->members, &members, members - MEMBER))
+            return;
+    pi_lock_acquire(lock_of(group));
+    members = pi_sub_acq_rel(&group->members, MEMBER);
+    if (members == (MEMBER | OWNER_WAITS))
+        (void)pi_wait_end(((pi_waiter *)group->waiter)->token, PI_WOKEN);
+    pi_lock_release(lock_of(group));
+}
+
+void pica_group_begin_until(pica_group *group, int64_t deadline_ns)
+{
+    pi_fiber *fiber = owner_here(NULL, "pica_group_begin()");
+    memset(group, 0, sizeof(*group));
+    void (*ended)(pica_scope *, intptr_t) = member_ended;
+    memcpy(&group->scope.member_ended, &ended, sizeof(ended));
+    pi_scope_open(fiber, &group->scope, deadline_ns, 0);
+}
+
+void pica_group_begin(pica_group *group)
+{
+    pica_group_begin_until(group, PICA_NEVER);
+}
+
+/* Remember where the owner's members begin in this worker's queue, for the end. */
+static void note_slot(pica_group *group, const pi_worker *worker)
+{
+    int64_t slot = pi_load_relaxed(&worker->deque.tail) - 1;
+    if (group->home != worker->index + 1) {
+        group->home = worker->index + 1;
+        group->first_slot = slot;
+    } else if (slot < group->first_slot) {
+        group->first_slot = slot;
+    }
+}
+
+int pica_group_spawn_at(pica_group *group, pica_task **out, pica_fn fn, void *arg,
+                        const pica_attr *attr, const char *site)
+{
+    pi_worker *worker = pi_worker_self();
+    if (!group || !fn)
+        return -EINVAL;
+    if (!worker || !worker->fiber)
+        return -EPERM;
+    if (pi_load_relaxed(&group->scope.flags) & PI_SCOPE_CANCELLED || !group->scope.owner)
+        return -ESHUTDOWN;
+    pi_add_relaxed(&group->members, MEMBER);
+    int rc = pi_spawn(worker->ex, worker, &group->scope, out, fn, arg, attr, site);
+    if (rc < 0)
+        pi_sub_relaxed(&group->members, MEMBER); /* the caller counts, or is the owner */
+    else if (group->scope.owner == worker->fiber->current)
+        note_slot(group, worker);
+    return rc;
+}
+
+/* Run members that nobody has started yet and that lie in this worker's queue, oldest first. */
+static void run_members(pica_group *group)
+{
+    for (;;) {
+        pi_worker *worker = pi_worker_self();
+        pi_fiber *fiber = worker->fiber;
+        if (group->home != worker->index + 1 || !pi_load_relaxed(&group->members))
+            return;
+        if (pi_inline_breathe(worker, fiber))
+            continue;
+        int64_t slot = group->first_slot;
+        pica_task *member = NULL;
+        pi_node *node;
+        while ((node = pi_deque_peek(&worker->deque, &slot))) {
+            pica_task *task = pi_task_of(node); /* perhaps gone by now, but still memory */
+            slot++;
+            if (pi_load_relaxed(&task->group) == &group->scope && !pi_load_relaxed(&task->fiber)) {
+                member = task;
+                break;
+            }
+        }
+        if (!member)
+            return;
+        group->first_slot = slot - 1;
+        pi_claim claim = pi_inline_claim(worker, fiber, member);
+        if (claim == PI_CLAIM_NO) {
+            group->first_slot = slot;
+        } else if (claim == PI_CLAIM_STACK || pi_load_relaxed(&member->group) != &group->scope) {
+            pi_worker_ready(member);
+            return;
+        } else {
+            (void)pi_inline_run(fiber, member, NULL);
+        }
+    }
+}
+
+/* Wait until no member is left. @return whether a cancel or a deadline came */
+static bool wait_for_members(pica_group *group)
+{
+    bool cancelled = false;
+    for (;;) {
+        pi_waiter me = {.data = NULL};
+        if (cancelled)
+            pi_wait_begin_shielded(&me);
+        else
+            pi_wait_begin(&me);
+        pi_lock_acquire(lock_of(group));
+        bool any = pi_load_acquire(&group->members) >= MEMBER;
+        if (any) {
+            group->waiter = &me;
+            pi_add_acq_rel(&group->members, OWNER_WAITS);
+            /* The last but one may have decremented without the lock meanwhile, but the last
+             * one needs it, and then sees the bit. */
+        }
+        pi_lock_release(lock_of(group));
+        if (!any) {
+            (void)pi_wait_abandon(&me);
+            return cancelled;
+        }
+        pi_how how = pi_wait_park(&me, PICA_NEVER);
+        pi_lock_acquire(lock_of(group));
+        pi_sub_acq_rel(&group->members, OWNER_WAITS);
+        pi_lock_release(lock_of(group));
+        if (how != PI_WOKEN) {
+            cancelled = true;
+            pica_group_cancel(group);
+        }
+    }
+}
+
+intptr_t pica_group_end(pica_group *group, intptr_t rc)
+{
+    pi_fiber *fiber = owner_here(group, "pica_group_end()");
+    pi_require(fiber->current->scope == &group->scope,
+               "pica_group_end() of a group that is not the innermost scope of its task");
+    if (rc < 0) {
+        if (rc != -ECANCELED)
+            record(group, rc);
+        pica_group_cancel(group);
+    }
+    run_members(group);
+    bool cancelled = wait_for_members(group) || rc == -ECANCELED;
+    uint32_t flags = pi_load_relaxed(&group->scope.flags);
+    pi_scope_close(fiber, &group->scope);
+    group->scope.owner = NULL;
+    if (group->first)
+        return group->first;
+    if (cancelled || flags & PI_SCOPE_CANCELLED)
+        return flags & PI_SCOPE_EXPIRED && !pi_scopes_cancelled(fiber) ? -ETIMEDOUT : -ECANCELED;
+    return rc;
+}
+
+size_t pica_group_errors(const pica_group *group, const intptr_t **errors)
+{
+    *errors = group->errors;
+    return group->errors_count;
+}
+
+void pica_group_deinit(pica_group *group)
+{
+    pi_free(group->errors);
+    group->errors = NULL;
+    group->errors_count = group->errors_capacity = 0;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* handle.c: what a task's handle tells, and cancelling through it. */
+#include "executor/sched/scope.h"
+#include "executor/sched/worker.h"
+
+pica_task *pica_self(void)
+{
+    return pi_task_self();
+}
+
+uint64_t pica_task_id(const pica_task *task)
+{
+    return task->id;
+}
+
+const char *pica_task_name(const pica_task *task)
+{
+    return task->name ? task->name : "task";
+}
+
+pica_status pica_task_status(const pica_task *task)
+{
+    if (pi_task_done(task))
+        return PICA_DONE;
+    pi_fiber *fiber = pi_load_acquire(&task->fiber);
+    if (!fiber)
+        return PICA_READY;
+    switch (PI_WAIT_STATE(pi_load_relaxed(&fiber->wait.word))) {
+    case PI_PARKED:
+        return PICA_WAITING;
+    case PI_WOKEN:
+    case PI_TIMEOUT:
+    case PI_CANCEL:
+    case PI_CLOSED:
+        return PICA_READY;
+    default:
+        return PICA_RUNNING;
+    }
+}
+
+int pica_task_result(pica_task *task, intptr_t *result)
+{
+    if (!task)
+        return -EINVAL;
+    if (!pi_task_done(task))
+        return -EINPROGRESS;
+    pi_store_relaxed(&task->observed, (uint8_t)1);
+    if (result)
+        *result = task->result;
+    return 0;
+}
+
+pica_task *pica_ref(pica_task *task)
+{
+    if (task)
+        pi_task_ref(task);
+    return task;
+}
+
+pica_task *pica_unref(pica_task *task)
+{
+    if (task)
+        pi_task_unref(task);
+    return NULL;
+}
+
+pica_task *pica_detach(pica_task *task)
+{
+    if (task) {
+        pi_store_relaxed(&task->observed, (uint8_t)1);
+        pi_task_unref(task);
+    }
+    return NULL;
+}
+
+int pica_cancel(pica_task *task)
+{
+    if (!task)
+        return -EINVAL;
+    if (pi_task_done(task))
+        return -EALREADY;
+    pi_add_seq_cst(&task->cancels, 1u);
+    pi_scope_interrupt(task, NULL, 0);
+    return 0;
+}
+
+int pica_uncancel(void)
+{
+    pica_task *task = pi_task_self();
+    if (!task)
+        return -EPERM;
+    uint32_t n = pi_load_relaxed(&task->cancels);
+    while (n > 0)
+        if (pi_cas_acq_rel(&task->cancels, &n, n - 1))
+            return (int)(n - 1);
+    return -EINVAL;
+}
+
+int pica_cancelling(void)
+{
+    pica_task *task = pi_task_self();
+    return task ? (int)pi_load_relaxed(&task->cancels) : -EPERM;
+}
+
+int pica_check_cancel(void)
+{
+    pi_worker *worker = pi_worker_self();
+    if (!worker || !worker->fiber)
+        return -EPERM;
+    return pi_scopes_cancelled(worker->fiber) ? -ECANCELED : 0;
+}
