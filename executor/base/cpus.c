@@ -23,9 +23,9 @@ static int read_file(const char *path, char *text, size_t size)
 }
 
 /* The quota in CPUs, rounded up, of one cgroup directory; 0: none. */
-static unsigned quota_of(const char *directory)
+static __attribute__((noinline)) unsigned quota_of(const char *directory)
 {
-    char path[4300], text[64];
+    char path[1400], text[64];
     long long quota = -1, period = 0;
     snprintf(path, sizeof(path), "%s/cpu.max", directory);
     if (read_file(path, text, sizeof(text)) == 0) {
@@ -45,7 +45,7 @@ static unsigned quota_of(const char *directory)
 /* The least quota on the way from the process's own cgroup up to the root. */
 static unsigned quota(void)
 {
-    char text[4096], path[4200];
+    char text[1024], path[1200];
     if (read_file("/proc/self/cgroup", text, sizeof(text)) < 0)
         return 0;
     unsigned least = 0;
