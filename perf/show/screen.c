@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define ROWS_MAX 8
-#define BAR 32
+#define TEXT 52   /* columns of a line without its bar and remark */
+#define REMARK 28 /* and of the remark */
+#define BAR_MAX 32
 
 typedef struct row {
     const char *label;
@@ -24,14 +27,23 @@ static struct {
     row rows[ROWS_MAX];
     int n;
     int drawn; /* lines that stand on the terminal and are drawn over */
+    int bar;   /* columns of a full bar */
+    bool remarks;
 } screen;
+
+static int columns(void)
+{
+    struct winsize size;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
 
 bool pb_screen_live(void)
 {
     static int live = -1;
     if (live < 0) {
         const char *term = getenv("TERM");
-        live = isatty(STDOUT_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
+        live = isatty(STDOUT_FILENO) && term != NULL && strcmp(term, "dumb") != 0 &&
+               columns() >= TEXT + 12;
     }
     return live;
 }
@@ -79,19 +91,19 @@ static void draw_bar(const row *r)
     static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
     bool blocks = has_blocks();
     bool colour = getenv("NO_COLOR") == NULL;
-    int parts = (int)(share(r->value) * BAR * 8 + 0.5);
+    int parts = (int)(share(r->value) * screen.bar * 8 + 0.5);
     if (colour)
         fputs(r->ours ? "\033[38;5;37m" : "\033[38;5;244m", stdout);
     for (int i = 0; i < parts / 8; i++)
         fputs(blocks ? "█" : "#", stdout);
-    int columns = parts / 8;
+    int used = parts / 8;
     if (blocks && parts % 8 > 0) {
         fputs(eighths[parts % 8], stdout);
-        columns++;
+        used++;
     }
     if (colour)
         fputs("\033[0m", stdout);
-    printf("%*s", BAR - columns, "");
+    printf("%*s", screen.bar - used, "");
 }
 
 static void draw(void)
@@ -101,10 +113,12 @@ static void draw(void)
         printf("\033[%dA", screen.drawn);
     for (int i = 0; i < screen.n; i++) {
         const row *r = &screen.rows[i];
-        printf("\033[2K  %-26s ", r->label);
+        printf("\033[2K  %-28s", r->label);
         if (r->shown) {
             draw_bar(r);
-            printf(" %11s %s  %s", number(r->value, text), screen.unit, r->remark);
+            printf(" %9s %s", number(r->value, text), screen.unit);
+            if (screen.remarks)
+                printf("  %s", r->remark);
         }
         putchar('\n');
     }
@@ -118,6 +132,10 @@ void pb_screen_act(const char *title, const char *unit, double least, double mos
     screen.unit = unit;
     screen.least = least;
     screen.most = most;
+    int room = columns() - TEXT;
+    screen.remarks = room >= REMARK + 12;
+    room -= screen.remarks ? REMARK : 0;
+    screen.bar = room < BAR_MAX ? room : BAR_MAX;
     printf("\n%s\n", title);
     fflush(stdout);
 }
@@ -142,7 +160,7 @@ void pb_screen_value(int index, double value, const char *remark, bool done)
         return;
     }
     char text[32];
-    printf("  %-26s %11s %s  %s\n", r->label, number(value, text), screen.unit, remark);
+    printf("  %-28s %9s %s  %s\n", r->label, number(value, text), screen.unit, remark);
     fflush(stdout);
 }
 
