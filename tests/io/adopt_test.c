@@ -63,7 +63,7 @@ static void short_read_of_a_unix_socket(void)
     int ends[2];
     char buffer[64], control[CMSG_SPACE(sizeof(int))] = {0};
     CHECK_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-    struct iovec iov = {(void *)(uintptr_t) "second", 6};
+    struct iovec iov = {(void *)(uintptr_t) "first", 5};
     struct msghdr message = {.msg_iov = &iov,
                              .msg_iovlen = 1,
                              .msg_control = control,
@@ -74,8 +74,8 @@ static void short_read_of_a_unix_socket(void)
     memcpy(CMSG_DATA(c), &ends[1], sizeof(int));
     pica_stream *s;
     CHECK_FATAL_OK(pica_stream_adopt(&s, ends[0]));
-    peers_send(ends[1], "first", 5);
-    CHECK_EQ(sendmsg(ends[1], &message, 0), 6);
+    CHECK_EQ(sendmsg(ends[1], &message, 0), 5);
+    peers_send(ends[1], "second", 6);
     CHECK_EQ(pica_read(s, buffer, sizeof(buffer)), 5);
     CHECK_EQ(pica_read(s, buffer, sizeof(buffer)), 6);
     CHECK_MEM(buffer, "second", 6);

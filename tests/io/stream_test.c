@@ -102,19 +102,24 @@ static intptr_t echo_client(void *arg)
     return 0;
 }
 
+enum { CLIENTS = 50 };
+
 static intptr_t echo_server(void *arg)
 {
     pica_listener *l = arg;
     pica_stream *s;
-    int rc;
+    pica_task *echoes[CLIENTS];
+    int rc, n = 0;
     while ((rc = pica_accept(l, &s, NULL)) == 0)
-        pica_detach(peers_spawn(echo_one, s));
+        echoes[n++] = peers_spawn(echo_one, s);
+    CHECK_EQ(n, CLIENTS);
+    while (n > 0)
+        CHECK_EQ(peers_result(echoes[--n]), 50 * 64);
     return rc;
 }
 
 static void many_connections(void)
 {
-    enum { CLIENTS = 50 };
     pica_addr at;
     pica_listener *l = peers_listen(&at);
     pica_task *server = peers_spawn(echo_server, l);

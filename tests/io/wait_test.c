@@ -304,9 +304,10 @@ static intptr_t read_my_tag(void *arg)
     return n < 0 ? n : n == 0 ? -ENODATA : got[0];
 }
 
-/* Open, wait, and close in the same moment as bytes arrive, so that events of an earlier
- * life of a slot are about when the next one begins. A reader may see its own bytes, the
- * close or the end, never another connection's and never nothing. */
+/* Close in the same moment as bytes arrive, so that events of an earlier life of a slot are
+ * about when the next one begins. A reader may see its own bytes, the end or the close,
+ * never another connection's and never nothing. (It waits first: a handle must not be used
+ * for the first time after its close.) */
 static intptr_t reuser(void *arg)
 {
     reuse *r = arg;
@@ -317,21 +318,19 @@ static intptr_t reuser(void *arg)
         unsigned char tag = (unsigned char)(1 + (r->salt * 16 + i) % 255);
         pica_stream *s = peers_stream(&raw);
         pica_task *reader = peers_spawn(read_my_tag, s);
-        if (check_rng_below(&rng, 2))
-            CHECK_OK(pica_yield());
-        uint64_t way = check_rng_below(&rng, 3);
-        if (way < 2)
-            peers_send(raw, &tag, 1);
-        if (way == 1)
-            CHECK_OK(pica_yield());
-        if (way == 2)
+        PEERS_UNTIL_WAITING(reader);
+        bool ends = check_rng_below(&rng, 3) == 0;
+        bool close_first = check_rng_below(&rng, 3) != 0;
+        if (ends)
             shutdown(raw, SHUT_WR);
-        bool close_first = check_rng_below(&rng, 2);
+        else
+            peers_send(raw, &tag, 1);
+        if (check_rng_below(&rng, 4) == 0)
+            CHECK_OK(pica_yield());
         if (close_first)
             pica_close(s);
         intptr_t rc = peers_result(reader);
-        CHECK((way < 2 && rc == tag) || (way == 2 && rc == -ENODATA) ||
-              (close_first && rc == -EBADF));
+        CHECK(rc == (ends ? -ENODATA : tag) || (close_first && rc == -EBADF));
         if (!close_first)
             pica_close(s);
         close(raw);

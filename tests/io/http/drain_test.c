@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/* drain_test.c: how connections end: drained, timed out, cancelled, left by the client. */
+#include "tests/io/http/site.h"
+
+#include <pica/group.h>
+
+#define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+/* What the handler meets, and what it waits for. */
+typedef struct scene {
+    check_latch entered; /* handlers that have begun */
+    check_latch leave;   /* hit: they may end */
+    check_latch left;    /* handlers that have ended */
+    intptr_t failed;     /* the last failure that one of them met */
+} scene;
+
+static int wait_for_leave(scene *sc)
+{
+    while (check_hits(&sc->leave) == 0) {
+        int rc = pica_sleep(PICA_MS(1));
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* "/": at once. "/wait": when told. "/read": reads the body. "/pour": writes for ever. */
+static int play(pica_http_request *req, void *arg)
+{
+    scene *sc = arg;
+    char piece[4096] = "";
+    const char *path = pica_http_path(req);
+    ssize_t rc = 0;
+    check_hit(&sc->entered);
+    if (!strcmp(path, "/wait")) {
+        rc = wait_for_leave(sc);
+    } else if (!strcmp(path, "/read")) {
+        while ((rc = pica_http_read_body(req, piece, sizeof(piece))) > 0) {
+        }
+    } else if (!strcmp(path, "/pour")) {
+        rc = pica_http_begin(req, 200, NULL, -1);
+        while (rc == 0)
+            rc = pica_http_write(req, piece, sizeof(piece));
+    }
+    sc->failed = rc;
+    check_hit(&sc->left);
+    return rc < 0 ? (int)rc : pica_http_reply(req, 200, NULL, "ok", 2);
+}
+
+static intptr_t drain(void *arg)
+{
+    site *s = arg;
+    return pica_http_drain(s->server, pica_after(PATIENCE));
+}
+
+/* --- Draining ------------------------------------------------------------------------------- */
+
+static void idle_ones_end_at_once(void)
+{
+    scene sc = {0};
+    site s;
+    site_open(&s, play, &sc, NULL);
+    client *c[5];
+    for (int i = 0; i < 5; i++) {
+        c[i] = client_open(&s);
+        client_say(c[i], GET);
+        CHECK_EQ(client_answer(c[i]), 200);
+        CHECK(!client_has(c[i], "Connection"));
+    }
+    int64_t before = pica_now();
+    site_close(&s);
+    CHECK_LT(pica_now() - before, PICA_MS(900)); /* no grace, no timeout */
+    for (int i = 0; i < 5; i++) {
+        CHECK(client_ended(c[i]));
+        client_close(c[i]);
+    }
+}
+
+/* Busy, queued behind a pipe, connected but silent: each is answered once, then closed. */
+static void all_are_answered(void)
+{
+    scene sc = {0};
+    site s;
+    site_open(&s, play, &sc, NULL);
+    client *busy = client_open(&s), *silent = client_open(&s);
+    client_say(busy, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_HITS(&sc.entered, 1);
+    CHECK_SOON(pica_http_connections(s.server) == 2);
+
+    pica_task *drainer;
+    CHECK_FATAL_OK(pica_spawn(&drainer, drain, &s));
+    /* The listener closes once its queue is empty, although connections go on. */
+    client *late = calloc(1, sizeof(*late));
+    CHECK_FATAL(late);
+    CHECK_SOON((late->stream ? (void)pica_close(late->stream) : (void)0, late->stream = NULL,
+                pica_tcp_connect(&late->stream, &s.at) == -ECONNREFUSED));
+    free(late);
+    CHECK_EQ(pica_task_status(drainer) == PICA_DONE, false);
+    client_say(silent, GET);
+    CHECK_EQ(client_answer(silent), 200);
+    CHECK(client_has(silent, "\r\nConnection: close\r\n") && client_ended(silent));
+
+    check_hit(&sc.leave);
+    CHECK_EQ(client_answer(busy), 200);
+    CHECK(client_has(busy, "\r\nConnection: close\r\n") && client_ended(busy));
+    intptr_t rc = -1;
+    CHECK_OK(pica_await(drainer, &rc));
+    CHECK_EQ(rc, 0);
+    pica_unref(drainer);
+    CHECK_EQ(site_end(&s), 0);
+    client_close(busy);
+    client_close(silent);
+}
+
+/* Connections beyond the limit stand in the listen queue; they get their answer too. */
+static void the_queue_is_answered(void)
+{
+    scene sc = {0};
+    site s;
+    pica_http_options o = PICA_HTTP_OPTIONS_INIT;
+    o.max_connections = 1;
+    site_open(&s, play, &sc, &o);
+    client *c[6];
+    c[0] = client_open(&s);
+    client_say(c[0], "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_HITS(&sc.entered, 1);
+    for (int i = 1; i < 6; i++) {
+        c[i] = client_open(&s);
+        client_say(c[i], GET);
+    }
+    CHECK_OK(pica_sleep(PICA_MS(20)));
+    CHECK_EQ(check_hits(&sc.entered), 1); /* the limit holds */
+    pica_task *drainer;
+    CHECK_FATAL_OK(pica_spawn(&drainer, drain, &s));
+    CHECK_OK(pica_sleep(PICA_MS(10)));
+    check_hit(&sc.leave);
+    for (int i = 0; i < 6; i++) {
+        CHECK_EQ(client_answer(c[i]), 200);
+        CHECK(client_has(c[i], "\r\nConnection: close\r\n") && client_ended(c[i]));
+        client_close(c[i]);
+    }
+    intptr_t rc = -1;
+    CHECK_OK(pica_await(drainer, &rc));
+    CHECK_EQ(rc, 0);
+    pica_unref(drainer);
+    CHECK_EQ(site_end(&s), 0);
+}
+
+/* One of many clients: asks until the connection is closed. An answer that said it would go on
+ * may be followed by the end, but no answer is torn. */
+static intptr_t ask_for_ever(void *arg)
+{
+    site *s = arg;
+    client *c = client_open(s);
+    intptr_t answers = 0;
+    for (int status = 1; status > 0;) {
+        pica_scope scope;
+        pica_scope_begin(&scope, pica_after(PATIENCE));
+        intptr_t rc = pica_write_all(c->stream, GET, sizeof(GET) - 1, NULL);
+        if (pica_scope_end(&scope, rc) < 0)
+            break; /* closed between two requests */
+        status = client_answer(c);
+        CHECK_LE(0, status);
+        answers += status == 200;
+        if (status > 0 && client_has(c, "\r\nConnection: close\r\n")) {
+            CHECK(client_ended(c));
+            break;
+        }
+    }
+    client_close(c);
+    return answers;
+}
+
+static void drained_under_load(void)
+{
+    enum { CLIENTS = 12 };
+    scene sc = {0};
+    site s;
+    site_open(&s, play, &sc, NULL);
+    pica_task *t[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++)
+        CHECK_FATAL_OK(pica_spawn(&t[i], ask_for_ever, &s));
+    CHECK_HITS(&sc.entered, 200);
+    site_close(&s);
+    intptr_t answers = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        intptr_t n = 0;
+        CHECK_OK(pica_await(t[i], &n));
+        CHECK_LT(0, n);
+        answers += n;
+        pica_unref(t[i]);
+    }
+    CHECK_EQ(answers, check_hits(&sc.entered)); /* what was handled has arrived */
+}
+
+static void the_deadline_cuts(void)
+{
+    scene sc = {0};
+    site s;
+    site_open(&s, play, &sc, NULL);
+    client *c = client_open(&s);
+    client_say(c, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_HITS(&sc.entered, 1);
+    CHECK_EQ(pica_http_drain(s.server, pica_after(PICA_MS(30))), 1);
+    CHECK_EQ(sc.failed, -ECANCELED);
+    CHECK(client_ended(c));
+    client_close(c);
+    CHECK_EQ(site_end(&s), 0);
+}
+
+static void serving_again_is_refused(void)
+{
+    scene sc = {0};
+    site s;
+    site_open(&s, play, &sc, NULL);
+    CHECK_EQ(pica_http_drain(s.server, pica_after(PATIENCE)), 0);
+    CHECK_EQ(pica_http_drain(s.server, 0), 0);
+    pica_listener *l;
+    pica_addr any;
+    CHECK_FATAL_OK(pica_addr_parse(&any, "127.0.0.1:0", 0));
+    CHECK_FATAL_OK(pica_tcp_listen(&l, &any, NULL));
+    CHECK_EQ(pica_http_serve(s.server, l), -ESHUTDOWN);
+    int rc = site_end(&s); /* drained before or after it had begun */
+    CHECK(rc == 0 || rc == -ESHUTDOWN);
+    CHECK_EQ(pica_http_drain(NULL, 0), -EINVAL);
+    CHECK_EQ(pica_http_serve(NULL, NULL), -EINVAL);
+}
+
+static void cancelled(void)
+{
+    scene sc = {0};
+    site s;
+    site_open(&s, play, &sc, NULL);
+    client *idle = client_open(&s), *busy = client_open(&s);
+    client_say(idle, GET);
+    CHECK_EQ(client_answer(idle), 200);
+    client_say(busy, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_HITS(&sc.entered, 2);
+    CHECK_OK(pica_cancel(s.task));
+    CHECK_EQ(site_end(&s), -ECANCELED);
+    CHECK_EQ(sc.failed, -ECANCELED);
+    CHECK(client_ended(idle) && client_ended(busy));
+    client_close(idle);
+    client_close(busy);
+}
+
+/* --- Timeouts ------------------------------------------------------------------------------- */
+
+static pica_http_options short_timeouts(void)
+{
+    pica_http_options o = PICA_HTTP_OPTIONS_INIT;
+    o.head_timeout_ns = o.body_timeout_ns = o.write_timeout_ns = o.idle_timeout_ns = PICA_SEC(60);
+    return o;
+}
+
+static void head_timeout(void)
+{
+    scene sc = {0};
+    site s;
+    pica_http_options o = short_timeouts();
+    o.head_timeout_ns = PICA_MS(80);
+    site_open(&s, play, &sc, &o);
+    client *dribbling = client_open(&s), *silent = client_open(&s), *second = client_open(&s);
+    client_say(second, GET);
+    CHECK_EQ(client_answer(second), 200);
+    client_say(second, "GET /");
+    int64_t began = pica_now();
+    /* Bytes that go on coming do not put it off. */
+    for (const char *p = "GET / HTTP/1.1\r\nHost: a\r\nX: slow slow slow"; *p; p++) {
+        size_t n;
+        int rc = pica_write_all(dribbling->stream, p, 1, &n);
+        if (rc < 0)
+            break;
+        CHECK_OK(pica_sleep(PICA_MS(5)));
+    }
+    CHECK_EQ(client_answer(dribbling), 408);
+    CHECK(client_ended(dribbling));
+    CHECK_EQ(client_answer(second), 408);
+    CHECK(client_ended(second));
+    CHECK(client_ended(silent));
+    CHECK_LE(PICA_MS(70), pica_now() - began);
+    client_close(dribbling);
+    client_close(silent);
+    client_close(second);
+    site_close(&s);
+}
+
+static void idle_timeout(void)
+{
+    scene sc = {0};
+    site s;
+    pica_http_options o = short_timeouts();
+    o.idle_timeout_ns = PICA_MS(60);
+    site_open(&s, play, &sc, &o);
+    client *c = client_open(&s);
+    CHECK_OK(pica_sleep(PICA_MS(100))); /* not for a connection that has not begun */
+    for (int i = 0; i < 3; i++) {
+        client_say(c, GET);
+        CHECK_EQ(client_answer(c), 200);
+        CHECK_OK(pica_sleep(PICA_MS(10)));
+    }
+    int64_t began = pica_now();
+    CHECK(client_ended(c));
+    CHECK_LE(PICA_MS(30), pica_now() - began);
+    client_close(c);
+    site_close(&s);
+}
+
+static void body_timeout(void)
+{
+    scene sc = {0};
+    site s;
+    pica_http_options o = short_timeouts();
+    o.body_timeout_ns = PICA_MS(50);
+    site_open(&s, play, &sc, &o);
+    client *c = client_open(&s);
+    client_say(c, "PUT /read HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc");
+    CHECK_EQ(client_answer(c), 408);
+    CHECK_EQ(sc.failed, -ETIMEDOUT);
+    CHECK(client_ended(c));
+    client_close(c);
+    site_close(&s);
+}
+
+static void write_timeout(void)
+{
+    scene sc = {0};
+    site s;
+    pica_http_options o = short_timeouts();
+    o.write_timeout_ns = PICA_MS(60);
+    site_open(&s, play, &sc, &o);
+    client *c = client_open(&s);
+    client_say(c, "GET /pour HTTP/1.1\r\nHost: a\r\n\r\n"); /* and reads nothing */
+    CHECK_HITS(&sc.left, 1);
+    CHECK_EQ(sc.failed, -ETIMEDOUT);
+    CHECK_SOON(pica_http_connections(s.server) == 0);
+    client_close(c);
+    site_close(&s);
+}
+
+/* --- Clients that leave --------------------------------------------------------------------- */
+
+static void reset(client *c)
+{
+    struct linger at_once = {.l_onoff = 1};
+    CHECK_EQ(
+        setsockopt(pica_stream_fd(c->stream), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+    client_close(c);
+}
+
+static void clients_leave(void)
+{
+    static const char *const said[] = {
+        "",
+        "GET",
+        "GET / HTTP/1.1\r\nHost:",
+        GET,
+        GET "GET",
+        "GET /pour HTTP/1.1\r\nHost: a\r\n\r\n",
+        "PUT /read HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc",
+        "PUT /read HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"};
+    scene sc = {0};
+    site s;
+    site_open(&s, play, &sc, NULL);
+    for (unsigned i = 0; i < 2 * sizeof(said) / sizeof(said[0]); i++) {
+        client *c = client_open(&s);
+        client_say(c, said[i / 2]);
+        CHECK_OK(pica_sleep(PICA_MS(1)));
+        if (i % 2)
+            reset(c);
+        else
+            client_close(c);
+        CHECK_SOON(pica_http_connections(s.server) == 0);
+    }
+    /* One that has finished sending but still listens gets its answer. */
+    client *c = client_open(&s);
+    client_say(c, GET);
+    CHECK_OK(pica_shutdown(c->stream, SHUT_WR));
+    CHECK_EQ(client_answer(c), 200);
+    CHECK(client_ended(c));
+    client_close(c);
+    c = client_open(&s);
+    client_say(c, "PUT /read HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+    CHECK_OK(pica_shutdown(c->stream, SHUT_WR));
+    CHECK_EQ(client_answer(c), 500);
+    CHECK_EQ(sc.failed, -ECONNRESET);
+    client_close(c);
+    site_close(&s);
+}
+
+CHECK_MAIN
+{
+    check_run("idle connections end at once", idle_ones_end_at_once);
+    check_run("all are answered", all_are_answered);
+    check_run("the queue is answered", the_queue_is_answered);
+    check_run("drained under load", drained_under_load);
+    check_run("the deadline cuts", the_deadline_cuts);
+    check_run("a drained server", serving_again_is_refused);
+    check_run("cancelled", cancelled);
+    check_run_in(CHECK_TWO, "head timeout", head_timeout);
+    check_run_in(CHECK_TWO, "idle timeout", idle_timeout);
+    check_run_in(CHECK_TWO, "body timeout", body_timeout);
+    check_run_in(CHECK_TWO, "write timeout", write_timeout);
+    check_run("clients leave", clients_leave);
+}
