@@ -76,6 +76,15 @@ static void idle_ones_end_at_once(void)
     }
 }
 
+static bool is_refused(const site *s)
+{
+    pica_stream *late;
+    int rc = pica_tcp_connect(&late, &s->at);
+    if (rc == 0)
+        pica_close(late);
+    return rc == -ECONNREFUSED;
+}
+
 /* Busy, queued behind a pipe, connected but silent: each is answered once, then closed. */
 static void all_are_answered(void)
 {
@@ -90,11 +99,7 @@ static void all_are_answered(void)
     pica_task *drainer;
     CHECK_FATAL_OK(pica_spawn(&drainer, drain, &s));
     /* The listener closes once its queue is empty, although connections go on. */
-    client *late = calloc(1, sizeof(*late));
-    CHECK_FATAL(late);
-    CHECK_SOON((late->stream ? (void)pica_close(late->stream) : (void)0, late->stream = NULL,
-                pica_tcp_connect(&late->stream, &s.at) == -ECONNREFUSED));
-    free(late);
+    CHECK_SOON(is_refused(&s));
     CHECK_EQ(pica_task_status(drainer) == PICA_DONE, false);
     client_say(silent, GET);
     CHECK_EQ(client_answer(silent), 200);
@@ -148,10 +153,16 @@ static void the_queue_is_answered(void)
 
 /* One of many clients: asks until the connection is closed. An answer that said it would go on
  * may be followed by the end, but no answer is torn. */
+typedef struct crowd {
+    site *site;
+    check_latch connected;
+} crowd;
+
 static intptr_t ask_for_ever(void *arg)
 {
-    site *s = arg;
-    client *c = client_open(s);
+    crowd *of = arg;
+    client *c = client_open(of->site);
+    check_hit(&of->connected);
     intptr_t answers = 0;
     for (int status = 1; status > 0;) {
         pica_scope scope;
@@ -177,9 +188,11 @@ static void drained_under_load(void)
     scene sc = {0};
     site s;
     site_open(&s, play, &sc, NULL);
+    crowd all = {.site = &s};
     pica_task *t[CLIENTS];
     for (int i = 0; i < CLIENTS; i++)
-        CHECK_FATAL_OK(pica_spawn(&t[i], ask_for_ever, &s));
+        CHECK_FATAL_OK(pica_spawn(&t[i], ask_for_ever, &all));
+    CHECK_HITS(&all.connected, CLIENTS);
     CHECK_HITS(&sc.entered, 200);
     site_close(&s);
     intptr_t answers = 0;
