@@ -37,6 +37,16 @@ int pb_cpu_nth(unsigned n)
     return -1;
 }
 
+void pb_pin(int cpu)
+{
+    if (cpu < 0)
+        return;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((unsigned)cpu, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
 void pb_raise_descriptors(void)
 {
     struct rlimit limit;
@@ -73,12 +83,7 @@ static void become(const char *path, char *const argv[], int cpu, int control, i
         dup2(control, PB_CONTROL_FD);
     else if (control >= 0)
         fcntl(control, F_SETFD, 0);
-    if (cpu >= 0) {
-        cpu_set_t set;
-        CPU_ZERO(&set);
-        CPU_SET((unsigned)cpu, &set);
-        sched_setaffinity(0, sizeof set, &set);
-    }
+    pb_pin(cpu);
     execv(path, argv);
     fprintf(stderr, "%s: %s\n", path, strerror(errno));
     _exit(127);

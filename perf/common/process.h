@@ -47,6 +47,9 @@ unsigned pb_cpus(void);
 /** The nth of them, or -1 where there are not two: then nothing is worth pinning. */
 int pb_cpu_nth(unsigned n);
 
+/** Let the calling thread run on one CPU alone; -1: change nothing. */
+void pb_pin(int cpu);
+
 /** Allow as many descriptors as the system lets one have. */
 void pb_raise_descriptors(void);
 
