@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* mutants.c: the program of a model test. All tests as they are; then each memory order that
+ * they met made weaker, one at a time, which has to make some test fail. */
+#include "model_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SITES 256
+#define MUTANTS 512
+
+typedef struct mutant {
+    unsigned site; /* 1 + index */
+    model_order order;
+    char what[64];
+} mutant;
+
+static const char *const names[] = {"relaxed", "acquire", "release", "acq_rel", "seq_cst", "none"};
+
+static const model_site *sites[SITES];
+static unsigned n_sites;
+static unsigned mutated_site; /* 1 + index; 0: none */
+static model_order mutated_order;
+
+static const model_test *tests;
+static unsigned n_tests;
+static const char *only_test;
+static int preemptions = -1; /* given on the command line */
+
+model_order model_site_order(model_site *site)
+{
+    if (!site->id) {
+        for (unsigned i = 0; i < n_sites && !site->id; i++)
+            if (sites[i]->line == site->line && strcmp(sites[i]->file, site->file) == 0 &&
+                strcmp(sites[i]->op, site->op) == 0 && sites[i]->order == site->order)
+                site->id = i + 1;
+        if (!site->id) {
+            if (n_sites == SITES)
+                model_fail("too many sites for the checker");
+            sites[n_sites] = site;
+            site->id = ++n_sites;
+        }
+    }
+    return site->id == mutated_site ? mutated_order : site->order;
+}
+
+static double seconds(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static unsigned bound_of(const model_test *test)
+{
+    return preemptions >= 0 ? (unsigned)preemptions : test->preemptions;
+}
+
+static bool chosen(const model_test *test)
+{
+    return !only_test || strcmp(only_test, test->name) == 0;
+}
+
+/* All tests without a mutant. */
+static bool run_tests(void)
+{
+    bool ok = true;
+    for (unsigned i = 0; i < n_tests; i++) {
+        if (!chosen(&tests[i]))
+            continue;
+        double start = seconds();
+        unsigned bound = bound_of(&tests[i]);
+        model_result r = model_explore(&tests[i], bound, true);
+        char bound_text[40] = "";
+        if (bound)
+            snprintf(bound_text, sizeof(bound_text), " with %u preemptions", bound);
+        printf("%-40s %9llu executions%s (%llu pruned), %.2f s: %s\n", tests[i].name,
+               (unsigned long long)r.executions, bound_text, (unsigned long long)r.pruned,
+               seconds() - start, r.failed ? r.what : "ok");
+        fflush(stdout);
+        ok &= !r.failed;
+    }
+    return ok;
+}
+
+static bool is_fence(const model_site *site)
+{
+    return strncmp(site->op, "fence", 5) == 0;
+}
+
+/* What a site's order can be weakened to; at most two. */
+static unsigned weaker(const model_site *site, model_order *out)
+{
+    bool load = strcmp(site->op, "load") == 0;
+    bool store = strcmp(site->op, "store") == 0;
+    switch (site->order) {
+    case MODEL_ACQUIRE:
+    case MODEL_RELEASE:
+        out[0] = MODEL_RELAXED;
+        return 1;
+    case MODEL_ACQ_REL:
+        out[0] = MODEL_ACQUIRE;
+        out[1] = MODEL_RELEASE;
+        return 2;
+    case MODEL_SEQ_CST:
+        out[0] = is_fence(site) ? MODEL_NONE
+                 : load         ? MODEL_ACQUIRE
+                 : store        ? MODEL_RELEASE
+                                : MODEL_ACQ_REL;
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static unsigned list_mutants(mutant *list)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < n_sites; i++) {
+        model_order orders[2];
+        unsigned n_orders = weaker(sites[i], orders);
+        for (unsigned k = 0; k < n_orders && n < MUTANTS; k++) {
+            mutant *m = &list[n++];
+            m->site = i + 1;
+            m->order = orders[k];
+            if (is_fence(sites[i]))
+                snprintf(m->what, sizeof(m->what), "%s -> none", sites[i]->op);
+            else
+                snprintf(m->what, sizeof(m->what), "%s %s -> %s", names[sites[i]->order],
+                         sites[i]->op, names[orders[k]]);
+        }
+    }
+    return n;
+}
+
+/* Runs the tests with a mutant. @return the test that failed, NULL: it survived */
+static const char *kill(const mutant *m, char *what, size_t size, bool trace)
+{
+    mutated_site = m->site;
+    mutated_order = m->order;
+    const char *killer = NULL;
+    for (unsigned i = 0; i < n_tests && !killer; i++) {
+        if (!chosen(&tests[i]))
+            continue;
+        model_result r = model_explore(&tests[i], bound_of(&tests[i]), trace);
+        if (r.failed) {
+            killer = tests[i].name;
+            snprintf(what, size, "%s, after %llu", r.what, (unsigned long long)r.executions);
+        }
+    }
+    mutated_site = 0;
+    return killer;
+}
+
+static const model_reason *reason_for(const mutant *m, const model_reason *reasons, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (strcmp(reasons[i].function, sites[m->site - 1]->function) == 0 &&
+            strcmp(reasons[i].op, m->what) == 0)
+            return &reasons[i];
+    return NULL;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static bool run_mutants(unsigned only, const model_reason *reasons, unsigned n_reasons)
+{
+    static mutant list[MUTANTS];
+    bool *used = calloc(n_reasons + 1, sizeof(*used));
+    unsigned n = list_mutants(list), killed = 0, excused = 0, bad = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (only && i + 1 != only)
+            continue;
+        const model_site *site = sites[list[i].site - 1];
+        char what[512];
+        const char *killer = kill(&list[i], what, sizeof(what), only != 0);
+        const model_reason *reason = reason_for(&list[i], reasons, n_reasons);
+        printf("mutant %2u: %s:%d %s: %s: ", i + 1, base_name(site->file), site->line,
+               site->function, list[i].what);
+        if (killer) {
+            printf("killed by \"%s\": %s\n", killer, what);
+            killed++;
+        } else if (reason) {
+            printf("survives, because %s\n", reason->reason);
+            used[reason - reasons] = true;
+            excused++;
+        } else {
+            printf("SURVIVES\n");
+            bad++;
+        }
+        fflush(stdout);
+    }
+    for (unsigned i = 0; i < n_reasons && !only; i++)
+        if (!used[i]) {
+            printf("a reason that nothing needs: %s: %s\n", reasons[i].function, reasons[i].op);
+            bad++;
+        }
+    free(used);
+    printf("%u mutants: %u killed, %u justified, %u bad\n", n, killed, excused, bad);
+    return bad == 0;
+}
+
+int model_main(int argc, char **argv, const model_test *the_tests, unsigned n_the_tests,
+               const model_reason *reasons, unsigned n_reasons)
+{
+    bool mutants = true;
+    unsigned only_mutant = 0;
+    tests = the_tests;
+    n_tests = n_the_tests;
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--no-mutants") == 0) {
+            mutants = false;
+            continue;
+        } else if (strcmp(argv[i], "--preemptions") == 0) {
+            preemptions = atoi(value);
+        } else if (strcmp(argv[i], "--test") == 0) {
+            only_test = value;
+        } else if (strcmp(argv[i], "--mutant") == 0) {
+            only_mutant = (unsigned)atoi(value);
+        } else {
+            fprintf(stderr,
+                    "usage: %s [--preemptions N] [--test NAME] [--no-mutants] "
+                    "[--mutant N]\n",
+                    argv[0]);
+            return 2;
+        }
+        i++;
+    }
+    bool ok = run_tests();
+    if (ok && mutants)
+        ok = run_mutants(only_mutant, reasons, n_reasons);
+    return ok ? 0 : 1;
+}
