@@ -3,8 +3,8 @@
  *
  * A worker's loop (worker.c) stands on the thread's own stack. It takes a task, switches to
  * its fiber, and when the fiber switches back does what the fiber asked for (`after`): queue
- * it again, commit its park, or put it away. That happens here, off the fiber's stack, because only then are
- * its registers saved and may another worker run it.
+ * it again, commit its park, or put it away. That happens here, off the fiber's stack,
+ * because only then are its registers saved and may another worker run it.
  *
  *   1. Only the thread itself (in its loop, or in a task that it runs) touches the fields
  *      tagged [owner].

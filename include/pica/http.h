@@ -211,10 +211,10 @@ PICA_API void pica_http_close_after(pica_http_request *req);
  * @param status  200 to 599
  * @param type    the Content-Type, or NULL
  * @param body    n bytes, needed during the call only; NULL if n is 0
- * @return 0; -EINVAL (status out of range, type with control characters or beyond 1 KiB, a body where status 204
- *         or 304 forbids one); -EALREADY: answered before; -ENOMEM; -EPIPE, -ECONNRESET: the
- *         client has gone; -ETIMEDOUT: it takes nothing; -ECANCELED. After a failure of the
- *         connection there is nothing left to do but return
+ * @return 0; -EINVAL (status out of range, type with control characters or beyond 1 KiB, a
+ *         body where status 204 or 304 forbids one); -EALREADY: answered before; -ENOMEM;
+ *         -EPIPE, -ECONNRESET: the client has gone; -ETIMEDOUT: it takes nothing;
+ *         -ECANCELED. After a failure of the connection there is nothing left to do but return
  * Where: the handler's task. May suspend; a cancellation point where it does.
  */
 PICA_API PICA_NODISCARD int pica_http_reply(pica_http_request *req, int status, const char *type,
