@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# load_test.sh FOLDER: the load generator counts right, notices what is wrong, and charges a
+# server that stalls for every request it kept waiting.
+set -u
+cd "$1" || exit 2
+out=$(mktemp) || exit 2
+server=
+finish() {
+    [ -z "$server" ] || kill -9 "$server" 2>/dev/null
+    rm -f "$out"
+}
+trap finish EXIT
+failed=0
+
+fail() {
+    echo "FAIL: $*"
+    cat "$out"
+    failed=1
+}
+
+# serve PROGRAM MODE: start a server on a port of its own, sets $server and $port.
+serve() {
+    "$@" >"$out" &
+    server=$!
+    port=
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        port=$(sed -n 's/.*\(port \|127.0.0.1:\)\([0-9]*\).*/\2/p' "$out")
+        [ -n "$port" ] && return
+        sleep 0.1
+    done
+    fail "$* does not listen"
+    exit 1
+}
+
+stop() {
+    kill "$server"
+    wait "$server" || fail "the server's exit code: $?"
+    server=
+}
+
+number() {
+    sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" "$out"
+}
+
+# expect CODE WHAT OPTIONS...: run the generator.
+expect() {
+    code=$1 what=$2
+    shift 2
+    ./pica-load --port "$port" --warmup 0.1 "$@" >"$out" 2>&1
+    got=$?
+    [ "$got" -eq "$code" ] || fail "$what: exit code $got instead of $code"
+}
+
+for program in ./raw-server ./pica-service; do
+    serve $program echo
+    expect 0 "$program echo" --mode echo --seconds 0.3
+    expect 0 "$program echo, large" --mode echo --size 16384 --connections 8 --seconds 0.3
+    stop
+    serve $program http
+    expect 0 "$program http" --seconds 0.3 --body 'Hello, World!'
+    expect 0 "$program http, several threads" --seconds 0.3 --threads 3 --connections 10
+    expect 1 "$program, another body" --seconds 0.3 --body 'Hello, World?'
+    expect 1 "$program, no such page" --seconds 0.3 --path /none
+    expect 0 "$program at a rate" --rate 500 --seconds 1
+    [ "$(number answers)" = 500 ] || fail "$program: $(number answers) answers of 500 planned"
+    stop
+done
+
+# A server that stands still for 300 ms: a fifth of what was planned came in that time, and
+# at p90 it waited at least 100 ms. A closed loop would have sent nothing meanwhile.
+serve ./raw-server http
+(sleep 0.6 && kill -STOP "$server" && sleep 0.3 && kill -CONT "$server") &
+expect 0 "a stall" --rate 1000 --seconds 1.5
+wait $!
+awk "BEGIN { exit !($(number p90_us) > 100000 && $(number p99_us) > 250000) }" ||
+    fail "the stall of 300 ms is not in the percentiles"
+stop
+
+# A server that dies is an error.
+serve ./raw-server http
+(sleep 0.4 && kill -9 "$server") &
+expect 1 "a server that dies" --seconds 1
+wait "$server" 2>/dev/null
+server=
+expect 1 "nobody there" --seconds 0.3
+
+[ "$failed" -eq 0 ] && echo ok
+exit "$failed"
