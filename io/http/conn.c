@@ -16,29 +16,16 @@
 #include "io/http/conn.h"
 
 #include "executor/base/alloc.h"
-#include "executor/base/clock.h"
 
 #include <limits.h>
 #include <string.h>
 
-/* How long, and for how many bytes, an answered client may go on sending before the socket
- * is closed under it. Closing with input unread resets the connection, and the reset can
- * overtake the answer. */
-#define LINGER_NS 1000000000
+/* For how many bytes (and for a second, see server.c) an answered client may go on sending
+ * before the socket is closed under it. Closing with input unread resets the connection, and
+ * the reset can overtake the answer. */
 #define LINGER_MAX 262144
 
 /* --- Waiting -------------------------------------------------------------------------------- */
-
-void pi_http_wait(pi_http_conn *c, pi_http_phase phase, int64_t timeout_ns)
-{
-    int64_t deadline;
-    if (__builtin_add_overflow(pi_now_coarse(), timeout_ns, &deadline))
-        deadline = PICA_NEVER;
-    /* Relaxed: the phase publishes it. An expired deadline of a phase before, seen with the
-     * new phase, can't be: the sweep reads the phase first. */
-    pi_store_relaxed(&c->deadline, deadline);
-    pi_store_release(&c->phase, (uint32_t)phase); /* (A) */
-}
 
 /* (B). Acquire pairs with the sweep's release in (C). */
 static void leave_wait(pi_http_conn *c)
@@ -102,8 +89,7 @@ static ssize_t more_head(pi_http_conn *c, bool *timed)
     const pica_http_server *server = c->serving->server;
     if (c->pos == c->end) {
         reset_input(c);
-        pi_http_wait(c, c->served ? PI_HTTP_IDLE : PI_HTTP_FRESH,
-                     c->served ? server->idle_timeout : server->head_timeout);
+        pi_http_wait(c, c->served ? PI_HTTP_IDLE : PI_HTTP_FRESH);
     } else {
         if (c->end == c->in_size) {
             /* The parser refuses a head that fills max_head bytes, so there is more to get. */
@@ -114,11 +100,11 @@ static ssize_t more_head(pi_http_conn *c, bool *timed)
             if (rc)
                 return rc;
         }
-        /* A head has one deadline, from its first byte on (the first head: from the start). */
+        /* A head has one timeout, from its first byte on (the first head: from the start). */
         if (*timed || !c->served)
             pi_store_release(&c->phase, (uint32_t)PI_HTTP_HEAD); /* (A) */
         else
-            pi_http_wait(c, PI_HTTP_HEAD, server->head_timeout);
+            pi_http_wait(c, PI_HTTP_HEAD);
         *timed = true;
     }
     ssize_t rc = pi_http_receive(c, c->in + c->end, c->in_size - c->end);
@@ -162,7 +148,7 @@ static void reset_output(pi_http_conn *c)
     }
 }
 
-/* Write all parts. Each write that moves something renews the deadline. */
+/* Write all parts. Each write that moves something begins a new wait. */
 static int write_parts(pi_http_conn *c, struct iovec *parts, int n)
 {
     while (n > 0) {
@@ -171,7 +157,7 @@ static int write_parts(pi_http_conn *c, struct iovec *parts, int n)
             n--;
             continue;
         }
-        pi_http_wait(c, PI_HTTP_WRITE, c->serving->server->write_timeout);
+        pi_http_wait(c, PI_HTTP_WRITE);
         ssize_t rc = n == 1 ? pica_write(c->stream, parts->iov_base, parts->iov_len)
                             : pica_writev(c->stream, parts, n);
         if (PI_UNLIKELY(rc < 0)) {
@@ -303,19 +289,16 @@ static bool serve_one(pi_http_conn *c)
 
 int pi_http_conn_new(pi_http_conn **out, pi_http_serving *serving, pica_stream *stream)
 {
-    pi_http_conn *c = pi_malloc(sizeof(*c));
+    pi_http_conn *c = pi_aligned_zalloc(PI_CACHE_LINE, sizeof(*c));
     if (!c)
         return -ENOMEM;
-    /* All but what is set before it is read: the parsed head and the buffers. */
-    memset(c, 0, offsetof(pi_http_conn, head));
     c->stream = stream;
     c->serving = serving;
     c->in = c->in_small;
     c->in_size = PI_HTTP_IN_SMALL;
     c->out = c->out_small;
     c->out_size = PI_HTTP_OUT_SMALL;
-    pi_http_stamp_init(&c->stamp, serving->server->name);
-    pi_http_wait(c, PI_HTTP_FRESH, serving->server->head_timeout);
+    pi_http_wait(c, PI_HTTP_FRESH);
 
     pi_lock_acquire(&serving->lock);
     c->link.next = &serving->conns;
@@ -357,7 +340,7 @@ static void linger(pi_http_conn *c)
 {
     if (pica_shutdown(c->stream, SHUT_WR) < 0)
         return;
-    pi_http_wait(c, PI_HTTP_LINGER, LINGER_NS);
+    pi_http_wait(c, PI_HTTP_LINGER);
     for (size_t most = LINGER_MAX; most > 0;) {
         ssize_t rc = pica_read(c->stream, c->in, c->in_size < most ? c->in_size : most);
         if (rc <= 0)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* conn.h: a connection, which at the same time is the request that its handler sees.
  *
- * Phases. Its task says in `phase` what it waits for, and in `deadline` until when; the
- * sweep, which its server's task does several times a second, ends a wait by shutting the
- * socket down, which the task sees as the end of input (or -EPIPE). That costs a request one
- * exchange and a few stores where an armed timer would cost several times as much, and shuts
- * idle connections when draining by the same means: what had arrived before is still read.
+ * Phases. Its task says in `phase` what it waits for. The sweep, which its server's task does
+ * several times a second, notes in `since` when it first sees a wait, and ends one that has
+ * lasted too long by shutting the socket down, which the task sees as the end of input (or
+ * -EPIPE). That costs a request an exchange and a few stores, and no look at the clock, where
+ * an armed timer would cost several times as much; and idle connections are ended by the same
+ * means when draining: what had arrived before is still read.
  *
  *     FRESH  no byte has arrived yet            -read->  BUSY
  *     IDLE   waits for another request          -read->  BUSY
@@ -16,13 +17,15 @@
  *     LINGER has answered, waits for the client's end
  *     SHUT   the sweep has shut it              -seen->  BUSY, with `shut` set
  *
- *   (A) BUSY -> a waiting phase: its task, a release store after that of the deadline.
+ *   (A) BUSY -> a waiting phase: its task, a release store, after since = 0.
  *   (B) waiting -> BUSY: its task, an exchange (but from WRITE, where a store will do: if
  *       the sweep comes in between, the next call on the socket sees its end). The old value
  *       says whether the sweep was there.
- *   (C) waiting -> SHUT: the sweep, a compare-and-swap from the phase whose deadline it saw;
- *       only then it shuts the socket down. So a request that has been read from an IDLE
+ *   (C) waiting -> SHUT: the sweep, a compare-and-swap from the phase that it judged; only
+ *       then it shuts the socket down. So a request that has been read from an IDLE
  *       connection is either known to (B) as its last, or its body can be read in full.
+ *   (D) since: 0 -> now, the sweep, a compare-and-swap. In between the task may have gone on
+ *       to another wait: that one then seems to have begun a moment before it did.
  *   Life: the sweep pins a connection under the serving's lock before (C); its task unlinks
  *       it under that lock once it is not pinned, and only then closes and frees it.
  */
@@ -66,12 +69,13 @@ typedef enum pi_http_progress {
     PI_HTTP_ANSWERED
 } pi_http_progress;
 
+/* What a plain request touches lies in the first three cache lines. */
 struct pica_http_request {
     pica_stream *stream; /* [const] this and the next */
     pi_http_serving *serving;
-    int64_t deadline; /* [atomic] see the phases */
-    uint32_t phase;   /* [atomic] a pi_http_phase */
-    bool pinned;      /* [serving's lock] the sweep is about to shut it */
+    int64_t since;  /* [atomic] see the phases; 0: not seen yet */
+    uint32_t phase; /* [atomic] a pi_http_phase */
+    bool pinned;    /* [serving's lock] the sweep is about to shut it */
 
     /* All that follows belongs to the connection's task. */
     bool shut;        /* the sweep has shut the socket */
@@ -80,7 +84,7 @@ struct pica_http_request {
     bool keep;        /* another request may follow this one */
     bool asked;       /* the client waits for 100 Continue */
     bool chunked;     /* the body comes in chunks */
-    bool ended;       /* the body has been read to its end */
+    bool ended;       /* its last chunk has been read */
     uint8_t progress; /* a pi_http_progress */
     uint8_t framing;  /* of a streaming answer, a pi_http_framing */
     int failed;       /* the connection's error, sticky; 0: none */
@@ -91,26 +95,29 @@ struct pica_http_request {
     uint32_t head_at;  /* in[head_at] begins the current request, */
     uint32_t body_at;  /* in[body_at] what follows its head; */
     uint32_t pos, end; /* in[pos, end) is not looked at yet */
-    char *out;         /* answers to be sent: out_small or malloc'ed */
     uint32_t out_len, out_size;
-    char *added; /* fields that the handler added; NULL: none yet */
-    uint32_t added_len, added_size;
-
+    uint32_t added_len;
+    char *out;           /* answers to be sent: out_small or malloc'ed */
+    char *added;         /* fields that the handler added; NULL: none yet */
     uint64_t body_left;  /* of a body with a length: bytes not yet read */
     uint64_t reply_left; /* of a streaming answer with a length: bytes not yet written */
-    pi_http_link link;   /* [serving's lock] */
 
-    pi_http_chunked decoder;
     pi_http_head head;
-    pi_http_stamp stamp;
+    uint32_t added_size;
+    pi_http_chunked decoder;
+    pi_http_link link; /* [serving's lock] */
     char in_small[PI_HTTP_IN_SMALL];
     char out_small[PI_HTTP_OUT_SMALL];
 };
 
 /* --- conn.c --------------------------------------------------------------------------------- */
 
-/** Say what the connection waits for, from now on for at most timeout_ns. */
-void pi_http_wait(pi_http_conn *c, pi_http_phase phase, int64_t timeout_ns);
+/** Say what the connection waits for, from now on. */
+static inline void pi_http_wait(pi_http_conn *c, pi_http_phase phase)
+{
+    pi_store_relaxed(&c->since, 0);               /* published by the phase */
+    pi_store_release(&c->phase, (uint32_t)phase); /* (A) */
+}
 
 /** Read into [to, to + n), in the phase that was said, and leave that phase.
  *  @return as pica_read(); -ETIMEDOUT where the sweep ended it */

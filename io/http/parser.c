@@ -148,6 +148,8 @@ static int read_version(pi_http_head *head, const char *p, const char *end)
 static int request_line(pi_http_head *head, const char *base, const char *p, const char *end)
 {
     const char *start = p;
+    if (PI_LIKELY(end - p >= 4 && !memcmp(p, "GET ", 4)))
+        p += 3;
     while (p < end && is((unsigned char)*p, TOKEN))
         if (++p - start > PI_HTTP_METHOD_MAX)
             return -501;

@@ -28,10 +28,10 @@ const char *pica_http_method(pica_http_request *req)
 
 const char *pica_http_path(pica_http_request *req)
 {
-    char *path = terminated(req, req->head.path, req->head.path_len);
-    char *query = memchr(path, '?', req->head.path_len);
-    if (query)
-        *query = '\0';
+    char *path = terminated(req, req->head.path, req->head.path_len), *query = path;
+    while (*query && *query != '?') /* most paths are too short for memchr() to pay */
+        query++;
+    *query = '\0';
     return *path ? path : "/"; /* "http://host?query" */
 }
 
@@ -123,7 +123,7 @@ static ssize_t more_body(pi_http_conn *c, char *to, size_t n)
     int rc = pi_http_flush(c);
     if (rc)
         return body_fails(c, rc);
-    pi_http_wait(c, PI_HTTP_BODY, c->serving->server->body_timeout);
+    pi_http_wait(c, PI_HTTP_BODY);
     ssize_t got = pi_http_receive(c, to, n);
     if (got == -ECANCELED)
         return got; /* no byte is lost: after an uncancel the body goes on */

@@ -58,17 +58,38 @@ void pi_http_put_date(char *to, int64_t second)
 
 void pi_http_stamp_init(pi_http_stamp *stamp, const char *server)
 {
-    char *to = stamp->text;
+    char text[sizeof(stamp->text)] = "", *to = text;
     if (server && *server) {
         to = PUT(to, "Server: ");
         to = put(to, server, strnlen(server, PI_HTTP_SERVER_MAX));
         to = PUT(to, "\r\n");
     }
     to = PUT(to, "Date: ");
-    stamp->date = (uint16_t)(to - stamp->text);
+    stamp->date = (uint32_t)(to - text);
     to = PUT(to + PI_HTTP_DATE, "\r\n");
-    stamp->length = (uint16_t)(to - stamp->text);
-    stamp->second = INT64_MIN;
+    stamp->length = (uint32_t)(to - text);
+    stamp->version = 0;
+    stamp->second = 0;
+    pi_http_put_date(text + stamp->date, 0);
+    memcpy(stamp->text, text, sizeof(text));
+}
+
+char *pi_http_put_stamp_slow(char *to, pi_http_stamp *stamp, int64_t second)
+{
+    /* All but the date never changes, so it does not matter whose text this is. */
+    uint64_t text[PI_HTTP_STAMP_WORDS];
+    for (int i = 0; i < PI_HTTP_STAMP_WORDS; i++)
+        text[i] = pi_load_relaxed(&stamp->text[i]);
+    pi_http_put_date((char *)text + stamp->date, second);
+
+    uint64_t version = pi_load_relaxed(&stamp->version);
+    if (!(version & 1) && pi_cas_acquire(&stamp->version, &version, version + 1)) { /* (A) */
+        pi_store_release(&stamp->second, second);                                   /* (B) */
+        for (int i = 0; i < PI_HTTP_STAMP_WORDS; i++)
+            pi_store_release(&stamp->text[i], text[i]);
+        pi_store_release(&stamp->version, version + 2); /* (C) */
+    }
+    return put(to, (const char *)text, stamp->length);
 }
 
 /* clang-format off: a table */
@@ -197,7 +218,7 @@ char *pi_http_put_chunk(char *to, size_t n)
     return PUT(to, "\r\n");
 }
 
-char *pi_http_put_head(char *to, const pi_http_answer *answer, const pi_http_stamp *stamp)
+char *pi_http_put_head(char *to, const pi_http_answer *answer, pi_http_stamp *stamp, int64_t second)
 {
     if (__builtin_expect(answer->status == 200, 1)) {
         to = PUT(to, "HTTP/1.1 200 OK\r\n");
@@ -209,7 +230,7 @@ char *pi_http_put_head(char *to, const pi_http_answer *answer, const pi_http_sta
         to = put(to, reason, strlen(reason));
         to = PUT(to, "\r\n");
     }
-    to = put(to, stamp->text, stamp->length);
+    to = pi_http_put_stamp(to, stamp, second);
     if (answer->type) {
         to = PUT(to, "Content-Type: ");
         to = put(to, answer->type, answer->type_len);

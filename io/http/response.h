@@ -1,33 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /* response.h: the head of a response as bytes.
  *
- * Pure: writes into memory that the caller has measured with the bounds given here.
+ * Pure, but for the stamp: writes into memory that the caller has measured with the bounds
+ * given here.
  *
- * Server and Date stand in every response and change once a second, so their bytes are
- * kept ready in a stamp. There is one stamp per connection: shared by a server's
- * connections it would need a lock or a protocol, per thread it would be a thread-local
- * that a task loses when it migrates; formatting takes 20 ns and happens at most once a
- * second and connection.
+ * Server and Date stand in every response and change once a second, so a server keeps their
+ * bytes ready in a stamp that all its connections read. (One per connection would cost each
+ * response three cold cache lines, one per thread would be a thread-local.)
  *
  * Elsewhere: what a handler may say and when it is sent (reply.c).
  */
 #ifndef PI_HTTP_RESPONSE_H
 #define PI_HTTP_RESPONSE_H
 
+#include "executor/base/atomics.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /** The longest server name, and the bytes of a date, "Sun, 06 Nov 1994 08:49:37 GMT". */
 #define PI_HTTP_SERVER_MAX 64
 #define PI_HTTP_DATE 29
 
-/** "Server: ...\r\nDate: ...\r\n", or the date alone if the name is empty. */
+#define PI_HTTP_STAMP_WORDS 18
+
+/** "Server: ...\r\nDate: ...\r\n", or the date alone if the name is empty.
+ *
+ * Protocol: many read it, and whoever comes first in a new second renews it.
+ *   (A) version odd by compare-and-swap (acquire): one renews, the others do without.
+ *   (B) second and text, release: who sees one of them by (D) sees (A) in (E).
+ *   (C) version even again, release.                            Pairs with the first load.
+ *   (D) version, then second and text, each acquire, so that (E) comes last.
+ *   (E) version again: unchanged and even, so what lies between is of one piece. */
 typedef struct pi_http_stamp {
-    int64_t second; /* the one that the date tells; INT64_MIN: none yet */
-    uint16_t length;
-    uint16_t date; /* where the date begins */
-    char text[8 + PI_HTTP_SERVER_MAX + 2 + 6 + PI_HTTP_DATE + 2];
+    uint64_t version;                   /* [atomic] */
+    int64_t second;                     /* [atomic] the one that the date tells */
+    uint32_t length;                    /* [const] bytes of text */
+    uint32_t date;                      /* [const] where the date begins in it */
+    uint64_t text[PI_HTTP_STAMP_WORDS]; /* [atomic] */
 } pi_http_stamp;
 
 /** Write the date of a second since 1970, from year 1 to 9999, as 29 bytes without a 0. */
@@ -37,13 +49,21 @@ void pi_http_put_date(char *to, int64_t second);
  *  PI_HTTP_SERVER_MAX bytes; NULL or "": responses name no server */
 void pi_http_stamp_init(pi_http_stamp *stamp, const char *server);
 
-/** Bring a stamp up to date. */
-static inline void pi_http_stamp_renew(pi_http_stamp *stamp, int64_t second)
+/** Write a stamp for a second. @param to room for sizeof(stamp->text) bytes @return the end.
+ *  Any thread. */
+char *pi_http_put_stamp_slow(char *to, pi_http_stamp *stamp, int64_t second);
+static inline char *pi_http_put_stamp(char *to, pi_http_stamp *stamp, int64_t second)
 {
-    if (__builtin_expect(stamp->second != second, 0)) {
-        stamp->second = second;
-        pi_http_put_date(stamp->text + stamp->date, second);
+    uint64_t version = pi_load_acquire(&stamp->version); /* (D) */
+    if (PI_LIKELY(!(version & 1) && pi_load_acquire(&stamp->second) == second)) {
+        for (uint32_t i = 0; i < stamp->length; i += 8) {
+            uint64_t word = pi_load_acquire(&stamp->text[i / 8]);
+            memcpy(to + i, &word, 8);
+        }
+        if (PI_LIKELY(pi_load_relaxed(&stamp->version) == version)) /* (E) */
+            return to + stamp->length;
     }
+    return pi_http_put_stamp_slow(to, stamp, second);
 }
 
 /** How the end of a body is told. */
@@ -79,10 +99,11 @@ static inline size_t pi_http_head_bound(size_t type_len, size_t fields_len)
     return 320 + type_len + fields_len;
 }
 
-/** Write a response's head, down to the empty line.
+/** Write a response's head, down to the empty line, as of a second since 1970.
  *  @param to  room for pi_http_head_bound(type_len, fields_len) bytes
  *  @return the end of what was written */
-char *pi_http_put_head(char *to, const pi_http_answer *answer, const pi_http_stamp *stamp);
+char *pi_http_put_head(char *to, const pi_http_answer *answer, pi_http_stamp *stamp,
+                       int64_t second);
 
 /** Write v in decimal, at most 20 bytes. @return the end */
 char *pi_http_put_decimal(char *to, uint64_t v);

@@ -31,6 +31,9 @@
 #define DRAIN_TICK_NS 5000000
 #define GRACE_NS 1000000000
 
+/* How long an answered client may go on sending, so that it can read the answer. */
+#define LINGER_NS 1000000000
+
 /* Connections that a sweep pins at once. */
 #define PINS 16
 
@@ -67,7 +70,7 @@ static int set_options(pica_http_server *s, const pica_http_options *given)
         o.max_connections > PICA_SEM_MAX ||
         (o.max_head_bytes && (o.max_head_bytes < 1024 || o.max_head_bytes > PI_HTTP_HEAD_MAX)))
         return -EINVAL;
-    memcpy(s->name, name, n + 1);
+    pi_http_stamp_init(&s->stamp, name);
     s->max_head = o.max_head_bytes ? o.max_head_bytes : 16384;
     s->max_body = o.max_body_bytes ? o.max_body_bytes : 1048576;
     s->head_timeout = duration(o.head_timeout_ns, PICA_SEC(10));
@@ -187,14 +190,33 @@ static bool empty_queue(pi_http_serving *v)
 
 /* --- The sweep ------------------------------------------------------------------------------ */
 
+static int64_t timeout_of(const pica_http_server *s, uint32_t phase)
+{
+    switch (phase) {
+    case PI_HTTP_IDLE:
+        return s->idle_timeout;
+    case PI_HTTP_BODY:
+        return s->body_timeout;
+    case PI_HTTP_WRITE:
+        return s->write_timeout;
+    case PI_HTTP_LINGER:
+        return LINGER_NS;
+    default:
+        return s->head_timeout;
+    }
+}
+
 /* Has this connection waited long enough? If so, claim it. @return how to shut it, or -1 */
 static int overdue(pi_http_conn *c, int64_t now, bool draining, int64_t grace)
 {
-    uint32_t phase = pi_load_acquire(&c->phase); /* pairs with (A): the deadline is its own */
+    uint32_t phase = pi_load_acquire(&c->phase); /* pairs with (A) */
     if (phase == PI_HTTP_BUSY || phase == PI_HTTP_SHUT)
         return -1;
+    int64_t since = pi_load_relaxed(&c->since);
+    if (since == 0 && pi_cas_relaxed(&c->since, &since, now)) /* (D) */
+        since = now;
     bool unwanted = draining && (phase == PI_HTTP_IDLE || (phase == PI_HTTP_FRESH && now >= grace));
-    if (!unwanted && now < pi_load_relaxed(&c->deadline))
+    if (!unwanted && (since == 0 || now - since < timeout_of(c->serving->server, phase)))
         return -1;
     /* (C). Release: pairs with (B), so that the task's later calls come after the claim. */
     if (!pi_cas_acq_rel(&c->phase, &phase, (uint32_t)PI_HTTP_SHUT))

@@ -42,7 +42,7 @@ struct pica_http_server {
     int64_t head_timeout, body_timeout, write_timeout, idle_timeout; /* ns */
     int64_t tick;                                                    /* ns between two sweeps */
     size_t stack_size;
-    char name[PI_HTTP_SERVER_MAX + 1];
+    pi_http_stamp stamp; /* [atomic] see response.h */
 
     pica_sem permits;          /* connections that may still be opened */
     pi_lock lock;              /* guards servings */

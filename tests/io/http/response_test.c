@@ -4,6 +4,7 @@
 
 #include "io/http/response.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -57,14 +58,16 @@ static void head_is(const pi_http_answer *answer, const char *server, const char
 {
     pi_http_stamp stamp;
     pi_http_stamp_init(&stamp, server);
-    pi_http_stamp_renew(&stamp, 1);
-    pi_http_stamp_renew(&stamp, 784111777);
     size_t room = pi_http_head_bound(answer->type_len, answer->fields_len);
     char *got = malloc(room + 1); /* of that very size, for AddressSanitizer */
     CHECK_FATAL(got);
-    char *end = pi_http_put_head(got, answer, &stamp);
-    CHECK_LE(end - got, room);
-    *end = '\0';
+    static const int64_t seconds[] = {784111777, 784111777, 1, 784111777};
+    for (int i = 0; i < 4; i++) {
+        char *end = pi_http_put_head(got, answer, &stamp, seconds[i]);
+        CHECK_LE(end - got, room);
+        *end = '\0';
+        CHECK_EQ(!strcmp(got, want), i != 2);
+    }
     CHECK_STR(got, want);
     free(got);
 }
@@ -102,7 +105,6 @@ static void longest(void)
     server[sizeof(server) - 1] = '\0';
     pi_http_stamp stamp;
     pi_http_stamp_init(&stamp, server);
-    pi_http_stamp_renew(&stamp, 0);
     CHECK_LE(stamp.length, sizeof(stamp.text));
     for (int status = 200; status < 600; status++) {
         pi_http_answer answer = {.status = status,
@@ -113,9 +115,48 @@ static void longest(void)
         size_t room = pi_http_head_bound(1, 0);
         char *to = malloc(room);
         CHECK_FATAL(to);
-        CHECK_LE(pi_http_put_head(to, &answer, &stamp) - to, room);
+        CHECK_LE(pi_http_put_head(to, &answer, &stamp, 0) - to, room);
         free(to);
     }
+}
+
+/* Threads that disagree about the time share a stamp: each gets the date it asked for. */
+#define STAMP_THREADS 3
+
+typedef struct shared {
+    pi_http_stamp stamp;
+    uint64_t rounds;
+    int64_t wrong; /* [atomic] */
+} shared;
+
+static void *stamp_for_ever(void *arg)
+{
+    shared *of = arg;
+    for (uint64_t i = 0; i < of->rounds; i++) {
+        char got[sizeof(of->stamp.text)], want[sizeof(of->stamp.text)];
+        int64_t second = 784111777 + (int64_t)(i / 16);
+        size_t n = (size_t)(pi_http_put_stamp(got, &of->stamp, second) - got);
+        memcpy(want, "Server: pica\r\nDate: ", 20);
+        pi_http_put_date(want + 20, second);
+        memcpy(want + 20 + PI_HTTP_DATE, "\r\n", 2);
+        if (n != 22 + PI_HTTP_DATE || memcmp(got, want, n) != 0)
+            pi_add_relaxed(&of->wrong, 1);
+    }
+    return NULL;
+}
+
+static void shared_stamp(void)
+{
+    static shared of;
+    pthread_t threads[STAMP_THREADS];
+    of.rounds = check_rounds(200000);
+    pi_http_stamp_init(&of.stamp, "pica");
+    for (int i = 0; i < STAMP_THREADS; i++)
+        CHECK_FATAL(!pthread_create(&threads[i], NULL, stamp_for_ever, &of));
+    for (int i = 0; i < STAMP_THREADS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_EQ(of.wrong, 0);
+    CHECK_LT(0, of.stamp.version);
 }
 
 CHECK_MAIN
@@ -124,4 +165,5 @@ CHECK_MAIN
     check_plain("decimals and chunk lines", decimals_and_chunks);
     check_plain("heads", heads);
     check_plain("the longest head", longest);
+    check_plain("a stamp shared by threads", shared_stamp);
 }
