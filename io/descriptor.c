@@ -178,16 +178,12 @@ int pi_direction_wait(pi_descriptor *d, pi_direction *dir, int64_t deadline_ns)
     }
 }
 
-int pi_direction_await(pi_descriptor *d, pi_direction *dir)
+int pi_direction_register_slow(pi_descriptor *d, pi_direction *dir)
 {
-    if (PI_UNLIKELY(!pi_load_acquire(&d->watched))) {
-        int rc = pi_descriptor_watch(d, PI_EVENTS_ALL);
-        if (rc < 0) {
-            pi_direction_leave(d, dir, true);
-            return rc;
-        }
-    }
-    return pi_direction_wait(d, dir, PICA_NEVER);
+    int rc = pi_descriptor_watch(d, PI_EVENTS_ALL);
+    if (rc < 0)
+        pi_direction_leave(d, dir, true);
+    return rc;
 }
 
 int pi_descriptor_watch(pi_descriptor *d, uint32_t events)
