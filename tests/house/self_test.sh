@@ -132,6 +132,25 @@ for flags in "-O2 -fPIC" "-O2 -fno-pic" "-O0 -fPIE" "-O2 -fPIC -ftls-model=initi
     notices 'nothing needs plain' sh "$here/thread_locals.sh" "$work/a.a" "$work/allow"
 done
 
+if [ "$(uname -m)" = x86_64 ]; then
+    # inline asm: as pi_worker_self() does it, and then with something in between.
+    asm() {
+        printf 'extern __thread void *pi_worker_current; void *f(void); void *f(void) { void *w; __asm__ volatile("movq pi_worker_current@gottpoff(%%%%rip), %%0\\n\\t%smovq %%%%fs:(%%0), %%0" : "=r"(w)); return w; }\n' \
+            "$1" >"$work/c.c"
+        (cd "$work" && rm -f a.a && $cc -O2 -fPIC -c c.c -o a.o && ar rc a.a a.o) || exit 2
+    }
+    : >"$work/allow"
+    asm ''
+    passes sh "$here/thread_locals.sh" "$work/a.a" "$work/allow"
+    asm 'nop\n\t'
+    notices 'f() touches a thread-local' sh "$here/thread_locals.sh" "$work/a.a" "$work/allow"
+    echo 'extern __thread void *pi_worker_current; void *f(void); void *f(void) { return &pi_worker_current; }' \
+        >"$work/c.c"
+    (cd "$work" && rm -f a.a && $cc -O2 -fPIC -ftls-model=initial-exec -c c.c -o a.o &&
+        ar rc a.a a.o) || exit 2
+    notices 'f() touches a thread-local' sh "$here/thread_locals.sh" "$work/a.a" "$work/allow"
+fi
+
 # --- symbols.sh ------------------------------------------------------------------------------
 
 # library FLAGS: libpica.so and libpica.a from $work/s.c.
