@@ -74,6 +74,34 @@ ssize_t pica_read(pica_stream *stream, void *buffer, size_t n)
     }
 }
 
+ssize_t pi_read_late(pica_stream *stream, void *(*take)(void *arg, size_t *n),
+                     void (*give)(void *arg), void *arg)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    bool try_first = true;
+    ssize_t rc = pi_descriptor_check(d);
+    if (rc == 0)
+        rc = begin(d, &d->in, &d->in_streak, &try_first);
+    while (rc == 0) {
+        if (try_first) {
+            size_t n;
+            void *buffer = take(arg, &n);
+            if (!buffer)
+                return end_read(d, -ENOMEM, 0);
+            rc = d->kind & PI_KIND_SOCKET ? pi_sys_recv(d->fd, buffer, n)
+                                          : pi_sys_read(d->fd, buffer, n);
+            if (PI_LIKELY(rc > 0))
+                return end_read(d, rc, n);
+            give(arg);
+            if (rc != -EAGAIN)
+                return end_read(d, rc, n);
+        }
+        rc = await(d, &d->in, &d->in_streak);
+        try_first = true;
+    }
+    return rc;
+}
+
 /* The bytes of a vector; what does not fit into size_t the kernel refuses anyway. */
 static size_t total(const struct iovec *iov, int n)
 {

@@ -7,7 +7,7 @@
  *   2. Output leaves in the order of the requests, and before the task waits for input.
  *   3. One read and one write per request, or per bunch of requests that came together: a
  *      short read lets the socket's next read park without a system call.
- *   4. An idle connection has neither buffer malloc'ed.
+ *   4. A connection has work while it has input or output, or answers a request.
  *
  * Callers: the connection's task alone, but pi_http_conn_new() and _drop().
  * Elsewhere: the sweep that ends waits (server.c), the phases (conn.h), bodies (request.c),
@@ -16,6 +16,7 @@
 #include "io/http/conn.h"
 
 #include "executor/base/alloc.h"
+#include "io/stream.h"
 
 #include <limits.h>
 #include <string.h>
@@ -34,9 +35,8 @@ static void leave_wait(pi_http_conn *c)
         c->shut = true;
 }
 
-ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n)
+static ssize_t received(pi_http_conn *c, ssize_t rc)
 {
-    ssize_t rc = pica_read(c->stream, to, n);
     leave_wait(c);
     if (PI_UNLIKELY(rc <= 0)) {
         if (rc == 0 && c->shut)
@@ -45,6 +45,11 @@ ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n)
             c->failed = (int)rc;
     }
     return rc;
+}
+
+ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n)
+{
+    return received(c, pica_read(c->stream, to, n));
 }
 
 /* --- Input ---------------------------------------------------------------------------------- */
@@ -59,7 +64,7 @@ int pi_http_make_room(pi_http_conn *c, uint32_t from, size_t size)
     }
     memmove(to, c->in + from, c->end - from);
     if (to != c->in) {
-        if (c->in != c->in_small)
+        if (c->in != c->work->in)
             pi_free(c->in);
         c->in = to;
         c->in_size = (uint32_t)size;
@@ -71,32 +76,61 @@ int pi_http_make_room(pi_http_conn *c, uint32_t from, size_t size)
     return 0;
 }
 
-/* All input has been used. */
-static void reset_input(pi_http_conn *c)
+/* For pi_read_late(). */
+static void *take_work(void *conn, size_t *n)
 {
+    pi_http_conn *c = conn;
+    pi_http_work *work = pi_malloc(sizeof(*work));
+    if (!work)
+        return NULL;
+    c->work = work;
+    c->in = work->in;
+    c->in_size = PI_HTTP_IN_SMALL;
     c->pos = c->end = 0;
-    if (PI_UNLIKELY(c->in != c->in_small)) {
+    c->out = work->out;
+    c->out_size = PI_HTTP_OUT_SMALL;
+    c->out_len = 0;
+    *n = PI_HTTP_IN_SMALL;
+    return c->in;
+}
+
+static void give_work(void *conn)
+{
+    pi_http_conn *c = conn;
+    pi_http_work *work = c->work;
+    if (!work)
+        return;
+    if (c->in != work->in)
         pi_free(c->in);
-        c->in = c->in_small;
-        c->in_size = PI_HTTP_IN_SMALL;
-    }
+    if (c->out != work->out)
+        pi_free(c->out);
+    pi_free(work);
+    c->work = NULL;
+    c->pos = c->end = c->out_len = 0;
+}
+
+/* Wait for another request. As pi_http_receive(). */
+static ssize_t receive_first(pi_http_conn *c)
+{
+    give_work(c);
+    pi_http_wait(c, c->served ? PI_HTTP_IDLE : PI_HTTP_FRESH);
+    return received(c, pi_read_late(c->stream, take_work, give_work, c));
 }
 
 /* Read more of the head that begins at pos. @return > 0; 0: the client has finished;
  * -ETIMEDOUT, -ENOMEM, the connection's error */
 static ssize_t more_head(pi_http_conn *c, bool *timed)
 {
-    const pica_http_server *server = c->serving->server;
-    if (c->pos == c->end) {
-        reset_input(c);
-        pi_http_wait(c, c->served ? PI_HTTP_IDLE : PI_HTTP_FRESH);
+    ssize_t rc;
+    if (PI_LIKELY(c->pos == c->end)) {
+        rc = receive_first(c);
     } else {
-        if (c->end == c->in_size) {
+        size_t size = c->in_size, most = c->serving->server->max_head;
+        if (c->end == size) {
             /* The parser refuses a head that fills max_head bytes, so there is more to get. */
-            size_t size = c->in_size;
             if (c->pos == 0)
-                size = size * 2 < server->max_head ? size * 2 : server->max_head;
-            int rc = pi_http_make_room(c, c->pos, size);
+                size = size * 2 < most ? size * 2 : most;
+            rc = pi_http_make_room(c, c->pos, size);
             if (rc)
                 return rc;
         }
@@ -106,9 +140,9 @@ static ssize_t more_head(pi_http_conn *c, bool *timed)
         else
             pi_http_wait(c, PI_HTTP_HEAD);
         *timed = true;
+        rc = pi_http_receive(c, c->in + c->end, c->in_size - c->end);
     }
-    ssize_t rc = pi_http_receive(c, c->in + c->end, c->in_size - c->end);
-    if (rc > 0)
+    if (PI_LIKELY(rc > 0))
         c->end += (uint32_t)rc;
     return rc;
 }
@@ -117,10 +151,12 @@ static ssize_t more_head(pi_http_conn *c, bool *timed)
  * ends; < 0: a negated status to refuse it with */
 static int next_head(pi_http_conn *c)
 {
-    pi_http_head_init(&c->head);
-    for (bool timed = false;;) {
+    for (bool begun = false, timed = false;;) {
         if (c->pos < c->end) {
-            int rc = pi_http_parse_head(&c->head, c->in + c->pos, c->end - c->pos,
+            if (!begun)
+                pi_http_head_init(&c->work->head);
+            begun = true;
+            int rc = pi_http_parse_head(&c->work->head, c->in + c->pos, c->end - c->pos,
                                         c->serving->server->max_head);
             if (rc)
                 return rc;
@@ -130,7 +166,7 @@ static int next_head(pi_http_conn *c)
         ssize_t rc = more_head(c, &timed);
         if (PI_LIKELY(rc > 0))
             continue;
-        if (rc == -ENOMEM)
+        if (rc == -ENOMEM && c->work)
             return -503;
         return rc == -ETIMEDOUT && c->pos < c->end ? -408 : 0;
     }
@@ -141,9 +177,9 @@ static int next_head(pi_http_conn *c)
 static void reset_output(pi_http_conn *c)
 {
     c->out_len = 0;
-    if (PI_UNLIKELY(c->out != c->out_small)) {
+    if (PI_UNLIKELY(c->out != c->work->out)) {
         pi_free(c->out);
-        c->out = c->out_small;
+        c->out = c->work->out;
         c->out_size = PI_HTTP_OUT_SMALL;
     }
 }
@@ -205,7 +241,7 @@ int pi_http_reserve(pi_http_conn *c, size_t n)
     if (!out)
         return c->failed = -ENOMEM;
     memcpy(out, c->out, c->out_len);
-    if (c->out != c->out_small)
+    if (c->out != c->work->out)
         pi_free(c->out);
     c->out = out;
     c->out_size = (uint32_t)size;
@@ -246,19 +282,19 @@ static int begin_request(pi_http_conn *c, int length)
     c->head_at = c->pos;
     c->pos += (uint32_t)length;
     c->body_at = c->pos;
-    c->keep = c->head.flags & PI_HTTP_KEEP_ALIVE && !c->shut;
+    c->keep = c->work->head.flags & PI_HTTP_KEEP_ALIVE && !c->shut;
     c->progress = PI_HTTP_UNANSWERED;
     c->body_failed = 0;
     c->added_len = 0;
-    c->chunked = c->head.flags & PI_HTTP_CHUNKED;
+    c->chunked = c->work->head.flags & PI_HTTP_CHUNKED;
     c->ended = false;
-    c->body_left = c->head.length;
-    c->asked = c->head.flags & PI_HTTP_CONTINUE && (c->chunked || c->body_left > 0);
+    c->body_left = c->work->head.length;
+    c->asked = c->work->head.flags & PI_HTTP_CONTINUE && (c->chunked || c->body_left > 0);
     if (c->body_left > server->max_body)
         return -413;
     if (PI_UNLIKELY(c->chunked)) {
         /* The chunks' framing is read into the buffer, behind the head, which stays. */
-        pi_http_chunked_init(&c->decoder, server->max_body);
+        pi_http_chunked_init(&c->work->decoder, server->max_body);
         size_t have = c->end - c->head_at;
         if (pi_http_make_room(c, c->head_at, have + 2048) < 0)
             return -503;
@@ -294,10 +330,6 @@ int pi_http_conn_new(pi_http_conn **out, pi_http_serving *serving, pica_stream *
         return -ENOMEM;
     c->stream = stream;
     c->serving = serving;
-    c->in = c->in_small;
-    c->in_size = PI_HTTP_IN_SMALL;
-    c->out = c->out_small;
-    c->out_size = PI_HTTP_OUT_SMALL;
     pi_http_wait(c, PI_HTTP_FRESH);
 
     pi_lock_acquire(&serving->lock);
@@ -325,10 +357,7 @@ void pi_http_conn_drop(pi_http_conn *c)
     pi_lock_release(&serving->lock);
 
     pica_close(c->stream);
-    if (c->in != c->in_small)
-        pi_free(c->in);
-    if (c->out != c->out_small)
-        pi_free(c->out);
+    give_work(c);
     pi_free(c->added);
     pi_free(c);
     pica_sem_release(&serving->server->permits);
@@ -341,8 +370,9 @@ static void linger(pi_http_conn *c)
     if (pica_shutdown(c->stream, SHUT_WR) < 0)
         return;
     pi_http_wait(c, PI_HTTP_LINGER);
-    for (size_t most = LINGER_MAX; most > 0;) {
-        ssize_t rc = pica_read(c->stream, c->in, c->in_size < most ? c->in_size : most);
+    char waste[1024];
+    for (size_t most = LINGER_MAX; most > sizeof(waste);) {
+        ssize_t rc = pica_read(c->stream, waste, sizeof(waste));
         if (rc <= 0)
             break;
         most -= (size_t)rc;

@@ -38,7 +38,7 @@
 
 #include <sys/uio.h>
 
-/** Bytes in and out that a connection keeps inside; most requests need no more. */
+/** Bytes in and out that need no further malloc; enough for most requests. */
 #define PI_HTTP_IN_SMALL 2048
 #define PI_HTTP_OUT_SMALL 1024
 
@@ -69,7 +69,16 @@ typedef enum pi_http_progress {
     PI_HTTP_ANSWERED
 } pi_http_progress;
 
-/* What a plain request touches lies in the first three cache lines. */
+/** What a connection needs only while it has something to do. Taken when input has arrived,
+ *  freed before waiting for another request: malloc hands out the block that was freed last,
+ *  which is still in the cache, and a silent connection costs little. */
+typedef struct pi_http_work {
+    pi_http_head head;
+    pi_http_chunked decoder;
+    char in[PI_HTTP_IN_SMALL];
+    char out[PI_HTTP_OUT_SMALL];
+} pi_http_work;
+
 struct pica_http_request {
     pica_stream *stream; /* [const] this and the next */
     pi_http_serving *serving;
@@ -90,24 +99,20 @@ struct pica_http_request {
     int failed;       /* the connection's error, sticky; 0: none */
     int body_failed;  /* what reading the body came to, sticky; 0: no error */
 
-    char *in; /* input: in_small or malloc'ed, of in_size bytes */
+    pi_http_work *work; /* NULL: none, and no input or output */
+    char *in;           /* input: work->in or malloc'ed, of in_size bytes */
     uint32_t in_size;
     uint32_t head_at;  /* in[head_at] begins the current request, */
     uint32_t body_at;  /* in[body_at] what follows its head; */
     uint32_t pos, end; /* in[pos, end) is not looked at yet */
     uint32_t out_len, out_size;
     uint32_t added_len;
-    char *out;           /* answers to be sent: out_small or malloc'ed */
-    char *added;         /* fields that the handler added; NULL: none yet */
+    char *out;           /* answers to be sent: work->out or malloc'ed, of out_size bytes */
     uint64_t body_left;  /* of a body with a length: bytes not yet read */
     uint64_t reply_left; /* of a streaming answer with a length: bytes not yet written */
-
-    pi_http_head head;
+    char *added;         /* fields that the handler added; NULL: none yet */
     uint32_t added_size;
-    pi_http_chunked decoder;
     pi_http_link link; /* [serving's lock] */
-    char in_small[PI_HTTP_IN_SMALL];
-    char out_small[PI_HTTP_OUT_SMALL];
 };
 
 /* --- conn.c --------------------------------------------------------------------------------- */

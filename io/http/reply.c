@@ -124,9 +124,9 @@ static int put_head(pi_http_conn *c, int status, const char *type, size_t type_l
     pi_http_answer answer = {
         .status = status,
         .framing = framing,
-        .connection = !c->keep             ? PI_HTTP_CONN_CLOSE
-                      : c->head.minor == 0 ? PI_HTTP_CONN_KEEP
-                                           : PI_HTTP_CONN_DEFAULT,
+        .connection = !c->keep                   ? PI_HTTP_CONN_CLOSE
+                      : c->work->head.minor == 0 ? PI_HTTP_CONN_KEEP
+                                                 : PI_HTTP_CONN_DEFAULT,
         .length = length,
         .type = type,
         .type_len = type_len,
@@ -171,7 +171,7 @@ int pica_http_reply(pica_http_request *req, int status, const char *type, const 
     if (rc)
         return rc;
     req->progress = PI_HTTP_ANSWERED;
-    if (n == 0 || req->head.flags & PI_HTTP_IS_HEAD)
+    if (n == 0 || req->work->head.flags & PI_HTTP_IS_HEAD)
         return 0;
     struct iovec part = {.iov_base = (void *)(uintptr_t)body, .iov_len = n};
     return pi_http_send(req, &part, 1);
@@ -192,7 +192,7 @@ void pi_http_refuse(pi_http_conn *c, int status)
     if (put_head(c, status, "text/plain", 10, PI_HTTP_LENGTH, n) < 0)
         return;
     c->progress = PI_HTTP_ANSWERED;
-    if (c->head.flags & PI_HTTP_IS_HEAD)
+    if (c->work->head.flags & PI_HTTP_IS_HEAD)
         return;
     struct iovec part = {.iov_base = text, .iov_len = n};
     (void)pi_http_send(c, &part, 1); /* its error is the connection's, and that ends anyway */
@@ -206,10 +206,10 @@ int pica_http_begin(pica_http_request *req, int status, const char *type, int64_
     int rc = check_answer(req, status, type, &type_len);
     if (rc)
         return rc;
-    pi_http_framing framing = is_bodiless(status)    ? PI_HTTP_BODILESS
-                              : length >= 0          ? PI_HTTP_LENGTH
-                              : req->head.minor == 0 ? PI_HTTP_UNTIL_EOF
-                                                     : PI_HTTP_IN_CHUNKS;
+    pi_http_framing framing = is_bodiless(status)          ? PI_HTTP_BODILESS
+                              : length >= 0                ? PI_HTTP_LENGTH
+                              : req->work->head.minor == 0 ? PI_HTTP_UNTIL_EOF
+                                                           : PI_HTTP_IN_CHUNKS;
     if (framing == PI_HTTP_BODILESS && length > 0)
         return -EINVAL;
     req->reply_left = length > 0 ? (uint64_t)length : 0;
@@ -234,7 +234,7 @@ int pica_http_write(pica_http_request *req, const void *data, size_t n)
             return -EOVERFLOW;
         req->reply_left -= n;
     }
-    if (n == 0 || req->head.flags & PI_HTTP_IS_HEAD)
+    if (n == 0 || req->work->head.flags & PI_HTTP_IS_HEAD)
         return req->failed;
     char line[PI_HTTP_CHUNK_LINE], end[] = "\r\n";
     struct iovec parts[3] = {{.iov_base = line},
@@ -255,8 +255,8 @@ int pica_http_flush(pica_http_request *req)
 static bool end_stream(pi_http_conn *c)
 {
     if (c->framing == PI_HTTP_LENGTH)
-        return c->reply_left == 0 || c->head.flags & PI_HTTP_IS_HEAD;
-    if (c->framing == PI_HTTP_IN_CHUNKS && !(c->head.flags & PI_HTTP_IS_HEAD)) {
+        return c->reply_left == 0 || c->work->head.flags & PI_HTTP_IS_HEAD;
+    if (c->framing == PI_HTTP_IN_CHUNKS && !(c->work->head.flags & PI_HTTP_IS_HEAD)) {
         char last[] = "0\r\n\r\n";
         struct iovec part = {.iov_base = last, .iov_len = sizeof(last) - 1};
         return pi_http_send(c, &part, 1) == 0;

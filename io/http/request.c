@@ -23,12 +23,12 @@ static char *terminated(pica_http_request *req, unsigned at, unsigned length)
 
 const char *pica_http_method(pica_http_request *req)
 {
-    return terminated(req, req->head.method, req->head.method_len);
+    return terminated(req, req->work->head.method, req->work->head.method_len);
 }
 
 const char *pica_http_path(pica_http_request *req)
 {
-    char *path = terminated(req, req->head.path, req->head.path_len), *query = path;
+    char *path = terminated(req, req->work->head.path, req->work->head.path_len), *query = path;
     while (*query && *query != '?') /* most paths are too short for memchr() to pay */
         query++;
     *query = '\0';
@@ -38,14 +38,14 @@ const char *pica_http_path(pica_http_request *req)
 const char *pica_http_query(pica_http_request *req)
 {
     /* pica_http_path() may have put a 0 in the place of the '?'. Neither occurs before. */
-    char *path = terminated(req, req->head.path, req->head.path_len);
+    char *path = terminated(req, req->work->head.path, req->work->head.path_len);
     size_t n = strcspn(path, "?");
-    return n < req->head.path_len ? path + n + 1 : NULL;
+    return n < req->work->head.path_len ? path + n + 1 : NULL;
 }
 
 int pica_http_version(const pica_http_request *req)
 {
-    return 10 + req->head.minor;
+    return 10 + req->work->head.minor;
 }
 
 static char lower(char c)
@@ -56,8 +56,8 @@ static char lower(char c)
 const char *pica_http_header(pica_http_request *req, const char *name)
 {
     size_t n = strlen(name);
-    for (unsigned i = 0; i < req->head.n_fields; i++) {
-        const pi_http_field *f = &req->head.fields[i];
+    for (unsigned i = 0; i < req->work->head.n_fields; i++) {
+        const pi_http_field *f = &req->work->head.fields[i];
         const char *have = req->in + req->head_at + f->name;
         size_t k = 0;
         if (f->name_len != n)
@@ -72,14 +72,14 @@ const char *pica_http_header(pica_http_request *req, const char *name)
 
 size_t pica_http_header_count(const pica_http_request *req)
 {
-    return req->head.n_fields;
+    return req->work->head.n_fields;
 }
 
 int pica_http_header_at(pica_http_request *req, size_t index, const char **name, const char **value)
 {
-    if (index >= req->head.n_fields)
+    if (index >= req->work->head.n_fields)
         return -EINVAL;
-    const pi_http_field *f = &req->head.fields[index];
+    const pi_http_field *f = &req->work->head.fields[index];
     *name = terminated(req, f->name, f->name_len);
     *value = terminated(req, f->value, f->value_len);
     return 0;
@@ -87,7 +87,7 @@ int pica_http_header_at(pica_http_request *req, size_t index, const char **name,
 
 int64_t pica_http_content_length(const pica_http_request *req)
 {
-    return req->chunked ? -1 : (int64_t)req->head.length;
+    return req->chunked ? -1 : (int64_t)req->work->head.length;
 }
 
 int pica_http_peer(const pica_http_request *req, pica_addr *out)
@@ -155,15 +155,15 @@ static ssize_t read_chunked(pi_http_conn *c, char *buffer, size_t n)
 {
     while (!c->ended) {
         size_t used;
-        int what = pi_http_chunked_next(&c->decoder, c->in + c->pos, c->end - c->pos, &used);
+        int what = pi_http_chunked_next(&c->work->decoder, c->in + c->pos, c->end - c->pos, &used);
         c->pos += (uint32_t)used;
         if (what == PI_CHUNK_DATA) {
             size_t have = c->end - c->pos;
             n = n < have ? n : have;
-            n = n < c->decoder.left ? n : (size_t)c->decoder.left;
+            n = n < c->work->decoder.left ? n : (size_t)c->work->decoder.left;
             memcpy(buffer, c->in + c->pos, n);
             c->pos += (uint32_t)n;
-            c->decoder.left -= n;
+            c->work->decoder.left -= n;
             return (ssize_t)n;
         }
         if (what == PI_CHUNK_END) {
