@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* bodies.h: what the tasks of many tests do, and how to look at them without a race. */
+#ifndef PICA_TESTS_BODIES_H
+#define PICA_TESTS_BODIES_H
+
+#include "executor/base/atomics.h"
+#include "tests/check.h"
+
+#include <pica/task.h>
+
+/** Return the argument. */
+static inline intptr_t body_returns(void *arg)
+{
+    return (intptr_t)arg;
+}
+
+/** Return the argument, but only after having let others run. */
+static inline intptr_t body_yields(void *arg)
+{
+    int rc = pica_yield();
+    return rc < 0 ? rc : (intptr_t)arg;
+}
+
+/** Wait for a cancel; return it. Hits the latch first, if there is one. */
+static inline intptr_t body_sleeps(void *arg)
+{
+    if (arg)
+        check_hit(arg);
+    return pica_sleep(PICA_NEVER);
+}
+
+/** Wait for a cancel; swallow it: return 7. Hits the latch first, if there is one. */
+static inline intptr_t body_swallows(void *arg)
+{
+    if (arg)
+        check_hit(arg);
+    CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
+    return 7;
+}
+
+/** Spawn, or end the program. @return the handle */
+static inline pica_task *body_spawn(pica_fn fn, void *arg)
+{
+    pica_task *task = NULL;
+    CHECK_FATAL_OK(pica_spawn(&task, fn, arg));
+    return task;
+}
+
+/** As a function's argument. */
+static inline void *body_arg(intptr_t value)
+{
+    return (void *)value;
+}
+
+/** Await, release. @return the task's result */
+static inline intptr_t body_end(pica_task *task)
+{
+    intptr_t result = INTPTR_MIN;
+    CHECK_EQ(pica_await(task, &result), 0);
+    pica_unref(task);
+    return result;
+}
+
+/** Wait until the task is suspended: it has seen nothing that comes after. */
+#define BODY_WAITS(task) CHECK_SOON(pica_task_status(task) == PICA_WAITING)
+
+#endif
