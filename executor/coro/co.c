@@ -26,9 +26,12 @@ static void entry(pi_context *from, pi_context *self)
 {
     pica_co *co = (pica_co *)self; /* the context is its first member */
     pi_switch_arrived(self, from);
+#ifdef PI_TSAN
+    __tsan_acquire(co);
+#endif
     co->value = co->fn(co, co->arg);
     co->done = true;
-    pi_switch(&co->context, &co->back);
+    pi_switch_ordered(&co->context, &co->back, co);
     __builtin_unreachable();
 }
 
@@ -62,10 +65,7 @@ int pica_co_resume(pica_co *co, intptr_t in, intptr_t *out)
         return -EALREADY;
     co->running = true;
     co->value = in;
-#ifdef PI_TSAN
-    co->back.tsan = __tsan_get_current_fiber();
-#endif
-    pi_switch(&co->back, &co->context);
+    pi_switch_ordered(&co->back, &co->context, co);
     co->running = false;
     if (out)
         *out = co->value;
@@ -79,7 +79,7 @@ intptr_t pica_co_yield(pica_co *co, intptr_t value)
                    here >= (char *)co - (PI_STACK_MAX << 1),
                "pica_co_yield() outside the coroutine's function");
     co->value = value;
-    pi_switch(&co->context, &co->back);
+    pi_switch_ordered(&co->context, &co->back, co);
     return co->value;
 }
 

@@ -80,16 +80,28 @@ static inline int64_t pi_deque_size(const pi_deque *deque)
     return size > 0 ? size : 0;
 }
 
-/** Put an entry at the tail. Owner. @return 0; -ENOMEM: full and can't grow, node not put */
-static inline int pi_deque_push(pi_deque *deque, pi_node *node)
+/** Does the next push fit without growing? Owner. */
+static inline bool pi_deque_has_room(const pi_deque *deque)
+{
+    return pi_load_relaxed(&deque->tail) - pi_load_relaxed(&deque->head) <= deque->mask;
+}
+
+/** Put an entry at the tail, for which there is room. Owner. */
+static inline void pi_deque_push_room(pi_deque *deque, pi_node *node)
 {
     int64_t tail = pi_load_relaxed(&deque->tail);
-    if (PI_UNLIKELY(tail - pi_load_relaxed(&deque->head) > deque->mask))
-        return pi_deque_push_slow(deque, node);
     /* The index first: who claims by it checks that the slot holds the node. */
     pi_store_relaxed(&node->slot, tail);
     pi_store_release(&deque->slots[tail & deque->mask], node);
     pi_store_relaxed(&deque->tail, tail + 1);
+}
+
+/** Put an entry at the tail. Owner. @return 0; -ENOMEM: full and can't grow, node not put */
+static inline int pi_deque_push(pi_deque *deque, pi_node *node)
+{
+    if (PI_UNLIKELY(!pi_deque_has_room(deque)))
+        return pi_deque_push_slow(deque, node);
+    pi_deque_push_room(deque, node);
     return 0;
 }
 

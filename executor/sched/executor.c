@@ -287,7 +287,7 @@ intptr_t pica_run(pica_fn fn, void *arg, const pica_options *options)
     join(ex);
     intptr_t result = task->result; /* the joins order it */
     pi_store_relaxed(&task->observed, (uint8_t)1);
-    pi_task_unref(task);
+    pi_task_unref_slow(task);
     executor_free(ex);
     return result;
 }

@@ -30,9 +30,12 @@ struct pi_fiber {
     uint32_t deadlines;  /* [runner] open scopes that have a deadline */
     uint16_t level;      /* [runner] of the innermost open scope */
     uint16_t floor;      /* [runner] */
-    uint16_t class;      /* [const] of its stack */
+    uint8_t class;       /* [const] of its stack */
+    bool may_inline;     /* [worker] awaited children may run on it */
     bool guarded;        /* [const] */
     char *low;           /* [const] lowest usable address of its stack */
+    struct pi_worker *worker; /* [worker] that runs it, or ran it last */
+    int saved_errno;     /* [worker] a courtesy: errno goes with the fiber */
     pi_timer timer;      /* [runner] the deadline of its wait */
     pi_fiber *next;      /* [cache] */
     uint32_t refused;    /* [runner] calls that returned -ECANCELED on entry */

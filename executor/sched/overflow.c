@@ -23,7 +23,7 @@ static void say(const pica_task *task, const char *how)
     char line[320];
     int n = snprintf(line, sizeof(line), "pica: %s task %llu (%s, spawned at %s, stack %zu KiB)\n",
                      how, (unsigned long long)task->id, pica_task_name(task), task->site,
-                     pi_stack_class_size(task->stack_class) >> 10);
+                     pi_stack_class_size(pi_task_stack_class(task)) >> 10);
     if (n > 0 && write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n
                                                                      : sizeof(line) - 1) < 0)
         return;

@@ -133,20 +133,23 @@ pica_task *pi_task_alloc_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind
     return task;
 }
 
+__attribute__((noinline)) void pi_task_cache_spill_slow(pi_pool *pool, pi_task_cache *cache,
+                                                        unsigned kind)
+{
+    cache->count[kind] -= PI_POOL_BATCH;
+    pthread_mutex_lock(&pool->mutex);
+    push_batch(pool, kind, &cache->free[kind]);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 void pi_task_free(pi_pool *pool, pi_task_cache *cache, pica_task *task, unsigned kind)
 {
-    pi_store_relaxed(&task->live, (uint8_t)0);
     if (PI_LIKELY(cache != NULL)) {
-        task->next = cache->free[kind];
-        cache->free[kind] = task;
-        if (PI_LIKELY(++cache->count[kind] < 2 * PI_POOL_BATCH))
-            return;
-        cache->count[kind] -= PI_POOL_BATCH;
-        pthread_mutex_lock(&pool->mutex);
-        push_batch(pool, kind, &cache->free[kind]);
-        pthread_mutex_unlock(&pool->mutex);
+        if (PI_UNLIKELY(!pi_task_cache_put(cache, task, kind)))
+            pi_task_cache_spill_slow(pool, cache, kind);
         return;
     }
+    pi_store_relaxed(&task->word, 0u);
     pthread_mutex_lock(&pool->mutex);
     task->next = pool->loose[kind];
     pool->loose[kind] = task;
@@ -157,7 +160,7 @@ void pi_pool_each(pi_pool *pool, void (*visit)(pica_task *task, void *arg), void
 {
     for (pi_task_slab *slab = pi_load_acquire(&pool->slabs); slab; slab = slab->next)
         for (uint32_t i = 0; i < slab->count; i++)
-            if (pi_load_acquire(&slab_at(slab, i)->live))
+            if (pi_load_acquire(&slab_at(slab, i)->word))
                 visit(slab_at(slab, i), arg);
 }
 
@@ -175,7 +178,7 @@ static pi_fiber *fiber_new(pi_pool *pool, unsigned class)
         return NULL;
     pi_fiber *fiber = pi_fiber_at(stack);
     fiber->wait.fiber = fiber;
-    fiber->class = (uint16_t)class;
+    fiber->class = (uint8_t)class;
     fiber->guarded = stack.guarded;
     fiber->low = stack.low;
     pi_context_init(&fiber->context, stack.low, (size_t)((char *)fiber - stack.low),

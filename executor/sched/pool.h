@@ -66,6 +66,18 @@ static inline pica_task *pi_task_alloc(pi_pool *pool, pi_task_cache *cache, unsi
     return task;
 }
 
+/** Give a batch back to the depot. */
+void pi_task_cache_spill_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind);
+
+/** Put a task into a cache. @return false: it did, but now holds a batch too many */
+static inline bool pi_task_cache_put(pi_task_cache *cache, pica_task *task, unsigned kind)
+{
+    pi_store_relaxed(&task->word, 0u);
+    task->next = cache->free[kind];
+    cache->free[kind] = task;
+    return PI_LIKELY(++cache->count[kind] < 2 * PI_POOL_BATCH);
+}
+
 /** The executor that a task belongs to. */
 static inline pica_executor *pi_task_executor(const pica_task *task)
 {

@@ -29,7 +29,7 @@ void pi_scope_close(pi_fiber *fiber, pica_scope *scope)
     task->scope = scope->outer;
     fiber->level--;
     /* A cancel from further out may have been delivered meanwhile; it is this task's now. */
-    fiber->floor = task->outer_delivered && scope->floor < task->level ? task->level
+    fiber->floor = task->flags & PI_TASK_DELIVERED && scope->floor < task->level ? task->level
                                                                        : scope->floor;
     fiber->deadlines -= scope->deadline_ns != PICA_NEVER;
 }
@@ -54,11 +54,11 @@ static bool chain_cancelled(pi_fiber *fiber, pica_task *task, int64_t *now)
     }
     if (pi_load_relaxed(&task->cancels))
         return true;
-    if (task->group && pi_load_relaxed(&task->group->flags) & PI_SCOPE_CANCELLED)
+    if (pi_scope_group_cancelled(task))
         return true;
-    if (!task->outer || task->outer_delivered || !chain_cancelled(fiber, task->outer, now))
+    if (!task->outer || task->flags & PI_TASK_DELIVERED || !chain_cancelled(fiber, task->outer, now))
         return false;
-    task->outer_delivered = true;
+    task->flags |= PI_TASK_DELIVERED;
     pi_add_relaxed(&task->cancels, 1u);
     if (fiber->floor < task->level)
         fiber->floor = task->level;
@@ -69,9 +69,7 @@ static bool chain_cancelled(pi_fiber *fiber, pica_task *task, int64_t *now)
 static bool anything_cancelled(const pica_task *task)
 {
     for (; task; task = task->outer) {
-        if (pi_load_relaxed(&task->cancels))
-            return true;
-        if (task->group && pi_load_relaxed(&task->group->flags) & PI_SCOPE_CANCELLED)
+        if (pi_load_relaxed(&task->cancels) || pi_scope_group_cancelled(task))
             return true;
         for (const pica_scope *scope = task->scope; scope; scope = scope->outer)
             if (pi_load_relaxed(&scope->flags) & PI_SCOPE_CANCELLED)
@@ -103,7 +101,7 @@ int64_t pi_scopes_deadline(const pi_fiber *fiber)
             if (pi_load_relaxed(&scope->flags) & PI_SCOPE_SHIELD)
                 return earliest;
         }
-        if (task->outer_delivered)
+        if (task->flags & PI_TASK_DELIVERED)
             break;
     }
     return earliest;

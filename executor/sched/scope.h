@@ -11,7 +11,7 @@
  *      same in the opposite order with a fence between, so one of the two sees the other.
  *   3. attention stays set while anything in the whole chain, shields ignored, is cancelled.
  *   4. A cancel found further out than the current task's root becomes one cancel of every
- *      inlined task in between, once (outer_delivered).
+ *      inlined task in between, once (PI_TASK_DELIVERED).
  */
 #ifndef PI_SCOPE_H
 #define PI_SCOPE_H
@@ -44,14 +44,20 @@ int64_t pi_scopes_deadline(const pi_fiber *fiber);
  *  @param level  of the scope that is cancelled; 0: the task's root */
 void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level);
 
+/** Is the group cancelled that a task is a member of? By the task's runner. */
+static inline bool pi_scope_group_cancelled(const pica_task *task)
+{
+    return PI_UNLIKELY(task->flags & PI_TASK_MEMBER) &&
+           pi_load_relaxed(&task->group->flags) & PI_SCOPE_CANCELLED;
+}
+
 /** Nothing can be cancelled; the check of the fast paths. */
 static inline bool pi_scopes_quiet(const pi_fiber *fiber)
 {
     const pica_task *task = fiber->current;
-    const pica_scope *group = task->group;
     return PI_LIKELY(!(pi_load_relaxed(&task->cancels) | pi_load_relaxed(&fiber->attention) |
                        fiber->deadlines)) &&
-           (!group || !(pi_load_relaxed(&group->flags) & PI_SCOPE_CANCELLED));
+           !pi_scope_group_cancelled(task);
 }
 
 /** The entry check of every suspension point. */

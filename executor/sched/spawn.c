@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* spawn.c: see spawn.h. */
+/* spawn.c: the rarer ways to make a task. See spawn.h. */
 #include "executor/sched/spawn.h"
 
 #include "executor/base/assert.h"
 #include "executor/sched/scope.h"
-
-#include <string.h>
 
 #define IDS 4096 /* numbers that a worker takes at a time */
 
@@ -13,7 +11,7 @@ static uint64_t next_id(pica_executor *ex, pi_worker *worker)
 {
     if (!worker)
         return 1 + pi_add_relaxed(&ex->next_ids, UINT64_C(1));
-    if (PI_UNLIKELY(worker->next_id == worker->last_id)) {
+    if (worker->next_id == worker->last_id) {
         worker->next_id = pi_add_relaxed(&ex->next_ids, (uint64_t)IDS);
         worker->last_id = worker->next_id + IDS;
     }
@@ -23,6 +21,8 @@ static uint64_t next_id(pica_executor *ex, pi_worker *worker)
 static int check_attr(const pica_executor *ex, const pica_attr *attr, pica_attr *out)
 {
     memset(out, 0, sizeof(*out));
+    if (!attr)
+        return 0;
     if (attr->size < sizeof(size_t) || attr->size > 4096)
         return -EINVAL;
     memcpy(out, attr, attr->size < sizeof(*out) ? attr->size : sizeof(*out));
@@ -32,16 +32,19 @@ static int check_attr(const pica_executor *ex, const pica_attr *attr, pica_attr 
     return 0;
 }
 
-/* Queue it. Counted first: it may end before the push has returned. */
+/* Queue it. Counted first: it may have ended before the push has returned. */
 static int enqueue(pica_executor *ex, pi_worker *worker, pica_task *task)
 {
-    if (PI_LIKELY(worker != NULL)) {
+    if (worker) {
+        int rc = 0;
         pi_store_release(&worker->spawned, worker->spawned + 1);
-        if (PI_UNLIKELY(pi_worker_enqueue_new(worker, task) < 0)) {
+        if (task->pin)
+            pi_worker_push_pinned(worker, task);
+        else
+            rc = pi_worker_push(worker, task);
+        if (rc < 0)
             pi_store_release(&worker->ended, worker->ended + 1);
-            return -ENOMEM;
-        }
-        return 0;
+        return rc < 0 ? rc : pi_spawn_done(worker);
     }
     pi_add_seq_cst(&ex->foreign_spawned, UINT64_C(1));
     pi_fence_after_rmw(); /* counted before we look; partner: pica_executor_shutdown() */
@@ -54,75 +57,48 @@ static int enqueue(pica_executor *ex, pi_worker *worker, pica_task *task)
     return 0;
 }
 
-static inline __attribute__((always_inline)) int spawn(pica_executor *ex, pi_worker *worker,
-                                                       pica_scope *group, pica_task **out,
-                                                       pica_fn fn, void *arg,
-                                                       const pica_attr *attr, const char *site,
-                                                       uint8_t flags)
+static int spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_task **out,
+                 pica_fn fn, void *arg, const pica_attr *attr, const char *site, unsigned flags)
 {
     pi_task_cache *cache = worker ? &worker->tasks : NULL;
-    unsigned kind = attr && attr->copy_size ? 1 : 0;
+    unsigned kind = attr->copy_size ? 1 : 0;
     pica_task *task = pi_task_alloc(&ex->pool, cache, kind);
-    if (PI_UNLIKELY(!task))
+    if (!task)
         return -ENOMEM;
-    task->pin = attr ? (uint16_t)attr->pin : 0;
-    task->fn = fn;
-    task->arg = arg;
-    if (kind)
-        task->arg = memcpy(pi_task_copy(task), arg, attr->copy_size);
-    task->result = 0;
-    pi_store_relaxed(&task->fiber, (pi_fiber *)NULL);
-    task->scope = NULL;
-    task->waiters = NULL;
-    task->next = NULL;
-    pi_store_relaxed(&task->group, group);
-    pi_store_relaxed(&task->cancels, 0u);
-    pi_store_relaxed(&task->level, (uint16_t)0);
-    task->flags = (uint8_t)(flags | (kind ? PI_TASK_COPIES : 0) | (group ? PI_TASK_MEMBER : 0));
-    pi_store_relaxed(&task->observed, (uint8_t)0);
+    unsigned class = attr->stack_size ? pi_stack_class(attr->stack_size) : ex->stack_class;
+    flags |= class << PI_TASK_CLASS_SHIFT | (group ? PI_TASK_MEMBER : 0u) |
+             (kind ? PI_TASK_COPIES : 0u);
     task->id = next_id(ex, worker);
     task->parent = worker && worker->fiber ? worker->fiber->current->id : 0;
-    task->site = site;
-    task->name = attr ? attr->name : NULL;
-    task->stack_class = (uint8_t)(attr && attr->stack_size ? pi_stack_class(attr->stack_size)
-                                                           : ex->stack_class);
-    task->outer_delivered = false;
-    task->starved = 0;
-    pi_store_release(&task->word, out ? 2 * PI_TASK_REF : PI_TASK_REF);
-    pi_store_release(&task->live, (uint8_t)1); /* pairs with pi_pool_each() */
-    if (PI_UNLIKELY(pi_load_relaxed(&ex->phase) != PI_RUNNING)) /* after live, see close_again */
-        pi_add_relaxed(&task->cancels, 1u);
-    int rc = enqueue(ex, worker, task);
-    if (PI_UNLIKELY(rc < 0)) {
-        pi_task_free(&ex->pool, cache, task, kind);
-        return rc;
-    }
+    if (kind)
+        arg = memcpy(pi_task_copy(task), arg, attr->copy_size);
+    pi_spawn_fill(task, group, fn, arg, site, flags, out ? 2 : 1);
+    task->name = attr->name;
+    task->pin = (uint16_t)attr->pin;
+    if (pi_load_relaxed(&ex->phase) != PI_RUNNING) /* after word, see close_again */
+        pi_store_relaxed(&task->cancels, 1u);
     if (out)
-        *out = task;
-    return 0;
-}
-
-static __attribute__((noinline)) int spawn_slow(pica_executor *ex, pi_worker *worker,
-                                                pica_scope *group, pica_task **out, pica_fn fn,
-                                                void *arg, const pica_attr *attr, const char *site)
-{
-    pica_attr checked = PICA_ATTR_INIT;
-    if (attr) {
-        int rc = check_attr(ex, attr, &checked);
-        if (rc < 0)
-            return rc;
-    }
-    return spawn(ex, worker, group, out, fn, arg, &checked, site, 0);
+        *out = task; /* before it can run: it may want to know itself */
+    int rc = enqueue(ex, worker, task);
+    if (rc < 0)
+        pi_task_free(&ex->pool, cache, task, kind);
+    return rc;
 }
 
 int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_task **out, pica_fn fn,
              void *arg, const pica_attr *attr, const char *site)
 {
-    if (PI_UNLIKELY(!fn))
+    pica_attr checked;
+    pica_task *task;
+    if (!fn)
         return -EINVAL;
-    if (PI_LIKELY(!attr && worker))
-        return spawn(ex, worker, group, out, fn, arg, NULL, site, 0);
-    return spawn_slow(ex, worker, group, out, fn, arg, attr, site);
+    int rc = check_attr(ex, attr, &checked);
+    if (rc < 0)
+        return rc;
+    rc = spawn(ex, worker, group, out ? &task : NULL, fn, arg, &checked, site, 0);
+    if (rc == 0 && out)
+        *out = task;
+    return rc;
 }
 
 int pi_spawn_main(pica_executor *ex, pica_task **out, pica_fn fn, void *arg)

@@ -91,17 +91,15 @@ static __attribute__((noinline, cold)) void lost_slow(const pica_executor *ex,
         report_lost(&error);
 }
 
-/* The last reference is gone. Values that look like errors but are pointers do not occur: no
- * object lies in the last page of the address space. */
+/* The last reference is gone. */
 static void dispose(pica_task *task)
 {
     pica_executor *ex = pi_task_executor(task);
-    if (PI_UNLIKELY(task->result < 0) && task->result >= -8192 && task->result != -ECANCELED &&
-        !(task->flags & PI_TASK_MEMBER) && !pi_load_relaxed(&task->observed))
+    if (PI_UNLIKELY(pi_task_is_lost(task)))
         lost_slow(ex, task);
     pi_worker *worker = pi_worker_self();
     pi_task_free(&ex->pool, worker && worker->ex == ex ? &worker->tasks : NULL, task,
-                 task->flags & PI_TASK_COPIES ? 1 : 0);
+                 task->flags & PI_TASK_COPIES);
 }
 
 void pi_task_ref(pica_task *task)
@@ -111,14 +109,14 @@ void pi_task_ref(pica_task *task)
                "pica_ref() of a task that nobody holds (or 2^29 references)");
 }
 
-void pi_task_unref(pica_task *task)
+void pi_task_unref_slow(pica_task *task)
 {
     uint32_t word = pi_load_acquire(&task->word);
-    if (PI_LIKELY(word == (PI_TASK_DONE | PI_TASK_REF))) {
+    if (word == (PI_TASK_DONE | PI_TASK_REF)) {
         dispose(task); /* ended, and nobody else can hold it */
         return;
     }
-    pi_require(refs(word) > (word & PI_TASK_DONE ? 0u : 1u) && pi_load_relaxed(&task->live),
+    pi_require(refs(word) > (word & PI_TASK_DONE ? 0u : 1u),
                "pica_unref() of a task that the caller does not hold");
     uint32_t old = pi_sub_acq_rel(&task->word, PI_TASK_REF);
     if (refs(old) == 1)
@@ -154,14 +152,4 @@ void pi_task_end(pica_task *task, intptr_t result)
         }
     }
     end_slow(task);
-}
-
-void pi_task_end_inline(pica_task *task, intptr_t result)
-{
-    if (PI_LIKELY(pi_load_relaxed(&task->word) == 2 * PI_TASK_REF)) {
-        task->result = result;
-        pi_store_release(&task->word, PI_TASK_REF | PI_TASK_DONE); /* (B) */
-        return;
-    }
-    pi_task_end(task, result);
 }

@@ -37,45 +37,53 @@
 #define PI_TASK_REF 8u
 #define PI_TASK_REFS_MAX (UINT32_MAX - 1024 * PI_TASK_REF)
 
-/** Bits of pica_task.flags. */
+/** Bits of pica_task.flags. The four upper ones are the class of its stack. */
 enum {
-    PI_TASK_COPIES = 1u << 0,   /* the object has room for a copied argument */
-    PI_TASK_MEMBER = 1u << 1,   /* its failure is its group's business */
-    PI_TASK_MAIN = 1u << 2      /* its end ends the executor */
+    PI_TASK_COPIES = 1u << 0,    /* the object has room for a copied argument */
+    PI_TASK_MEMBER = 1u << 1,    /* of a group: its failure is the group's business */
+    PI_TASK_MAIN = 1u << 2,      /* its end ends the executor */
+    PI_TASK_DELIVERED = 1u << 3, /* [runner] a cancel below has become one of this task */
+    PI_TASK_CLASS_SHIFT = 4
 };
 
 struct pica_task {
-    pi_node node;            /* [pusher] where it was queued last */
-    uint32_t word;           /* [atomic] see above */
-    uint16_t home;           /* [pusher, atomic] worker in whose deque it was queued, or none */
-    uint16_t pin;            /* [const] 0, or 1 + the only worker that runs it */
-    pica_fn fn;              /* [const] */
-    void *arg;               /* [const] */
-    intptr_t result;         /* [runner until DONE] */
-    pi_fiber *fiber;         /* [runner, atomic] what it runs on; NULL: not started */
-    pica_scope *scope;       /* [runner] innermost open scope, NULL: none but the root */
-    pi_waiter *waiters;      /* [LOCK] who waits for the end */
+    /* All that an await needs, in one cache line. */
+    pi_node node;    /* [pusher] where it was queued last */
+    uint32_t word;   /* [atomic] see above; 0: a free object */
+    uint16_t home;   /* [pusher, atomic] worker in whose deque it was queued, or none */
+    uint16_t pin;    /* [const] 0, or 1 + the only worker that runs it */
+    pica_fn fn;      /* [const] */
+    void *arg;       /* [const] */
+    intptr_t result; /* [runner until DONE] */
+    pi_fiber *fiber; /* [runner, atomic] what it runs on; NULL: not started */
     union {
         struct pica_task *next;  /* [queue] inject list, mailbox, free list */
         struct pica_task *outer; /* [runner] whose await runs this one inline, or NULL */
     };
-    pica_scope *group; /* [runner, atomic] the group's scope, or NULL */
-    uint32_t cancels;  /* [atomic] pica_cancel() minus pica_uncancel(); the root scope's flag */
-    uint16_t level;    /* [runner, atomic] of the root scope, on its fiber */
-    uint8_t flags;     /* [const] */
-    uint8_t observed;  /* [atomic] somebody looked at the result, or never will want to */
-    uint64_t id;       /* [const] */
-    uint64_t parent;   /* [const] id of the spawner; 0: a plain thread */
-    const char *site;  /* [const] */
-    const char *name;  /* [const] or NULL */
-    uint8_t stack_class;   /* [const] */
-    bool outer_delivered;  /* [runner] a cancel below has become one of this task */
-    uint8_t live;          /* [atomic] 1 from spawn until the object is freed */
-    uint8_t starved;       /* [runner] how often it found no stack */
-    uint8_t reserved[4];
+    uint32_t cancels; /* [atomic] pica_cancel() minus pica_uncancel(); the root scope's flag */
+    uint16_t level;   /* [runner, atomic] of the root scope, on its fiber */
+    uint8_t flags;    /* [const] but for PI_TASK_DELIVERED */
+    uint8_t observed; /* [atomic] somebody looked at the result, or never will want to */
+
+    /* The rest. */
+    pica_scope *scope;  /* [runner] innermost open scope, NULL: none but the root */
+    pica_scope *group;  /* [runner, atomic] the group's scope, or NULL; then not MEMBER */
+    pi_waiter *waiters; /* [LOCK] who waits for the end */
+    uint64_t id;        /* [const] */
+    uint64_t parent;    /* [const] id of the spawner; 0: a plain thread */
+    const char *site;   /* [const] */
+    const char *name;   /* [const] or NULL */
+    uint32_t starved;   /* [runner] how often it found no stack */
+    uint32_t reserved;
 };
 
 _Static_assert(sizeof(struct pica_task) == 128, "two cache lines");
+_Static_assert(offsetof(struct pica_task, scope) == 64, "what an await needs is in the first");
+
+static inline unsigned pi_task_stack_class(const pica_task *task)
+{
+    return task->flags >> PI_TASK_CLASS_SHIFT;
+}
 
 #define PI_NO_HOME UINT16_MAX
 
@@ -92,8 +100,16 @@ static inline bool pi_task_done(const pica_task *task)
 /** (A) or (C): the task has ended; drops the run's reference. The task may be gone after. */
 void pi_task_end(pica_task *task, intptr_t result);
 
-/** (B): the same, by the awaiter that ran it inline and holds a reference itself. */
-void pi_task_end_inline(pica_task *task, intptr_t result);
+/** (B): the same, by the awaiter that ran it inline and holds a reference itself.
+ *  @return false: somebody else has to do with the word, too: pi_task_end() */
+static inline bool pi_task_end_inline(pica_task *task, intptr_t result)
+{
+    if (PI_UNLIKELY(pi_load_relaxed(&task->word) != 2 * PI_TASK_REF))
+        return false;
+    task->result = result;
+    pi_store_release(&task->word, PI_TASK_REF | PI_TASK_DONE);
+    return true;
+}
 
 /** (D): be told of the task's end. The caller holds a reference.
  *  @return false: it has ended already, the waiter is not linked */
@@ -119,14 +135,17 @@ static inline void pi_task_notify(pica_task *task, pi_waiter *waiter)
         (void)pi_wait_end(waiter->token, PI_WOKEN);
 }
 
-struct pi_worker;
-
-/** All that a task's end takes: its word, its group, the executor's count. worker.c.
- *  @param inlined  by its awaiter, on the awaiter's fiber */
-void pi_task_finish(struct pi_worker *worker, pica_task *task, intptr_t result, bool inlined);
-
 void pi_task_ref(pica_task *task);
-void pi_task_unref(pica_task *task);
+void pi_task_unref_slow(pica_task *task);
+
+/** Has it failed with nobody to know? Values that are pointers are no errors: no object lies
+ *  in the last pages of the address space. */
+static inline bool pi_task_is_lost(const pica_task *task)
+{
+    return PI_UNLIKELY(task->result < 0) && task->result >= -8192 &&
+           task->result != -ECANCELED && !(task->flags & PI_TASK_MEMBER) &&
+           !pi_load_relaxed(&task->observed);
+}
 
 /** Where a copied argument lies. */
 static inline void *pi_task_copy(pica_task *task)

@@ -11,32 +11,31 @@
 #include <string.h>
 
 /* The only mutable global state of the library (law 7). Static TLS: one word. */
-static __thread pi_worker *current __attribute__((tls_model("initial-exec")));
+extern __thread pi_worker *pi_worker_current;
+__thread pi_worker *pi_worker_current
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+#if !defined(__x86_64__)
 __attribute__((noinline)) pi_worker *pi_worker_self(void)
 {
-    pi_worker *worker = current;
+    pi_worker *worker = pi_worker_current;
     __asm__ __volatile__("" : "+r"(worker)); /* not pure: never merged with another call */
     return worker;
 }
+#endif
 
 __attribute__((noinline)) void pi_worker_set_self(pi_worker *worker)
 {
-    current = worker;
+    pi_worker_current = worker;
     __asm__ __volatile__("" ::: "memory");
 }
 
-static __attribute__((noinline)) int errno_get(void)
+/* For the worker's loop, which never leaves its thread. */
+static __attribute__((noinline)) int *errno_address(void)
 {
-    int e = errno;
-    __asm__ __volatile__("" : "+r"(e));
-    return e;
-}
-
-static __attribute__((noinline)) void errno_set(int e)
-{
-    __asm__ __volatile__("" : "+r"(e));
-    errno = e;
+    int *at = &errno;
+    __asm__ __volatile__("" : "+r"(at));
+    return at;
 }
 
 pica_task *pi_task_self(void)
@@ -69,7 +68,9 @@ int pi_worker_init(pi_worker *worker, pica_executor *ex, uint32_t index)
     worker->ex = ex;
     worker->index = index;
     worker->flags = ex->flags;
-    worker->budget = PI_BUDGET;
+    worker->default_flags = ex->stack_class << PI_TASK_CLASS_SHIFT;
+    worker->idle = &ex->idle;
+    worker->look_at = PI_BUDGET;
     worker->victim = (index + 1) % ex->workers_count;
     worker->random = 0x9e3779b97f4a7c15u * (index + 1);
     worker->pinned_tail = &worker->pinned_head;
@@ -100,7 +101,7 @@ void pi_fiber_main(pi_context *from, pi_context *self)
         pica_task *task = fiber->base;
         (void)pi_load_acquire(&task->word); /* what the spawner wrote; partner: pi_task_spawn() */
         intptr_t result = task->fn(task->arg);
-        pi_require(!task->scope, "task %llu (%s) returned inside a scope or group",
+        pi_require(fiber->level == 1, "task %llu (%s) returned inside a scope or group",
                    (unsigned long long)task->id, task->site);
         pi_task_finish(pi_worker_self(), task, result, false);
         pi_worker_suspend(pi_worker_self(), fiber, PI_AFTER_END);
@@ -109,14 +110,12 @@ void pi_fiber_main(pi_context *from, pi_context *self)
 
 void pi_task_finish(pi_worker *worker, pica_task *task, intptr_t result, bool inlined)
 {
-    pica_scope *group = task->group;
+    pica_scope *group = task->flags & PI_TASK_MEMBER ? task->group : NULL;
     bool is_main = task->flags & PI_TASK_MAIN;
     pica_executor *ex = worker->ex;
     if (PI_UNLIKELY(group != NULL))
         pi_store_release(&task->group, (pica_scope *)NULL); /* before the group may end */
-    if (inlined)
-        pi_task_end_inline(task, result);
-    else
+    if (!inlined || !pi_task_end_inline(task, result))
         pi_task_end(task, result);
     if (PI_UNLIKELY(group != NULL)) {
         void (*member_ended)(pica_scope *, intptr_t);
@@ -133,15 +132,13 @@ __attribute__((noinline)) void pi_worker_suspend(pi_worker *worker, pi_fiber *fi
                                                  pi_after after)
 {
     worker->after = after;
-    int e = errno_get();
     pi_switch(&fiber->context, &worker->loop);
-    errno_set(e);
 }
 
 /* Give a task its fiber. @return false: no stack */
 static bool bind(pi_worker *worker, pica_task *task)
 {
-    pi_fiber *fiber = pi_fiber_get(worker, task->stack_class);
+    pi_fiber *fiber = pi_fiber_get(worker, pi_task_stack_class(task));
     if (PI_UNLIKELY(!fiber))
         return false;
     fiber->base = task;
@@ -150,6 +147,8 @@ static bool bind(pi_worker *worker, pica_task *task)
     fiber->floor = 1;
     fiber->deadlines = 0;
     fiber->refused = 0;
+    fiber->saved_errno = 0;
+    fiber->may_inline = !task->pin && !(worker->flags & PICA_NO_INLINE);
     pi_store_relaxed(&fiber->attention, 0u);
     task->outer = NULL;
     pi_store_relaxed(&task->level, (uint16_t)1);
@@ -176,12 +175,6 @@ static pica_task *pop_pinned(pi_worker *worker)
         task->next = NULL;
     }
     return task;
-}
-
-static int push(pi_worker *worker, pica_task *task)
-{
-    pi_store_relaxed(&task->home, (uint16_t)worker->index);
-    return pi_deque_push(&worker->deque, &task->node);
 }
 
 /* To another worker, which alone will run it. Any thread. */
@@ -227,7 +220,7 @@ static __attribute__((noinline)) pica_task *take_injected(pi_worker *worker)
     for (pica_task *task = share ? first->next : NULL; share > 1; share--) {
         pica_task *next = task->next;
         task->next = NULL;
-        if (push(worker, task) < 0)
+        if (pi_worker_push(worker, task) < 0)
             pi_worker_inject(ex, task); /* at the end again, but not lost */
         task = next;
     }
@@ -266,34 +259,27 @@ void pi_worker_ready(pica_task *task)
         return;
     }
     if (PI_UNLIKELY(task->pin)) {
-        if (task->pin - 1u == worker->index)
-            push_pinned(worker, task);
-        else
-            post(ex, task->pin - 1u, task);
+        pi_worker_push_pinned(worker, task);
         return;
     }
     if (PI_UNLIKELY(worker->flags & PICA_FORCE_MIGRATION) && migrate(worker, task))
         return;
-    if (PI_UNLIKELY(push(worker, task) < 0))
+    if (PI_UNLIKELY(pi_worker_push(worker, task) < 0))
         pi_worker_inject(ex, task);
 }
 
-int pi_worker_enqueue_new(pi_worker *worker, pica_task *task)
+void pi_worker_push_pinned(pi_worker *worker, pica_task *task)
 {
-    if (PI_UNLIKELY(task->pin)) {
-        if (task->pin - 1u == worker->index)
-            push_pinned(worker, task);
-        else
-            post(worker->ex, task->pin - 1u, task);
-        return 0;
-    }
-    int rc = push(worker, task);
-    /* A single new task is left alone: its spawner will most likely run it next, and a thief
-     * that was woken for it would keep coming. */
-    const pi_idle *idle = &worker->ex->idle;
-    if (PI_UNLIKELY(pi_idle_wanted(idle)) && pi_deque_size(&worker->deque) >= 2)
-        pi_executor_wake(worker->ex, pi_idle_pick(&worker->ex->idle));
-    return rc;
+    if (task->pin - 1u == worker->index)
+        push_pinned(worker, task);
+    else
+        post(worker->ex, task->pin - 1u, task);
+}
+
+__attribute__((noinline)) int pi_worker_share_slow(pi_worker *worker)
+{
+    pi_executor_wake(worker->ex, pi_idle_pick(worker->idle));
+    return 0;
 }
 
 /* ---- the loop ---- */
@@ -319,7 +305,7 @@ static inline void notice_closing(pi_worker *worker)
 
 static __attribute__((noinline)) bool look_around_slow(pi_worker *worker)
 {
-    worker->budget = PI_BUDGET;
+    worker->look_at = worker->turns + PI_BUDGET;
     notice_closing(worker);
     unsigned found = pi_worker_look_around(worker, worker);
     if (PI_UNLIKELY(pi_load_relaxed(&worker->rescuer)))
@@ -341,10 +327,9 @@ bool pi_worker_breathe(pi_worker *worker)
  * take's exchange is the first half of the fence. */
 static inline void share(pi_worker *worker)
 {
-    pica_executor *ex = worker->ex;
     pi_fence_after_rmw();
-    if (PI_UNLIKELY(pi_idle_wanted(&ex->idle)) && pi_deque_size(&worker->deque) > 0)
-        pi_executor_wake(ex, pi_idle_pick(&ex->idle));
+    if (PI_UNLIKELY(pi_idle_wanted(worker->idle)) && pi_deque_size(&worker->deque) > 0)
+        (void)pi_worker_share_slow(worker);
 }
 
 /* Without inlining, breadth first would start everything before it ends anything. */
@@ -409,17 +394,22 @@ static inline void execute(pi_worker *worker, pica_task *task)
         }
         fiber = task->fiber;
     }
+    fiber->worker = worker;
     worker->fiber = fiber;
+    *worker->errno_at = fiber->saved_errno;
     pi_switch(&worker->loop, &fiber->context);
+    fiber->saved_errno = *worker->errno_at;
     worker->fiber = NULL;
     switch (worker->after) {
     case PI_AFTER_PARK:
         if (PI_LIKELY(pi_wait_commit(&fiber->wait)))
             break; /* another worker may run it by now */
-        pi_worker_ready(fiber->base);
+        pi_worker_ready(task);
         break;
     case PI_AFTER_YIELD:
-        pi_worker_ready(fiber->base);
+        if (PI_UNLIKELY(task->pin || worker->flags & PICA_FORCE_MIGRATION) ||
+            PI_UNLIKELY(pi_worker_push(worker, task) < 0))
+            pi_worker_ready(task);
         break;
     case PI_AFTER_END:
         pi_fiber_put(worker, fiber);
@@ -512,8 +502,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     }
     sleep_now(worker);
     *searching = pi_idle_woken(idle, worker->index);
-    if (!*searching)
-        worker->budget = PI_BUDGET;
+    worker->look_at = worker->turns + PI_BUDGET; /* it has just looked */
     int64_t now = pi_now();
     worker->now_ms = (uint32_t)(now / 1000000);
     pi_timers_expire(&worker->timers, now);
@@ -526,11 +515,15 @@ void pi_worker_run(pi_worker *worker)
     pica_executor *ex = worker->ex;
     bool searching = false;
     pi_worker_set_self(worker);
+    worker->errno_at = errno_address();
     worker->now_ms = (uint32_t)(pi_now() / 1000000);
-    while (pi_load_acquire(&ex->phase) != PI_STOPPED) {
+    for (;;) {
         pica_task *task = next_task(worker);
-        if (!task && !(task = idle(worker, &searching)))
+        if (!task && !(task = idle(worker, &searching))) {
+            if (pi_load_acquire(&ex->phase) == PI_STOPPED)
+                break; /* no task lives, so nothing was found */
             continue;
+        }
         if (searching) {
             searching = false;
             if (pi_idle_search_end(&ex->idle))

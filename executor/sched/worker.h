@@ -21,6 +21,7 @@
 #include "executor/sched/deque.h"
 #include "executor/sched/driver.h"
 #include "executor/sched/fiber.h"
+#include "executor/sched/idle.h"
 #include "executor/sched/pool.h"
 #include "executor/sched/timer.h"
 
@@ -39,10 +40,12 @@ typedef struct pi_worker {
     pi_fiber *fiber;          /* [owner] what runs, or NULL in the loop */
     pica_executor *ex;        /* [const] */
     pi_context loop;          /* [owner] */
-    int32_t budget;           /* [owner] switches and inline runs until the next look around */
+    pi_idle *idle;            /* [const] the executor's */
     uint32_t index;           /* [const] */
     uint32_t turns;           /* [owner, atomic] switches and inline runs; the monitor reads */
+    uint32_t look_at;         /* [owner] the turn on which it looks around next */
     uint32_t flags;           /* [const] the executor's */
+    uint32_t default_flags;   /* [const] of a task without attributes: its stack's class */
     pi_after after;           /* [owner] */
     pica_task *next;          /* [owner] to be run before anything else, or NULL */
     uint64_t next_id;         /* [owner] */
@@ -66,6 +69,7 @@ typedef struct pi_worker {
     uint32_t now_ms;          /* [owner] a coarse clock: when it last looked around */
     uint32_t migrate;         /* [owner] where the last forced migration went */
     bool closing_seen;        /* [owner] */
+    int *errno_at;            /* [const] the thread's errno */
     pi_driver *driver;        /* [const] */
     uint64_t steals, sleeps, wakes; /* [owner, atomic] statistics */
     pthread_t thread;
@@ -80,8 +84,22 @@ typedef struct pi_worker {
     uint64_t rescues;         /* [owner, atomic] */
 } pi_worker;
 
-/** The worker whose thread this is, or NULL. Never inlined, never cached (law 3). */
+/** The worker whose thread this is, or NULL. The value is read anew each time, and no address
+ *  of it is ever formed (law 3): on x86-64 by two instructions in a volatile asm, which no
+ *  compiler merges with another or moves across a call; elsewhere by a function that is never
+ *  inlined. A call here would cost a tenth of a spawn and await. */
+#if defined(__x86_64__)
+static inline __attribute__((always_inline)) pi_worker *pi_worker_self(void)
+{
+    pi_worker *worker;
+    __asm__ __volatile__("movq pi_worker_current@gottpoff(%%rip), %0\n\t"
+                         "movq %%fs:(%0), %0"
+                         : "=r"(worker)::"memory");
+    return worker;
+}
+#else
 pi_worker *pi_worker_self(void);
+#endif
 void pi_worker_set_self(pi_worker *worker);
 
 /** The task that runs, or NULL outside of tasks. */
@@ -94,15 +112,22 @@ void pi_worker_deinit(pi_worker *worker);
 /** Run tasks until the executor stops. */
 void pi_worker_run(pi_worker *worker);
 
-/** Leave the fiber's stack and have `after` done. @return on whatever worker goes on */
+/** Leave the fiber's stack and have `after` done. Returns on whatever worker goes on. */
 void pi_worker_suspend(pi_worker *worker, pi_fiber *fiber, pi_after after);
+
+/** The same for a yield that its caller has nothing to do after: tail-called, it returns
+ *  straight to the caller's caller. @return 0 */
+static inline int pi_worker_yield(pi_worker *worker, pi_fiber *fiber)
+{
+    worker->after = PI_AFTER_YIELD;
+    return pi_switch_away(&fiber->context, &worker->loop);
+}
 
 /** Queue a task that is ready again. Any thread of the process. */
 void pi_worker_ready(pica_task *task);
 
-/** Queue a new task, from one of the executor's workers.
- *  @return 0; -ENOMEM: no room, nothing has happened */
-int pi_worker_enqueue_new(pi_worker *worker, pica_task *task);
+/** Queue a new task that is pinned, from one of the executor's workers. */
+void pi_worker_push_pinned(pi_worker *worker, pica_task *task);
 
 /** Queue a task, new or not, from outside of the executor's workers. */
 void pi_worker_inject(pica_executor *ex, pica_task *task);
@@ -121,8 +146,25 @@ unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at);
 /** One inline run or switch. @return true: the budget is used up */
 static inline bool pi_worker_spend(pi_worker *worker)
 {
-    pi_store_relaxed(&worker->turns, worker->turns + 1);
-    return PI_UNLIKELY(--worker->budget <= 0);
+    uint32_t turns = worker->turns + 1;
+    pi_store_relaxed(&worker->turns, turns);
+    return PI_UNLIKELY(turns == worker->look_at);
 }
+
+/** Into the own deque. Owner. @return 0, -ENOMEM */
+static inline int pi_worker_push(pi_worker *worker, pica_task *task)
+{
+    pi_store_relaxed(&task->home, (uint16_t)worker->index);
+    return pi_deque_push(&worker->deque, &task->node);
+}
+
+/** More lies in the own deque than the worker itself takes next: wake a thief. A single task
+ *  is left alone: its spawner will most likely run it, and a thief that was woken for it would
+ *  keep coming. @return 0 */
+int pi_worker_share_slow(pi_worker *worker);
+
+/** All that a task's end takes: its word, its group, the executor's count.
+ *  @param inlined  by its awaiter, on the awaiter's fiber */
+void pi_task_finish(pi_worker *worker, pica_task *task, intptr_t result, bool inlined);
 
 #endif

@@ -51,6 +51,18 @@ static __attribute__((noinline)) int await_slow(pica_task *task, intptr_t *resul
     return cancelled ? -ECANCELED : 0;
 }
 
+/* All but the case that pica_await() handles itself. */
+static __attribute__((noinline)) int await_not_inline(pi_fiber *fiber, pica_task *task,
+                                                      intptr_t *result, bool cancelled,
+                                                      pi_claim claim)
+{
+    if (pi_await_is_self(fiber, task))
+        return -EDEADLK;
+    if (claim == PI_CLAIM_STACK)
+        fiber->worker->next = task; /* depth first all the same, on a fiber of its own */
+    return await_slow(task, result, cancelled);
+}
+
 int pi_await(pica_task *task, intptr_t *result, bool cancelled)
 {
     for (;;) {
@@ -59,38 +71,55 @@ int pi_await(pica_task *task, intptr_t *result, bool cancelled)
             take_result(task, result);
             return cancelled ? -ECANCELED : 0;
         }
-        if (PI_UNLIKELY(!worker || !worker->fiber))
+        if (!worker || !worker->fiber)
             return await_slow(task, result, false);
         pi_fiber *fiber = worker->fiber;
-        if (PI_UNLIKELY(pi_inline_breathe(worker, fiber)))
+        if (pi_inline_breathe(worker, fiber))
             continue;
-        if (PI_UNLIKELY(!cancelled && pi_scopes_cancelled(fiber))) {
+        if (!cancelled && pi_scopes_cancelled(fiber)) {
             if (pi_await_is_self(fiber, task))
                 return -EDEADLK;
             (void)pica_cancel(task);
             cancelled = true;
         }
         pi_claim claim = pi_inline_claim(worker, fiber, task);
-        if (PI_UNLIKELY(claim != PI_CLAIM_YES)) {
-            if (pi_await_is_self(fiber, task))
-                return -EDEADLK;
-            if (claim == PI_CLAIM_STACK)
-                worker->next = task; /* depth first all the same, on a fiber of its own */
-            return await_slow(task, result, cancelled);
-        }
+        if (claim != PI_CLAIM_YES)
+            return await_not_inline(fiber, task, result, cancelled, claim);
         bool delivered;
         intptr_t value = pi_inline_run(fiber, task, &delivered);
-        if (PI_UNLIKELY(!pi_load_relaxed(&task->observed)))
-            pi_store_relaxed(&task->observed, (uint8_t)1);
+        pi_store_relaxed(&task->observed, (uint8_t)1);
         if (result)
             *result = value;
         return cancelled || delivered ? -ECANCELED : 0;
     }
 }
 
-int pica_await(pica_task *task, intptr_t *result)
+static __attribute__((noinline)) int await_general(pica_task *task, intptr_t *result)
 {
     return task ? pi_await(task, result, false) : -EINVAL;
+}
+
+/* The common case by itself: an unstarted child in the own queue, nothing else to look at. */
+int pica_await(pica_task *task, intptr_t *result)
+{
+    pi_worker *worker = pi_worker_self();
+    if (PI_UNLIKELY(!task || !worker || !worker->fiber))
+        return await_general(task, result);
+    pi_fiber *fiber = worker->fiber;
+    if (PI_UNLIKELY(!pi_scopes_quiet(fiber)) || pi_worker_spend(worker) ||
+        PI_UNLIKELY(pi_load_relaxed(&task->home) != worker->index) ||
+        !pi_inline_may(fiber, task) || !pi_deque_claim(&worker->deque, &task->node))
+        return await_general(task, result);
+    if (PI_UNLIKELY(pi_load_relaxed(&task->fiber) != NULL)) {
+        pi_worker_ready(task); /* it was started and queued again just now */
+        return await_general(task, result);
+    }
+    bool delivered;
+    intptr_t value = pi_inline_run(fiber, task, &delivered);
+    pi_store_relaxed(&task->observed, (uint8_t)1);
+    if (result)
+        *result = value;
+    return PI_UNLIKELY(delivered) ? -ECANCELED : 0;
 }
 
 int pica_join_until(pica_task *task, intptr_t *result, int64_t deadline_ns)

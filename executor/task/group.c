@@ -136,17 +136,22 @@ int pica_group_spawn_at(pica_group *group, pica_task **out, pica_fn fn, void *ar
     if (pi_load_relaxed(&group->scope.flags) & PI_SCOPE_CANCELLED || !group->scope.owner)
         return -ESHUTDOWN;
     pi_add_relaxed(&group->members, MEMBER);
-    int rc = pi_spawn(worker->ex, worker, &group->scope, out, fn, arg, attr, site);
-    if (rc < 0)
+    int rc = 0;
+    if (attr || !pi_spawn_fast(worker, &group->scope, out, fn, arg, 0, site))
+        rc = pi_spawn(worker->ex, worker, &group->scope, out, fn, arg, attr, site);
+    if (rc < 0) {
         pi_sub_relaxed(&group->members, MEMBER); /* the caller counts, or is the owner */
-    else if (group->scope.owner == worker->fiber->current)
+        return rc;
+    }
+    if (group->scope.owner == worker->fiber->current)
         note_slot(group, worker);
-    return rc;
+    return pi_spawn_done(worker);
 }
 
 /* Run members that nobody has started yet and that lie in this worker's queue, oldest first. */
-static void run_members(pica_group *group)
+static bool run_members(pica_group *group)
 {
+    bool cancelled = false;
     for (;;) {
         pi_worker *worker = pi_worker_self();
         pi_fiber *fiber = worker->fiber;
@@ -175,7 +180,8 @@ static void run_members(pica_group *group)
             pi_worker_ready(member);
             return;
         } else {
-            (void)pi_inline_run(fiber, member, NULL);
+            bool delivered;
+            (void)pi_inline_run(fiber, member, &delivered);
         }
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* handle.c: what a task's handle tells, and cancelling through it. */
+#include "executor/sched/executor.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
 
@@ -57,10 +58,25 @@ pica_task *pica_ref(pica_task *task)
     return task;
 }
 
-pica_task *pica_unref(pica_task *task)
+static __attribute__((noinline)) pica_task *unref_slow(pica_task *task)
 {
     if (task)
-        pi_task_unref(task);
+        pi_task_unref_slow(task);
+    return NULL;
+}
+
+pica_task *pica_unref(pica_task *task)
+{
+    pi_worker *worker = pi_worker_self();
+    if (PI_UNLIKELY(!task || !worker) ||
+        PI_UNLIKELY(pi_load_acquire(&task->word) != (PI_TASK_DONE | PI_TASK_REF)) ||
+        PI_UNLIKELY(pi_task_executor(task) != worker->ex) || PI_UNLIKELY(task->result < 0))
+        return unref_slow(task);
+    /* Ended, no error, and nobody else can hold it. */
+    unsigned kind = task->flags & PI_TASK_COPIES;
+    if (PI_UNLIKELY(worker->tasks.count[kind] + 1 >= 2 * PI_POOL_BATCH))
+        return unref_slow(task);
+    (void)pi_task_cache_put(&worker->tasks, task, kind);
     return NULL;
 }
 
@@ -68,7 +84,7 @@ pica_task *pica_detach(pica_task *task)
 {
     if (task) {
         pi_store_relaxed(&task->observed, (uint8_t)1);
-        pi_task_unref(task);
+        pi_task_unref_slow(task);
     }
     return NULL;
 }

@@ -10,6 +10,8 @@
 #ifndef PI_INLINE_H
 #define PI_INLINE_H
 
+#include "executor/base/assert.h"
+#include "executor/sched/executor.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
 
@@ -19,20 +21,60 @@ typedef enum pi_claim {
     PI_CLAIM_YES    /* it is the caller's now: pi_inline_run() */
 } pi_claim;
 
-/** Get hold of an unstarted task that lies in the own deque (or another worker's). */
-pi_claim pi_inline_claim(pi_worker *worker, pi_fiber *fiber, pica_task *task);
-
-/** Run a claimed task to its end. @param cancelled  NULL, or set to true where a cancel of the
- *  caller was delivered to the task. @return its result. The task may be gone, unless the
- *  caller holds a reference. May come back on another worker. */
-intptr_t pi_inline_run(pi_fiber *fiber, pica_task *task, bool *cancelled);
-
 /** Spend the budget before a claim. @return true: the caller was suspended meanwhile, all that
  *  it knows of worker and task is out of date */
 bool pi_inline_breathe_slow(pi_worker *worker, pi_fiber *fiber);
 static inline bool pi_inline_breathe(pi_worker *worker, pi_fiber *fiber)
 {
     return pi_worker_spend(worker) && pi_inline_breathe_slow(worker, fiber);
+}
+
+/** May an unstarted task run here, once it is claimed? */
+static inline bool pi_inline_may(const pi_fiber *fiber, const pica_task *task)
+{
+    return PI_LIKELY(fiber->may_inline && !task->pin && !pi_load_relaxed(&task->fiber)) &&
+           PI_LIKELY(pi_fiber_stack_left(fiber) >=
+                     pi_stack_class_size(pi_task_stack_class(task)));
+}
+
+/** Get hold of an unstarted task that lies in the own deque (or another worker's). */
+pi_claim pi_inline_claim(pi_worker *worker, pi_fiber *fiber, pica_task *task);
+
+/** Run a claimed task to its end. @param delivered  set to whether a cancel of the caller was
+ *  delivered to the task. @return its result. The task may be gone, unless the caller holds a
+ *  reference. May come back on another worker. */
+static inline __attribute__((always_inline)) intptr_t
+pi_inline_run(pi_fiber *fiber, pica_task *task, bool *delivered)
+{
+    pica_task *outer = fiber->current;
+    uint16_t floor = fiber->floor;
+    uint16_t level = fiber->level;
+    task->outer = outer;
+    fiber->level = (uint16_t)(level + 1);
+    pi_store_relaxed(&task->level, (uint16_t)(level + 1));
+    pi_store_release(&task->fiber, fiber); /* pairs with pi_scope_interrupt() */
+    fiber->current = task;
+    /* The claim's exchange stands between the store of outer->fiber and this look at its
+     * flags: a canceller that did not find the fiber yet has set them before. */
+    pi_fence_after_rmw();
+    if (PI_UNLIKELY(pi_load_relaxed(&outer->cancels) || pi_scope_group_cancelled(outer)))
+        pi_store_relaxed(&fiber->attention, 1u);
+    intptr_t result = task->fn(task->arg);
+    pi_require(fiber->level == level + 1, "task %llu (%s) returned inside a scope or group",
+               (unsigned long long)task->id, task->site);
+    fiber->current = outer;
+    fiber->level = level;
+    fiber->floor = outer->flags & PI_TASK_DELIVERED && floor < outer->level ? outer->level : floor;
+    *delivered = task->flags & PI_TASK_DELIVERED;
+    pi_worker *worker = fiber->worker; /* perhaps another one by now */
+    if (PI_LIKELY(!(task->flags & (PI_TASK_MEMBER | PI_TASK_MAIN))) &&
+        PI_LIKELY(pi_task_end_inline(task, result))) {
+        pi_store_release(&worker->ended, worker->ended + 1);
+        pi_executor_task_ended(worker->ex);
+    } else {
+        pi_task_finish(worker, task, result, true);
+    }
+    return result;
 }
 
 #endif

@@ -12,8 +12,7 @@ int pica_yield(void)
     pi_fiber *fiber = worker->fiber;
     if (PI_UNLIKELY(pi_scopes_cancelled(fiber)))
         return pi_wait_refuse(fiber);
-    pi_worker_suspend(worker, fiber, PI_AFTER_YIELD);
-    return 0;
+    return pi_worker_yield(worker, fiber);
 }
 
 static int sleep_parked(int64_t deadline_ns)

@@ -87,6 +87,11 @@ half != "" {
     touches = 1
     evidence = previous
 }
+# pi_worker_self(): the value, never the address, in two adjacent instructions of one volatile asm
+# (worker.h); the relocation of the first stands between them.
+/R_X86_64_[A-Z0-9_]*GOTTPOFF[ \t]+pi_worker_current/ { accessor = 1; previous = $0; next }
+accessor && /mov[ \t]+%fs:\(%r[a-z0-9]+\),%r[a-z0-9]+/ { accessor = 0; previous = $0; next }
+{ accessor = 0 }
 /%fs:/ && !/%fs:0x28/ { touches = 1; evidence = $0 }
 /tpidr_el0/ { touches = 1; evidence = $0 }
 /R_[A-Z0-9_]*_(TLS|TPOFF|GOTTPOFF|DTPOFF|DTPMOD|GOTPC32_TLSDESC)/ { touches = 1; evidence = $0 }
