@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* wait_test.c: waits for descriptors that end otherwise than by readiness: by cancel,
  * deadline and close, and by a second waiter; and that nothing is lost over it. */
+#include "executor/base/atomics.h"
 #include "tests/io/peers.h"
+
+#include <signal.h>
+#include <sys/wait.h>
 
 /* --- One of each wait ------------------------------------------------------------------------ */
 
@@ -290,6 +294,66 @@ static void what_was_written_arrives(void)
     }
 }
 
+/* --- Others run, too --------------------------------------------------------------------------- */
+
+static intptr_t count_turns(void *arg)
+{
+    uint64_t *turns = arg;
+    while (pica_yield() == 0)
+        pi_store_relaxed(turns, pi_load_relaxed(turns) + 1);
+    return 0;
+}
+
+/* A stream that always has bytes, or room, does not keep its task running for ever. */
+static void a_busy_stream_lets_others_run(void)
+{
+    enum { CALLS = 2000 };
+    static char block[4 * CALLS];
+    int raw;
+    char byte;
+    uint64_t turns = 0;
+    pica_stream *s = peers_stream(&raw);
+    peers_send(raw, block, sizeof(block));
+    pica_task *other = peers_spawn(count_turns, &turns);
+    for (int i = 0; i < CALLS; i++)
+        CHECK_EQ(pica_read(s, &byte, 1), 1);
+    uint64_t after_reads = pi_load_relaxed(&turns);
+    CHECK_LT(CALLS / 100, after_reads);
+    for (int i = 0; i < CALLS; i++)
+        CHECK_EQ(pica_write(s, &byte, 1), 1);
+    CHECK_LT(after_reads + CALLS / 100, pi_load_relaxed(&turns));
+    pica_cancel(other);
+    CHECK_EQ(peers_result(other), 0);
+    close(raw);
+    pica_close(s);
+}
+
+/* --- Misuse ------------------------------------------------------------------------------------ */
+
+static intptr_t closes_twice(void *arg)
+{
+    pica_addr at;
+    pica_listener *l = peers_listen(&at);
+    pica_listener_close(l);
+    pica_listener_close(l);
+    return (intptr_t)arg;
+}
+
+static void closed_twice(void)
+{
+    pid_t child = fork();
+    CHECK_FATAL(child >= 0);
+    if (child == 0) {
+        pica_options own = PICA_OPTIONS_INIT;
+        own.workers = 1;
+        close(STDERR_FILENO); /* the sentence is expected */
+        _exit(pica_run(closes_twice, NULL, &own) == 0 ? 0 : 1);
+    }
+    int status = 0;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 /* --- Slots are reused ------------------------------------------------------------------------- */
 
 typedef struct reuse {
@@ -408,6 +472,8 @@ CHECK_MAIN
     check_run("no byte is lost", no_byte_is_lost);
     check_run("no connection is lost", no_connection_is_lost);
     check_run("what was written arrives", what_was_written_arrives);
+    check_run_in(CHECK_ONE, "a busy stream lets others run", a_busy_stream_lets_others_run);
+    check_plain("closed twice", closed_twice);
     check_run("slots are reused", slots_are_reused);
     check_run("a storm of closes and cancels", storm);
 }
