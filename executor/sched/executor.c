@@ -53,11 +53,13 @@ static void stop(pica_executor *ex)
 void pi_executor_drained_slow(pica_executor *ex)
 {
     pi_fence_seq_cst(); /* own count before the others'; partner: the same in another worker */
+    /* The phase before the sums: a stranger whose spawn they miss then sees CLOSING. */
+    uint32_t phase = pi_load_seq_cst(&ex->phase);
     if (!drained(ex))
         return;
-    if (pi_load_seq_cst(&ex->phase) == PI_CLOSING) {
+    if (phase == PI_CLOSING) {
         stop(ex);
-    } else {
+    } else if (phase == PI_RUNNING) {
         pi_store_release(&ex->quiet, 1u);
         pi_futex_wake(&ex->quiet, INT_MAX);
     }

@@ -33,6 +33,7 @@ struct pi_fiber {
     uint8_t class;       /* [const] of its stack */
     bool may_inline;     /* [worker] awaited children may run on it */
     bool guarded;        /* [const] */
+    struct pi_several *several; /* [runner] innermost wait for several tasks that runs one */
     char *low;           /* [const] lowest usable address of its stack */
     struct pi_worker *worker; /* [worker] that runs it, or ran it last */
     int saved_errno;     /* [worker] a courtesy: errno goes with the fiber */
@@ -41,6 +42,14 @@ struct pi_fiber {
     uint32_t refused;    /* [runner] calls that returned -ECANCELED on entry */
     uint32_t since_ms;   /* [runner] when it parked last, by the worker's coarse clock */
 };
+
+/** A wait for several tasks (group end, collecting gather) that runs one of them inline. If a
+ *  cancel of the waiter is delivered to that one, the others get theirs at the same time. */
+typedef struct pi_several {
+    pica_task *waiter;
+    void (*cancel)(struct pi_several *several); /* never suspends */
+    struct pi_several *outer;
+} pi_several;
 
 static inline pi_fiber *pi_fiber_of(pi_context *context)
 {

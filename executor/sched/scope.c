@@ -34,34 +34,61 @@ void pi_scope_close(pi_fiber *fiber, pica_scope *scope)
     fiber->deadlines -= scope->deadline_ns != PICA_NEVER;
 }
 
-/* The walk. now is read at most once, and only where some scope has a deadline. */
-static bool chain_cancelled(pi_fiber *fiber, pica_task *task, int64_t *now)
+typedef enum verdict {
+    OPEN,     /* nothing here; look further out */
+    SHIELDED, /* nothing here, and nothing further out reaches here */
+    CANCELLED
+} verdict;
+
+/* The scopes of one task. now is read at most once, and only where a scope has a deadline. */
+static verdict judge(pica_task *task, int64_t *now)
 {
     for (pica_scope *scope = task->scope; scope; scope = scope->outer) {
         uint32_t flags = pi_load_relaxed(&scope->flags);
         if (flags & (PI_SCOPE_EXPIRED | PI_SCOPE_CANCELLED))
-            return true;
+            return CANCELLED;
         if (scope->deadline_ns != PICA_NEVER) {
             if (!*now)
                 *now = pi_now();
             if (scope->deadline_ns <= *now) {
                 pi_or_relaxed(&scope->flags, (uint32_t)PI_SCOPE_EXPIRED);
-                return true;
+                return CANCELLED;
             }
         }
         if (flags & PI_SCOPE_SHIELD)
-            return false;
+            return SHIELDED;
     }
-    if (pi_load_relaxed(&task->cancels))
-        return true;
-    if (pi_scope_group_cancelled(task))
-        return true;
-    if (!task->outer || task->flags & PI_TASK_DELIVERED || !chain_cancelled(fiber, task->outer, now))
-        return false;
+    return pi_load_relaxed(&task->cancels) || pi_scope_group_cancelled(task) ? CANCELLED : OPEN;
+}
+
+/* A cancel of the task's waiter becomes one of the task, and of those it is waited for with. */
+static void deliver(pi_fiber *fiber, pica_task *task)
+{
     task->flags |= PI_TASK_DELIVERED;
     pi_add_relaxed(&task->cancels, 1u);
-    if (fiber->floor < task->level)
-        fiber->floor = task->level;
+    for (pi_several *several = fiber->several; several; several = several->outer)
+        if (several->waiter == task->outer)
+            several->cancel(several);
+}
+
+/* The walk: outwards until something is found, then delivered to all tasks further in. A loop,
+ * since there may be thousands of tasks inline on a large stack. */
+static bool chain_cancelled(pi_fiber *fiber)
+{
+    int64_t now = 0;
+    pica_task *found = fiber->current;
+    verdict v;
+    while ((v = judge(found, &now)) == OPEN) {
+        if (!found->outer || found->flags & PI_TASK_DELIVERED)
+            return false;
+        found = found->outer;
+    }
+    if (v == SHIELDED)
+        return false;
+    for (pica_task *task = fiber->current; task != found; task = task->outer)
+        deliver(fiber, task);
+    if (found != fiber->current && fiber->floor < fiber->current->level)
+        fiber->floor = fiber->current->level;
     return true;
 }
 
@@ -80,7 +107,6 @@ static bool anything_cancelled(const pica_task *task)
 
 bool pi_scopes_cancelled_slow(pi_fiber *fiber)
 {
-    int64_t now = 0;
     if (pi_load_relaxed(&fiber->attention)) {
         /* Down first, then look: who sets it again in between is seen next time. */
         pi_store_relaxed(&fiber->attention, 0u);
@@ -88,7 +114,7 @@ bool pi_scopes_cancelled_slow(pi_fiber *fiber)
         if (anything_cancelled(fiber->current))
             pi_store_relaxed(&fiber->attention, 1u);
     }
-    return chain_cancelled(fiber, fiber->current, &now);
+    return chain_cancelled(fiber);
 }
 
 int64_t pi_scopes_deadline(const pi_fiber *fiber)

@@ -108,14 +108,14 @@ void pi_fiber_main(pi_context *from, pi_context *self)
     }
 }
 
-void pi_task_finish(pi_worker *worker, pica_task *task, intptr_t result, bool inlined)
+void pi_task_finish(pi_worker *worker, pica_task *task, intptr_t result, bool held)
 {
     pica_scope *group = task->flags & PI_TASK_MEMBER ? task->group : NULL;
     bool is_main = task->flags & PI_TASK_MAIN;
     pica_executor *ex = worker->ex;
     if (PI_UNLIKELY(group != NULL))
         pi_store_release(&task->group, (pica_scope *)NULL); /* before the group may end */
-    if (!inlined || !pi_task_end_inline(task, result))
+    if (!held || !pi_task_end_inline(task, result))
         pi_task_end(task, result);
     if (PI_UNLIKELY(group != NULL)) {
         void (*member_ended)(pica_scope *, intptr_t);
@@ -147,6 +147,7 @@ static bool bind(pi_worker *worker, pica_task *task)
     fiber->floor = 1;
     fiber->deadlines = 0;
     fiber->refused = 0;
+    fiber->several = NULL;
     fiber->saved_errno = 0;
     fiber->may_inline = !task->pin && !(worker->flags & PICA_NO_INLINE);
     pi_store_relaxed(&fiber->attention, 0u);
@@ -493,6 +494,9 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     bool last = pi_idle_sleep_begin(idle, worker->index, *searching);
     *searching = false;
     notice_closing(worker);
+    /* Its last task's end and somebody's `draining` may have missed each other; the fence of
+     * sleep_begin stands between the two now. */
+    pi_executor_task_ended(ex);
     if ((task = look(worker)) || pi_load_relaxed(&ex->phase) == PI_STOPPED) {
         if (!pi_idle_sleep_abort(idle, worker->index))
             last = pi_idle_search_end(idle);

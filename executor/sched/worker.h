@@ -164,7 +164,7 @@ static inline int pi_worker_push(pi_worker *worker, pica_task *task)
 int pi_worker_share_slow(pi_worker *worker);
 
 /** All that a task's end takes: its word, its group, the executor's count.
- *  @param inlined  by its awaiter, on the awaiter's fiber */
-void pi_task_finish(pi_worker *worker, pica_task *task, intptr_t result, bool inlined);
+ *  @param held  by its awaiter, who ran it inline and holds a reference */
+void pi_task_finish(pi_worker *worker, pica_task *task, intptr_t result, bool held);
 
 #endif

@@ -86,7 +86,7 @@ int pi_await(pica_task *task, intptr_t *result, bool cancelled)
         if (claim != PI_CLAIM_YES)
             return await_not_inline(fiber, task, result, cancelled, claim);
         bool delivered;
-        intptr_t value = pi_inline_run(fiber, task, &delivered);
+        intptr_t value = pi_inline_run(fiber, task, true, &delivered);
         pi_store_relaxed(&task->observed, (uint8_t)1);
         if (result)
             *result = value;
@@ -115,7 +115,7 @@ int pica_await(pica_task *task, intptr_t *result)
         return await_general(task, result);
     }
     bool delivered;
-    intptr_t value = pi_inline_run(fiber, task, &delivered);
+    intptr_t value = pi_inline_run(fiber, task, true, &delivered);
     pi_store_relaxed(&task->observed, (uint8_t)1);
     if (result)
         *result = value;

@@ -10,8 +10,7 @@
 
 #include "executor/base/alloc.h"
 #include "executor/task/await.h"
-#include "executor/sched/scope.h"
-#include "executor/sched/worker.h"
+#include "executor/task/inline.h"
 
 #define ON_STACK 8
 
@@ -76,22 +75,58 @@ static intptr_t fill(pica_task *const *tasks, size_t n, intptr_t *results)
 static int cancel_all(pica_task *const *tasks, size_t n, intptr_t *results)
 {
     for (size_t i = 0; i < n; i++)
-        (void)pica_cancel(tasks[i]);
+        (void)pica_cancel(tasks[i]); /* again, for some; it counts, but nobody takes it back */
     for (size_t i = 0; i < n; i++)
         (void)pi_await(tasks[i], NULL, true);
     (void)fill(tasks, n, results);
     return -ECANCELED;
 }
 
+struct collecting {
+    pi_several several;
+    pica_task *const *tasks;
+    size_t n;
+};
+
+static void cancel_collected(pi_several *several)
+{
+    const struct collecting *c = (struct collecting *)several;
+    for (size_t i = 0; i < c->n; i++)
+        (void)pica_cancel(c->tasks[i]);
+}
+
+/* Wait for one task of several, if possible by running it. @return 0; -ECANCELED: the caller
+ * was cancelled before the task had ended */
+static int collect_one(pica_task *const *tasks, size_t n, pica_task *task)
+{
+    int rc = pi_wait_check();
+    if (rc < 0)
+        return rc;
+    pi_worker *worker = pi_worker_self();
+    if (!worker || !worker->fiber)
+        return pica_join(task, NULL);
+    pi_fiber *fiber = worker->fiber;
+    if (pi_inline_breathe(worker, fiber))
+        worker = fiber->worker;
+    pi_claim claim = pi_inline_claim(worker, fiber, task);
+    if (claim != PI_CLAIM_YES) {
+        if (claim == PI_CLAIM_STACK)
+            worker->next = task;
+        return pica_join(task, NULL);
+    }
+    struct collecting collecting = {{fiber->current, cancel_collected, fiber->several}, tasks, n};
+    bool delivered;
+    fiber->several = &collecting.several;
+    (void)pi_inline_run(fiber, task, true, &delivered);
+    fiber->several = collecting.several.outer;
+    return delivered ? -ECANCELED : 0;
+}
+
 static int collect(pica_task *const *tasks, size_t n, intptr_t *results)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (pi_task_done(tasks[i]) || pi_await(tasks[i], NULL, false) == 0)
-            continue;
-        if (all_done(tasks, n))
-            break; /* the cancel came with the last end; the values count, it stays pending */
-        return cancel_all(tasks, n, results);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (!pi_task_done(tasks[i]) && collect_one(tasks, n, tasks[i]) < 0)
+            return cancel_all(tasks, n, results);
     (void)fill(tasks, n, results);
     return 0;
 }

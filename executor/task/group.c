@@ -148,48 +148,66 @@ int pica_group_spawn_at(pica_group *group, pica_task **out, pica_fn fn, void *ar
     return pi_spawn_done(worker);
 }
 
-/* Run members that nobody has started yet and that lie in this worker's queue, oldest first. */
+struct members {
+    pi_several several;
+    pica_group *group;
+};
+
+static void cancel_members(pi_several *several)
+{
+    pica_group_cancel(((struct members *)several)->group);
+}
+
+/* The next member that nobody has started and that lies in this worker's queue, claimed; the
+ * oldest first. NULL: none, or none that could run here. */
+static pica_task *claim_member(pica_group *group, pi_worker *worker, pi_fiber *fiber)
+{
+    int64_t slot = group->first_slot;
+    pi_node *node;
+    if (group->home != worker->index + 1)
+        return NULL;
+    for (; (node = pi_deque_peek(&worker->deque, &slot)); slot++) {
+        pica_task *task = pi_task_of(node); /* perhaps gone by now, but still a task's memory */
+        if (pi_load_relaxed(&task->group) != &group->scope || pi_load_relaxed(&task->fiber))
+            continue;
+        group->first_slot = slot;
+        pi_claim claim = pi_inline_claim(worker, fiber, task);
+        if (claim == PI_CLAIM_NO)
+            continue;
+        if (claim == PI_CLAIM_YES && pi_load_relaxed(&task->group) == &group->scope)
+            return task;
+        pi_worker_ready(task); /* no room for it here, or it changed hands just before */
+        return NULL;
+    }
+    return NULL;
+}
+
+/* Run members inline. @return whether a cancel of the owner was delivered to one of them */
 static bool run_members(pica_group *group)
 {
     bool cancelled = false;
     for (;;) {
         pi_worker *worker = pi_worker_self();
         pi_fiber *fiber = worker->fiber;
-        if (group->home != worker->index + 1 || !pi_load_relaxed(&group->members))
-            return;
+        if (pi_load_relaxed(&group->members) < MEMBER)
+            return cancelled;
         if (pi_inline_breathe(worker, fiber))
             continue;
-        int64_t slot = group->first_slot;
-        pica_task *member = NULL;
-        pi_node *node;
-        while ((node = pi_deque_peek(&worker->deque, &slot))) {
-            pica_task *task = pi_task_of(node); /* perhaps gone by now, but still memory */
-            slot++;
-            if (pi_load_relaxed(&task->group) == &group->scope && !pi_load_relaxed(&task->fiber)) {
-                member = task;
-                break;
-            }
-        }
+        pica_task *member = claim_member(group, worker, fiber);
         if (!member)
-            return;
-        group->first_slot = slot - 1;
-        pi_claim claim = pi_inline_claim(worker, fiber, member);
-        if (claim == PI_CLAIM_NO) {
-            group->first_slot = slot;
-        } else if (claim == PI_CLAIM_STACK || pi_load_relaxed(&member->group) != &group->scope) {
-            pi_worker_ready(member);
-            return;
-        } else {
-            bool delivered;
-            (void)pi_inline_run(fiber, member, &delivered);
-        }
+            return cancelled;
+        struct members members = {{fiber->current, cancel_members, fiber->several}, group};
+        bool delivered;
+        fiber->several = &members.several;
+        (void)pi_inline_run(fiber, member, false, &delivered);
+        fiber->several = members.several.outer;
+        cancelled |= delivered;
     }
 }
 
 /* Wait until no member is left. @return whether a cancel or a deadline came */
-static bool wait_for_members(pica_group *group)
+static bool wait_for_members(pica_group *group, bool cancelled)
 {
-    bool cancelled = false;
     for (;;) {
         pi_waiter me = {.data = NULL};
         if (cancelled)
@@ -230,8 +248,8 @@ intptr_t pica_group_end(pica_group *group, intptr_t rc)
             record(group, rc);
         pica_group_cancel(group);
     }
-    run_members(group);
-    bool cancelled = wait_for_members(group) || rc == -ECANCELED;
+    bool cancelled = run_members(group);
+    cancelled = wait_for_members(group, cancelled) || rc == -ECANCELED;
     uint32_t flags = pi_load_relaxed(&group->scope.flags);
     pi_scope_close(fiber, &group->scope);
     group->scope.owner = NULL;

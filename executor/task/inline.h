@@ -29,10 +29,14 @@ static inline bool pi_inline_breathe(pi_worker *worker, pi_fiber *fiber)
     return pi_worker_spend(worker) && pi_inline_breathe_slow(worker, fiber);
 }
 
+/** Levels are 16 bits; only on very large stacks so many tasks fit. */
+#define PI_INLINE_LEVELS 60000
+
 /** May an unstarted task run here, once it is claimed? */
 static inline bool pi_inline_may(const pi_fiber *fiber, const pica_task *task)
 {
     return PI_LIKELY(fiber->may_inline && !task->pin && !pi_load_relaxed(&task->fiber)) &&
+           PI_LIKELY(fiber->level < PI_INLINE_LEVELS) &&
            PI_LIKELY(pi_fiber_stack_left(fiber) >=
                      pi_stack_class_size(pi_task_stack_class(task)));
 }
@@ -40,11 +44,12 @@ static inline bool pi_inline_may(const pi_fiber *fiber, const pica_task *task)
 /** Get hold of an unstarted task that lies in the own deque (or another worker's). */
 pi_claim pi_inline_claim(pi_worker *worker, pi_fiber *fiber, pica_task *task);
 
-/** Run a claimed task to its end. @param delivered  set to whether a cancel of the caller was
- *  delivered to the task. @return its result. The task may be gone, unless the caller holds a
- *  reference. May come back on another worker. */
+/** Run a claimed task to its end.
+ *  @param held       the caller holds a reference; if not, the task may be gone after
+ *  @param delivered  set to whether a cancel of the caller was delivered to the task
+ *  @return its result. May come back on another worker. */
 static inline __attribute__((always_inline)) intptr_t
-pi_inline_run(pi_fiber *fiber, pica_task *task, bool *delivered)
+pi_inline_run(pi_fiber *fiber, pica_task *task, bool held, bool *delivered)
 {
     pica_task *outer = fiber->current;
     uint16_t floor = fiber->floor;
@@ -67,12 +72,12 @@ pi_inline_run(pi_fiber *fiber, pica_task *task, bool *delivered)
     fiber->floor = outer->flags & PI_TASK_DELIVERED && floor < outer->level ? outer->level : floor;
     *delivered = task->flags & PI_TASK_DELIVERED;
     pi_worker *worker = fiber->worker; /* perhaps another one by now */
-    if (PI_LIKELY(!(task->flags & (PI_TASK_MEMBER | PI_TASK_MAIN))) &&
+    if (PI_LIKELY(held && !(task->flags & (PI_TASK_MEMBER | PI_TASK_MAIN))) &&
         PI_LIKELY(pi_task_end_inline(task, result))) {
         pi_store_release(&worker->ended, worker->ended + 1);
         pi_executor_task_ended(worker->ex);
     } else {
-        pi_task_finish(worker, task, result, true);
+        pi_task_finish(worker, task, result, held);
     }
     return result;
 }
