@@ -118,8 +118,9 @@ PICA_API PICA_NODISCARD int pica_http_serve(pica_http_server *server, pica_liste
  *
  * What has been accepted or stands in the listen queue is answered once, with
  * `Connection: close`, and closed; then the listener is closed as well. A connection that
- * waits between two requests is closed at once, but a request that has arrived on it is
- * answered first. One that has not sent its first request yet gets a second for it.
+ * waits between two requests is closed once it has been silent for a fifth of a second; a
+ * request that has arrived on it is answered first. One that has not sent its first request
+ * yet gets a second for it.
  *
  * @param deadline_ns  when to cancel what is left; PICA_NEVER: never
  * @return 0: all ended by themselves; 1: some had to be cancelled; -ECANCELED: the caller was

@@ -31,6 +31,11 @@
 #define DRAIN_TICK_NS 5000000
 #define GRACE_NS 1000000000
 
+/* A connection that has been silent for so long is closed when draining. One that was active
+ * a moment ago has probably its next request on the way: that is answered, and told that it
+ * was the last. */
+#define QUIET_NS 200000000
+
 /* How long an answered client may go on sending, so that it can read the answer. */
 #define LINGER_NS 1000000000
 
@@ -215,8 +220,11 @@ static int overdue(pi_http_conn *c, int64_t now, bool draining, int64_t grace)
     int64_t since = pi_load_relaxed(&c->since);
     if (since == 0 && pi_cas_relaxed(&c->since, &since, now)) /* (D) */
         since = now;
-    bool unwanted = draining && (phase == PI_HTTP_IDLE || (phase == PI_HTTP_FRESH && now >= grace));
-    if (!unwanted && (since == 0 || now - since < timeout_of(c->serving->server, phase)))
+    int64_t allowed = timeout_of(c->serving->server, phase);
+    if (draining && phase == PI_HTTP_IDLE)
+        allowed = least(allowed, QUIET_NS);
+    bool late = draining && phase == PI_HTTP_FRESH && now >= grace;
+    if (!late && (since == 0 || now - since < allowed))
         return -1;
     /* (C). Release: pairs with (B), so that the task's later calls come after the claim. */
     if (!pi_cas_acq_rel(&c->phase, &phase, (uint32_t)PI_HTTP_SHUT))
