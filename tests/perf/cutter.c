@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -96,6 +97,8 @@ static void one_connection(int port, unsigned kind)
         wrong++;
         return;
     }
+    struct timeval patience = {.tv_sec = 5};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     bool good = true;
     switch (kind) {
     case 0: /* without a word */
