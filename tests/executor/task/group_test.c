@@ -1,0 +1,637 @@
+/* SPDX-License-Identifier: MIT */
+/* group_test.c: each rule of pica/group.h. */
+#include "tests/executor/bodies.h"
+
+#include <pica/group.h>
+#include <pica/scope.h>
+
+static pica_task *group_task(pica_group *group, pica_fn fn, void *arg)
+{
+    pica_task *task = NULL;
+    CHECK_FATAL_OK(pica_group_spawn_at(group, &task, fn, arg, NULL, PICA_SITE));
+    return task;
+}
+
+static intptr_t hits(void *arg)
+{
+    check_hit(arg);
+    return 1;
+}
+
+static intptr_t hits_late(void *arg)
+{
+    for (unsigned i = 0; i < 5; i++)
+        CHECK_OK(pica_yield());
+    check_hit(arg);
+    return 1;
+}
+
+/* --- Success ------------------------------------------------------------------------------- */
+
+static void waits_for_all(void)
+{
+    for (unsigned n = 0; n < 40; n += 3) {
+        check_latch done = {0};
+        pica_group group;
+        pica_group_begin(&group);
+        for (unsigned i = 0; i < n; i++)
+            CHECK_EQ(pica_group_spawn(&group, i % 2 ? hits : hits_late, &done), 0);
+        CHECK_EQ(pica_group_end(&group, 5), 5); /* the body's value */
+        CHECK_EQ(check_hits(&done), n);
+        const intptr_t *errors;
+        CHECK_EQ(pica_group_errors(&group, &errors), 0);
+    }
+}
+
+static void waits_for_those_that_run_already(void)
+{
+    check_latch done = {0}, asleep = {0};
+    pica_group group;
+    pica_group_begin(&group);
+    pica_task *sleeper = group_task(&group, body_swallows, &asleep);
+    for (unsigned i = 0; i < 10; i++)
+        CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
+    CHECK_HITS(&asleep, 1);
+    CHECK_HITS(&done, 10);
+    CHECK_EQ(pica_cancel(sleeper), 0);
+    CHECK_EQ(pica_group_end(&group, 0), 0);
+    CHECK_EQ(pica_task_status(sleeper), PICA_DONE);
+    pica_unref(sleeper);
+}
+
+struct spawning {
+    pica_group *group;
+    check_latch *done;
+    unsigned depth;
+};
+
+static intptr_t spawns_members(void *arg)
+{
+    const struct spawning *here = arg;
+    if (here->depth) {
+        struct spawning below = {here->group, here->done, here->depth - 1};
+        pica_attr attr = PICA_ATTR_INIT;
+        attr.copy_size = sizeof(below);
+        for (unsigned i = 0; i < 3; i++)
+            CHECK_EQ(pica_group_spawn_at(here->group, NULL, spawns_members, &below, &attr,
+                                         PICA_SITE),
+                     0);
+        if (here->depth % 2)
+            CHECK_OK(pica_yield());
+    }
+    check_hit(here->done);
+    return 0;
+}
+
+static void members_spawn_members(void)
+{
+    check_latch done = {0};
+    pica_group group;
+    pica_group_begin(&group);
+    struct spawning top = {&group, &done, 5};
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.copy_size = sizeof(top);
+    CHECK_EQ(pica_group_spawn_at(&group, NULL, spawns_members, &top, &attr, PICA_SITE), 0);
+    CHECK_EQ(pica_group_end(&group, 0), 0);
+    CHECK_EQ(check_hits(&done), 1 + 3 + 9 + 27 + 81 + 243);
+}
+
+/* --- Failure ------------------------------------------------------------------------------- */
+
+static intptr_t fails_when_hit(void *arg)
+{
+    CHECK_HITS((check_latch *)arg, 1);
+    return -EIO;
+}
+
+/* The first failure cancels the siblings, and the body where it waits. */
+static void failure_cancels_siblings_and_body(void)
+{
+    check_latch asleep = {0}, go = {0};
+    pica_group group;
+    pica_group_begin(&group);
+    pica_task *siblings[10];
+    for (unsigned i = 0; i < 10; i++)
+        siblings[i] = group_task(&group, body_swallows, &asleep);
+    CHECK_EQ(pica_group_spawn(&group, fails_when_hit, &go), 0);
+    CHECK_HITS(&asleep, 10);
+    for (unsigned i = 0; i < 10; i++)
+        BODY_WAITS(siblings[i]);
+    check_hit(&go);
+    int rc = pica_sleep(PICA_NEVER);
+    CHECK_EQ(rc, -ECANCELED);
+    CHECK_EQ(pica_yield(), -ECANCELED); /* sticky */
+    CHECK_EQ(pica_cancelling(), 0);     /* the group, not the task */
+    CHECK_EQ(pica_group_end(&group, rc), -EIO);
+    CHECK_OK(pica_yield()); /* over with the group */
+    const intptr_t *errors = NULL;
+    CHECK_FATAL(pica_group_errors(&group, &errors) == 1);
+    CHECK_EQ(errors[0], -EIO);
+    pica_group_deinit(&group);
+    for (unsigned i = 0; i < 10; i++) {
+        intptr_t result = 0;
+        CHECK_EQ(pica_task_result(siblings[i], &result), 0);
+        CHECK_EQ(result, 7);
+        pica_unref(siblings[i]);
+    }
+}
+
+/* The owner waits in the end already; siblings that have not started start cancelled. */
+static void failure_while_the_end_waits(void)
+{
+    for (unsigned round = 0; round < 20; round++) {
+        pica_group group;
+        pica_group_begin(&group);
+        for (unsigned i = 0; i < 5; i++)
+            CHECK_EQ(pica_group_spawn(&group, body_swallows, NULL), 0);
+        CHECK_EQ(pica_group_spawn(&group, body_returns, body_arg(-EPIPE)), 0);
+        for (unsigned i = 0; i < 5; i++) /* refused, if it has failed by now */
+            (void)!pica_group_spawn(&group, body_swallows, NULL);
+        CHECK_EQ(pica_group_end(&group, 0), -EPIPE);
+        pica_group_deinit(&group);
+        CHECK_OK(pica_yield());
+    }
+}
+
+struct failing {
+    check_latch *go;
+    intptr_t error;
+};
+
+static intptr_t fails_after_cancel(void *arg)
+{
+    const struct failing *f = arg;
+    check_hit(f->go);
+    CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
+    return f->error;
+}
+
+static void all_errors_are_kept(void)
+{
+    check_latch asleep = {0};
+    pica_group group;
+    pica_group_begin(&group);
+    pica_attr attr = PICA_ATTR_INIT;
+    for (unsigned i = 0; i < 20; i++) {
+        struct failing f = {&asleep, i % 4 == 3 ? -ECANCELED : -100 - (intptr_t)i};
+        attr.copy_size = sizeof(f);
+        CHECK_EQ(pica_group_spawn_at(&group, NULL, fails_after_cancel, &f, &attr, PICA_SITE), 0);
+    }
+    CHECK_HITS(&asleep, 20);
+    CHECK_EQ(pica_group_end(&group, -EIO), -EIO); /* the body's is the first */
+    const intptr_t *errors = NULL;
+    size_t n = pica_group_errors(&group, &errors);
+    CHECK_FATAL(n == 16); /* the body's and fifteen members'; cancels are no failures */
+    CHECK_EQ(errors[0], -EIO);
+    unsigned seen[20] = {0};
+    for (size_t i = 1; i < n; i++) {
+        intptr_t which = -100 - errors[i];
+        if (CHECK(which >= 0 && which < 20))
+            seen[which]++;
+    }
+    for (unsigned i = 0; i < 20; i++)
+        CHECK_EQ(seen[i], i % 4 != 3);
+    pica_group_deinit(&group);
+    pica_group_deinit(&group); /* again: nothing */
+}
+
+/* A member that is cancelled, by itself, is no failure, and cancels nobody. */
+static void a_cancelled_member_is_no_failure(void)
+{
+    check_latch asleep = {0}, done = {0};
+    pica_group group;
+    pica_group_begin(&group);
+    pica_task *member = group_task(&group, body_sleeps, &asleep);
+    CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
+    CHECK_HITS(&asleep, 1);
+    CHECK_EQ(pica_cancel(member), 0);
+    CHECK_SOON(pica_task_status(member) == PICA_DONE);
+    CHECK_OK(pica_yield());
+    CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
+    CHECK_EQ(pica_group_end(&group, 0), 0);
+    CHECK_EQ(check_hits(&done), 2);
+    pica_unref(member);
+}
+
+static void the_body_fails(void)
+{
+    check_latch asleep = {0};
+    pica_group group;
+    pica_group_begin(&group);
+    pica_task *member = group_task(&group, body_swallows, &asleep);
+    CHECK_HITS(&asleep, 1);
+    CHECK_EQ(pica_group_end(&group, -EPROTO), -EPROTO);
+    CHECK_EQ(body_end(member), 7);
+    pica_group_deinit(&group);
+}
+
+/* --- Cancelling a group -------------------------------------------------------------------- */
+
+static void cancel_is_idempotent(void)
+{
+    check_latch asleep = {0};
+    pica_group group;
+    pica_group_begin(&group);
+    pica_task *members[5];
+    for (unsigned i = 0; i < 5; i++)
+        members[i] = group_task(&group, body_swallows, &asleep);
+    CHECK_HITS(&asleep, 5);
+    pica_group_cancel(&group);
+    pica_group_cancel(&group);
+    int touched = 1;
+    pica_task *out = NULL;
+    CHECK_EQ(pica_group_spawn_at(&group, &out, body_returns, &touched, NULL, PICA_SITE),
+             -ESHUTDOWN);
+    CHECK_EQ(out, NULL);
+    CHECK_EQ(touched, 1); /* the argument is still the caller's */
+    CHECK_EQ(pica_yield(), -ECANCELED);
+    pica_group_cancel(&group);
+    CHECK_EQ(pica_group_end(&group, 0), -ECANCELED);
+    CHECK_OK(pica_yield());
+    for (unsigned i = 0; i < 5; i++)
+        CHECK_EQ(body_end(members[i]), 7);
+    CHECK_EQ(pica_group_spawn(&group, body_returns, NULL), -ESHUTDOWN); /* it has ended */
+}
+
+static intptr_t cancels_its_group(void *arg)
+{
+    pica_group_cancel(arg);
+    CHECK_EQ(pica_yield(), -ECANCELED); /* it is a member itself */
+    CHECK_EQ(pica_group_spawn((pica_group *)arg, body_returns, NULL), -ESHUTDOWN);
+    return 3;
+}
+
+static void a_member_cancels(void)
+{
+    pica_group group;
+    pica_group_begin(&group);
+    CHECK_EQ(pica_group_spawn(&group, body_swallows, NULL), 0);
+    CHECK_EQ(pica_group_spawn(&group, cancels_its_group, &group), 0);
+    CHECK_EQ(pica_group_end(&group, 0), -ECANCELED);
+    CHECK_OK(pica_yield());
+}
+
+/* What never started is not forgotten: it starts, cancelled, because it owns its argument. */
+static intptr_t starts_cancelled(void *arg)
+{
+    CHECK_EQ(pica_check_cancel(), -ECANCELED);
+    check_hit(arg);
+    return 0;
+}
+
+static void cancelled_before_they_start(void)
+{
+    check_latch started = {0};
+    pica_group group;
+    pica_group_begin(&group);
+    for (unsigned i = 0; i < 10; i++)
+        CHECK_EQ(pica_group_spawn(&group, starts_cancelled, &started), 0);
+    pica_group_cancel(&group);
+    CHECK_EQ(pica_group_end(&group, 0), -ECANCELED);
+    CHECK_EQ(check_hits(&started), 10);
+}
+
+static void refusals(void)
+{
+    pica_group group;
+    pica_group_begin(&group);
+    CHECK_EQ(pica_group_spawn(&group, NULL, NULL), -EINVAL);
+    CHECK_EQ(pica_group_spawn(NULL, body_returns, NULL), -EINVAL);
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.copy_size = PICA_COPY_MAX + 1;
+    CHECK_EQ(pica_group_spawn_at(&group, NULL, body_returns, &group, &attr, PICA_SITE), -EINVAL);
+    CHECK_EQ(pica_group_end(&group, 0), 0); /* and it waits for none of them */
+}
+
+/* --- A cancel from outside -------------------------------------------------------------------- */
+
+struct grouping {
+    check_latch asleep;
+    unsigned members;
+    pica_fn member;
+    intptr_t expected;
+    intptr_t body;
+};
+
+static intptr_t has_a_group(void *arg)
+{
+    struct grouping *g = arg;
+    pica_group group;
+    pica_group_begin(&group);
+    for (unsigned i = 0; i < g->members; i++)
+        CHECK_EQ(pica_group_spawn(&group, g->member, &g->asleep), 0);
+    CHECK_EQ(pica_group_end(&group, g->body), g->expected);
+    pica_group_deinit(&group);
+    CHECK_EQ(pica_yield(), -ECANCELED); /* stays pending */
+    return pica_cancelling();
+}
+
+static intptr_t sleeps_then_fails(void *arg)
+{
+    check_hit(arg);
+    CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
+    return -EIO;
+}
+
+static void cancelled_from_outside(const struct grouping *like)
+{
+    for (unsigned n = 1; n <= 9; n += 4) {
+        struct grouping g = *like;
+        g.members = n;
+        pica_task *owner = body_spawn(has_a_group, &g);
+        CHECK_HITS(&g.asleep, n);
+        BODY_WAITS(owner);
+        CHECK_EQ(pica_cancel(owner), 0);
+        CHECK_EQ(body_end(owner), 1);
+    }
+}
+
+static void outer_cancel(void)
+{
+    struct grouping g = {.member = body_sleeps, .expected = -ECANCELED};
+    cancelled_from_outside(&g);
+}
+
+static void outer_cancel_that_members_swallow(void)
+{
+    struct grouping g = {.member = body_swallows, .expected = -ECANCELED};
+    cancelled_from_outside(&g);
+}
+
+static void errors_beat_an_outer_cancel(void)
+{
+    struct grouping g = {.member = sleeps_then_fails, .expected = -EIO};
+    cancelled_from_outside(&g);
+}
+
+/* Cleans up only once a sibling, whom the same cancel has to reach, has ended. */
+struct siblings {
+    pica_task *first, *second;
+    bool deadline;
+    check_latch asleep;
+};
+
+static intptr_t ends_after_its_sibling(void *arg)
+{
+    struct siblings *s = arg;
+    check_hit(&s->asleep);
+    CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
+    pica_scope shield;
+    intptr_t result = 0;
+    pica_shield_begin(&shield, pica_after(PICA_SEC(5)));
+    int rc = pica_join(s->second, &result);
+    rc = (int)pica_scope_end(&shield, rc);
+    CHECK_EQ(rc, 0);
+    CHECK_EQ(result, 7);
+    return 7;
+}
+
+static intptr_t has_siblings(void *arg)
+{
+    struct siblings *s = arg;
+    pica_group group;
+    pica_group_begin_until(&group, s->deadline ? pica_after(PICA_MS(10)) : PICA_NEVER);
+    s->first = group_task(&group, ends_after_its_sibling, s);
+    s->second = group_task(&group, body_swallows, &s->asleep);
+    intptr_t rc = pica_group_end(&group, 0);
+    pica_unref(s->first);
+    pica_unref(s->second);
+    return rc;
+}
+
+/* All members hear of it at once, also if one of them runs on the owner's stack. */
+static void outer_cancel_reaches_all_at_once(void)
+{
+    struct siblings s = {.deadline = false};
+    pica_task *owner = body_spawn(has_siblings, &s);
+    CHECK_HITS(&s.asleep, 2);
+    BODY_WAITS(owner);
+    CHECK_EQ(pica_cancel(owner), 0);
+    CHECK_EQ(body_end(owner), -ECANCELED);
+}
+
+static void deadline_reaches_all_at_once(void)
+{
+    struct siblings s = {.deadline = true};
+    CHECK_EQ(body_end(body_spawn(has_siblings, &s)), -ETIMEDOUT);
+}
+
+/* --- Deadlines ------------------------------------------------------------------------------ */
+
+static void deadline(pica_fn member, unsigned n, int64_t deadline_ns)
+{
+    pica_group group;
+    pica_group_begin_until(&group, deadline_ns);
+    for (unsigned i = 0; i < n; i++)
+        CHECK_EQ(pica_group_spawn(&group, member, NULL), 0);
+    CHECK_EQ(pica_group_end(&group, 0), -ETIMEDOUT);
+    CHECK_OK(pica_yield());
+}
+
+static void deadline_passes(void)
+{
+    for (unsigned n = 1; n <= 9; n += 4) {
+        deadline(body_sleeps, n, pica_after(PICA_MS(3)));
+        deadline(body_swallows, n, pica_after(PICA_MS(3)));
+        deadline(body_sleeps, n, pica_now()); /* has passed from the start */
+    }
+}
+
+static void deadline_of_the_body(void)
+{
+    pica_group group;
+    pica_group_begin_until(&group, pica_after(PICA_MS(3)));
+    int rc = pica_sleep(PICA_NEVER);
+    CHECK_EQ(rc, -ECANCELED);
+    CHECK_EQ(pica_group_end(&group, rc), -ETIMEDOUT);
+    CHECK_OK(pica_yield());
+}
+
+static void deadline_far_away(void)
+{
+    check_latch done = {0};
+    pica_group group;
+    pica_group_begin_until(&group, pica_after(PICA_SEC(3600)));
+    for (unsigned i = 0; i < 10; i++)
+        CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
+    CHECK_EQ(pica_group_end(&group, 0), 0);
+    CHECK_EQ(check_hits(&done), 10);
+}
+
+static void errors_beat_a_deadline(void)
+{
+    check_latch asleep = {0};
+    pica_group group;
+    pica_group_begin_until(&group, pica_after(PICA_MS(3)));
+    CHECK_EQ(pica_group_spawn(&group, sleeps_then_fails, &asleep), 0);
+    CHECK_EQ(pica_group_end(&group, 0), -EIO);
+    pica_group_deinit(&group);
+    CHECK_OK(pica_yield());
+}
+
+/* --- Nesting ---------------------------------------------------------------------------------- */
+
+static void scope_around_a_group(void)
+{
+    pica_scope scope;
+    pica_group group;
+    pica_scope_begin(&scope, pica_after(PICA_MS(3)));
+    pica_group_begin(&group);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(pica_group_spawn(&group, body_sleeps, NULL), 0);
+    intptr_t rc = pica_group_end(&group, 0);
+    CHECK_EQ(rc, -ECANCELED); /* the group did not expire */
+    CHECK_EQ(pica_scope_end(&scope, rc), -ETIMEDOUT);
+    CHECK_OK(pica_yield());
+}
+
+static void group_around_a_scope(void)
+{
+    pica_scope scope;
+    pica_group group;
+    check_latch done = {0};
+    pica_group_begin(&group);
+    CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
+    pica_scope_begin(&scope, pica_after(PICA_MS(3)));
+    intptr_t rc = pica_sleep(PICA_NEVER);
+    CHECK_EQ(rc, -ECANCELED);
+    CHECK_EQ(pica_scope_end(&scope, rc), -ETIMEDOUT);
+    CHECK_OK(pica_yield());
+    CHECK_EQ(pica_group_end(&group, 0), 0);
+    CHECK_EQ(check_hits(&done), 1);
+}
+
+/* The outer group is cancelled: members of the inner one are, too, in any depth. */
+static intptr_t nests(void *arg)
+{
+    struct grouping *g = arg;
+    pica_group outer, inner;
+    pica_scope scope, shield;
+    pica_group_begin(&outer);
+    CHECK_EQ(pica_group_spawn(&outer, g->member, &g->asleep), 0);
+    pica_scope_begin(&scope, pica_after(PICA_SEC(100)));
+    pica_group_begin(&inner);
+    CHECK_EQ(pica_group_spawn(&inner, g->member, &g->asleep), 0);
+    CHECK_EQ(pica_group_spawn(&outer, g->member, &g->asleep), 0);
+    CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
+    pica_shield_begin(&shield, PICA_NEVER);
+    CHECK_OK(pica_yield());
+    CHECK_EQ(pica_scope_end(&shield, 0), 0);
+    CHECK_EQ(pica_group_end(&inner, 0), -ECANCELED);
+    CHECK_EQ(pica_scope_end(&scope, -ECANCELED), -ECANCELED);
+    CHECK_EQ(pica_group_end(&outer, 0), -ECANCELED);
+    return pica_cancelling();
+}
+
+static void nested(void)
+{
+    for (unsigned i = 0; i < 10; i++) {
+        struct grouping g = {.member = body_sleeps};
+        pica_task *task = body_spawn(nests, &g);
+        CHECK_HITS(&g.asleep, 3);
+        BODY_WAITS(task);
+        CHECK_EQ(pica_cancel(task), 0);
+        CHECK_EQ(body_end(task), 1);
+    }
+}
+
+static intptr_t fails_in_an_inner_group(void *arg)
+{
+    (void)arg;
+    pica_group inner;
+    pica_group_begin(&inner);
+    CHECK_EQ(pica_group_spawn(&inner, body_sleeps, NULL), 0);
+    CHECK_EQ(pica_group_spawn(&inner, body_returns, body_arg(-EDOM)), 0);
+    intptr_t rc = pica_group_end(&inner, 0);
+    pica_group_deinit(&inner);
+    return rc;
+}
+
+static void inner_failure_goes_outwards(void)
+{
+    pica_group outer;
+    pica_group_begin(&outer);
+    CHECK_EQ(pica_group_spawn(&outer, body_sleeps, NULL), 0);
+    CHECK_EQ(pica_group_spawn(&outer, fails_in_an_inner_group, NULL), 0);
+    CHECK_EQ(pica_group_end(&outer, 0), -EDOM);
+    pica_group_deinit(&outer);
+    CHECK_OK(pica_yield());
+}
+
+/* --- Under load --------------------------------------------------------------------------------- */
+
+static intptr_t random_member(void *arg)
+{
+    check_rng rng = check_rng_make((uint64_t)(uintptr_t)arg);
+    for (uint64_t i = check_rng_below(&rng, 4); i > 0; i--) {
+        int rc = check_rng_below(&rng, 8) ? pica_yield() : pica_sleep(PICA_US(20));
+        if (rc < 0)
+            return rc;
+    }
+    return check_rng_below(&rng, 16) ? 0 : -EIO;
+}
+
+static void stress(void)
+{
+    check_rng rng = check_rng_make(1);
+    for (uint64_t i = check_rounds(1500); i > 0; i--) {
+        pica_group group;
+        pica_group_begin_until(&group, check_rng_below(&rng, 4)
+                                           ? PICA_NEVER
+                                           : pica_after((int64_t)check_rng_below(&rng, 100000)));
+        pica_task *members[24];
+        unsigned n = 0;
+        for (uint64_t k = check_rng_below(&rng, 24); k > 0; k--) {
+            int rc = pica_group_spawn_at(&group, &members[n], random_member,
+                                         body_arg((intptr_t)check_rng_next(&rng)), NULL, PICA_SITE);
+            if (rc < 0) {
+                CHECK_EQ(rc, -ESHUTDOWN);
+                break;
+            }
+            n++;
+        }
+        intptr_t rc = pica_group_end(&group, 0);
+        CHECK(rc == 0 || rc == -EIO || rc == -ETIMEDOUT);
+        const intptr_t *errors;
+        size_t failures = pica_group_errors(&group, &errors), seen = 0;
+        pica_group_deinit(&group);
+        for (unsigned k = 0; k < n; k++) {
+            intptr_t result = 1;
+            CHECK_EQ(pica_task_result(members[k], &result), 0); /* none was left behind */
+            seen += result == -EIO;
+            pica_unref(members[k]);
+        }
+        CHECK_EQ(seen, failures);
+        CHECK_EQ(rc == -EIO, failures > 0);
+    }
+}
+
+CHECK_MAIN
+{
+    check_run("waits for all", waits_for_all);
+    check_run("waits for those that run already", waits_for_those_that_run_already);
+    check_run("members spawn members", members_spawn_members);
+    check_run("a failure cancels siblings and body", failure_cancels_siblings_and_body);
+    check_run("a failure while the end waits", failure_while_the_end_waits);
+    check_run("all errors are kept", all_errors_are_kept);
+    check_run("a cancelled member is no failure", a_cancelled_member_is_no_failure);
+    check_run("the body fails", the_body_fails);
+    check_run("cancel is idempotent", cancel_is_idempotent);
+    check_run("a member cancels", a_member_cancels);
+    check_run("cancelled before they start", cancelled_before_they_start);
+    check_run("refusals", refusals);
+    check_run("an outer cancel", outer_cancel);
+    check_run("an outer cancel that members swallow", outer_cancel_that_members_swallow);
+    check_run("errors beat an outer cancel", errors_beat_an_outer_cancel);
+    check_run("an outer cancel reaches all at once", outer_cancel_reaches_all_at_once);
+    check_run("a deadline reaches all at once", deadline_reaches_all_at_once);
+    check_run("a deadline passes", deadline_passes);
+    check_run("a deadline of the body", deadline_of_the_body);
+    check_run("a deadline far away", deadline_far_away);
+    check_run("errors beat a deadline", errors_beat_a_deadline);
+    check_run("a scope around a group", scope_around_a_group);
+    check_run("a group around a scope", group_around_a_scope);
+    check_run("nested", nested);
+    check_run("an inner failure goes outwards", inner_failure_goes_outwards);
+    check_run("stress", stress);
+}
