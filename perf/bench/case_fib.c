@@ -173,6 +173,7 @@ static int speed_up(const pb_settings *s)
         rc = pica_executor_create(&p.several, &options);
     pb_probe probe = {.variant = "speed-up against one worker",
                       .unit = "times",
+                      .shown = p.threads,
                       .round = by_workers,
                       .limit = by_threads,
                       .arg = &p};

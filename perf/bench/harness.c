@@ -194,9 +194,11 @@ int pb_measure(const pb_settings *s, const char *name, const pb_probe *probes, s
     int rc = prepare(executors, probes, n);
     if (rc == 0)
         rc = run_rounds(s, executors, probes, n, values, values + n);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        pb_report(s, name, probes[i].variant, probes[i].workers,
-                  probes[i].unit != NULL ? probes[i].unit : "ns", &values[i], &values[n + i]);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const pb_probe *p = &probes[i];
+        pb_report(s, name, p->variant, p->shown > 0 ? p->shown : p->workers,
+                  p->unit != NULL ? p->unit : "ns", &values[i], &values[n + i]);
+    }
     for (unsigned i = 0; i <= MAX_WORKERS; i++)
         pica_executor_destroy(executors[i]);
     free(values);

@@ -54,6 +54,7 @@ typedef struct pb_probe {
     void *arg;
     pb_round *limit;  /* runs on a plain thread; NULL: a locked add, in the same task */
     const char *unit; /* of both; NULL: "ns" */
+    unsigned shown;   /* number of workers to report; 0: as above */
 } pb_probe;
 
 /** Measure and report probes. @return 0 or a negative code */

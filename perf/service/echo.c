@@ -7,7 +7,7 @@
 static intptr_t connection(void *arg)
 {
     pica_stream *stream = arg;
-    char buffer[4096];
+    char buffer[1024]; /* so that buffer and frames of a parked connection share a page */
     ssize_t n;
     while ((n = pica_read(stream, buffer, sizeof buffer)) > 0)
         if (pica_write_all(stream, buffer, (size_t)n, NULL) < 0)
