@@ -79,6 +79,9 @@ typedef struct pi_http_work {
     char out[PI_HTTP_OUT_SMALL];
 } pi_http_work;
 
+/** The connection that stands at a place in the ring. */
+#define PI_HTTP_CONN_OF(at) ((pi_http_conn *)(void *)((char *)(at)-offsetof(pi_http_conn, link)))
+
 struct pica_http_request {
     pica_stream *stream; /* [const] this and the next */
     pi_http_serving *serving;

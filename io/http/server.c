@@ -264,7 +264,7 @@ void pi_http_sweep(pi_http_serving *v)
             cursor.next = at->next;
             cursor.prev = at;
             at->next = cursor.next->prev = &cursor;
-            pi_http_conn *c = (pi_http_conn *)(void *)((char *)at - offsetof(pi_http_conn, link));
+            pi_http_conn *c = PI_HTTP_CONN_OF(at);
             if ((how[n] = overdue(c, now, draining, grace)) >= 0) {
                 c->pinned = true;
                 pinned[n++] = c;
@@ -343,6 +343,13 @@ static int tend(pi_http_serving *v)
     }
 }
 
+/* After the group's end: connections whose task never ran, because no stack could be had. */
+static void reap(pi_http_serving *v)
+{
+    while (v->conns.next != &v->conns)
+        pi_http_conn_drop(PI_HTTP_CONN_OF(v->conns.next));
+}
+
 int pica_http_serve(pica_http_server *server, pica_listener *listener)
 {
     if (!pica_self()) {
@@ -369,15 +376,18 @@ int pica_http_serve(pica_http_server *server, pica_listener *listener)
         pica_group_cancel(&v.group);
     intptr_t ended = pica_group_end(&v.group, 0);
     pica_group_deinit(&v.group);
+    reap(&v);
     if (entered)
         leave(&v);
     pica_unref(v.acceptor);
     pica_listener_close(v.listener);
     if (rc == -ECANCELED && pi_load_relaxed(&server->cut))
         return 0;
+    if (ended < 0 && ended != -ECANCELED)
+        return (int)ended; /* a member's: the task never ran */
     if (rc || pi_load_acquire(&server->draining))
         return rc;
-    return v.accept_rc ? v.accept_rc : (int)ended;
+    return v.accept_rc;
 }
 
 /* --- Draining ------------------------------------------------------------------------------- */

@@ -24,15 +24,15 @@ typedef struct site {
     pica_task *task; /* runs pica_http_serve(), whose result is its own */
 } site;
 
-static intptr_t site_serve(void *arg)
+static inline intptr_t site_serve(void *arg)
 {
     site *s = arg;
     return pica_http_serve(s->server, s->listener);
 }
 
 /** Serve handler on 127.0.0.1. */
-static void site_open(site *s, pica_http_handler handler, void *arg,
-                      const pica_http_options *options)
+static inline void site_open(site *s, pica_http_handler handler, void *arg,
+                             const pica_http_options *options)
 {
     CHECK_FATAL_OK(pica_http_server_create(&s->server, handler, arg, options));
     CHECK_FATAL_OK(pica_addr_parse(&s->at, "127.0.0.1:0", 0));
@@ -42,7 +42,7 @@ static void site_open(site *s, pica_http_handler handler, void *arg,
 }
 
 /** Await the end of serving, free the server. @return what pica_http_serve() returned */
-static int site_end(site *s)
+static inline int site_end(site *s)
 {
     intptr_t rc = 0;
     CHECK_OK(pica_await(s->task, &rc));
@@ -53,7 +53,7 @@ static int site_end(site *s)
 }
 
 /** Drain, and all must have ended by itself. */
-static void site_close(site *s)
+static inline void site_close(site *s)
 {
     CHECK_EQ(pica_http_drain(s->server, pica_after(PATIENCE)), 0);
     CHECK_EQ(site_end(s), 0);
@@ -72,7 +72,7 @@ typedef struct client {
     char in[262144];
 } client;
 
-static client *client_open(const site *s)
+static inline client *client_open(const site *s)
 {
     client *c = malloc(sizeof(*c));
     CHECK_FATAL(c);
@@ -81,13 +81,13 @@ static client *client_open(const site *s)
     return c;
 }
 
-static void client_close(client *c)
+static inline void client_close(client *c)
 {
     pica_close(c->stream);
     free(c);
 }
 
-static void client_send(client *c, const char *bytes, size_t n)
+static inline void client_send(client *c, const char *bytes, size_t n)
 {
     pica_scope scope;
     pica_scope_begin(&scope, pica_after(PATIENCE));
@@ -95,13 +95,13 @@ static void client_send(client *c, const char *bytes, size_t n)
     CHECK_OK(pica_scope_end(&scope, rc));
 }
 
-static void client_say(client *c, const char *text)
+static inline void client_say(client *c, const char *text)
 {
     client_send(c, text, strlen(text));
 }
 
 /** Read more into in. @return bytes, 0 at the end, or the error */
-static ssize_t client_more(client *c)
+static inline ssize_t client_more(client *c)
 {
     pica_scope scope;
     CHECK_FATAL(c->have < sizeof(c->in));
@@ -113,13 +113,13 @@ static ssize_t client_more(client *c)
     return rc;
 }
 
-static void client_drop(client *c, size_t n)
+static inline void client_drop(client *c, size_t n)
 {
     memmove(c->in, c->in + n, c->have -= n);
 }
 
 /** Take n bytes of body. @return whether they came */
-static bool client_take(client *c, size_t n)
+static inline bool client_take(client *c, size_t n)
 {
     while (c->have < n)
         if (client_more(c) <= 0)
@@ -132,7 +132,7 @@ static bool client_take(client *c, size_t n)
 }
 
 /** Take a line with its end into text. @return its length, 0: none came */
-static size_t client_line(client *c, char *text, size_t room)
+static inline size_t client_line(client *c, char *text, size_t room)
 {
     char *end;
     while (!(end = memmem(c->in, c->have, "\r\n", 2)))
@@ -146,7 +146,7 @@ static size_t client_line(client *c, char *text, size_t room)
     return n;
 }
 
-static bool client_chunks(client *c)
+static inline bool client_chunks(client *c)
 {
     char line[64];
     for (;;) {
@@ -164,7 +164,7 @@ static bool client_chunks(client *c)
 
 /** Read an answer; for HEAD one without a body. @return its status; 0: the connection has
  *  ended; -1: it ended in the middle */
-static int client_answer_to(client *c, bool head)
+static inline int client_answer_to(client *c, bool head)
 {
     c->status = 0;
     c->length = 0;
@@ -196,18 +196,18 @@ static int client_answer_to(client *c, bool head)
     return whole ? c->status : -1;
 }
 
-static int client_answer(client *c)
+static inline int client_answer(client *c)
 {
     return client_answer_to(c, false);
 }
 
-static bool client_has(const client *c, const char *line)
+static inline bool client_has(const client *c, const char *line)
 {
     return strstr(c->head, line) != NULL;
 }
 
 /** The server has closed the connection, and said nothing more. */
-static bool client_ended(client *c)
+static inline bool client_ended(client *c)
 {
     ssize_t rc = c->have ? 1 : client_more(c);
     return rc == 0 || rc == -ECONNRESET;

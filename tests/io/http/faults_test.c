@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* faults_test.c: memory or descriptors run out while the server serves. A client gets its
+ * answer, a 5xx, or the end of the connection; the next one is served as if nothing had been. */
+#include "tests/fault.h"
+#include "tests/io/http/site.h"
+
+#define H "Host: a\r\n"
+
+static int handle(pica_http_request *req, void *arg)
+{
+    char piece[4096];
+    ssize_t rc;
+    (void)arg;
+    while ((rc = pica_http_read_body(req, piece, sizeof(piece))) > 0) {
+    }
+    if (rc == 0)
+        rc = pica_http_add_header(req, "X-Field", "value");
+    if (rc == 0)
+        rc = pica_http_begin(req, 200, "text/plain", -1);
+    memset(piece, 'x', sizeof(piece));
+    for (int i = 0; rc == 0 && i < 10; i++)
+        rc = pica_http_write(req, piece, 300);
+    return (int)rc;
+}
+
+/* @return 1: answered in full; 0: not, but properly refused or ended */
+static int try(const site *s, client *c, const char *text, size_t n)
+{
+    c->have = 0;
+    pica_scope scope;
+    pica_scope_begin(&scope, pica_after(PATIENCE));
+    intptr_t rc = pica_tcp_connect(&c->stream, &s->at);
+    rc = pica_scope_end(&scope, rc);
+    CHECK_NE(rc, -ETIMEDOUT);
+    if (rc < 0)
+        return 0;
+    pica_scope_begin(&scope, pica_after(PATIENCE));
+    rc = pica_write_all(c->stream, text, n, NULL);
+    rc = pica_scope_end(&scope, rc);
+    CHECK_NE(rc, -ETIMEDOUT);
+    int status = rc < 0 ? 0 : client_answer(c);
+    CHECK(status == 200 || status == 0 || status == -1 || status >= 500);
+    CHECK(status != 200 || c->length == 3000);
+    pica_close(c->stream);
+    return status == 200;
+}
+
+/* The shapes of requests that need memory of their own. */
+static size_t shape(int i, char *text, size_t room)
+{
+    int n = 0;
+    if (i == 0) {
+        n = snprintf(text, room, "GET / HTTP/1.1\r\n" H "\r\n");
+    } else if (i == 1) {
+        n = snprintf(text, room, "GET / HTTP/1.1\r\n" H "X: %08000d\r\n\r\n", 0);
+    } else {
+        n = snprintf(text, room, "PUT / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n");
+        for (int k = 0; k < 20; k++)
+            n += snprintf(text + n, room - (size_t)n, "64\r\n%0100d\r\n", k);
+        n += snprintf(text + n, room - (size_t)n, "0\r\n\r\n");
+    }
+    return (size_t)n;
+}
+
+static void each_call(fault_call call, int again, int error)
+{
+    site s;
+    client *c = malloc(sizeof(*c));
+    char *text = malloc(16384);
+    CHECK_FATAL(c && text);
+    site_open(&s, handle, NULL, NULL);
+    CHECK_EQ(try(&s, c, text, shape(0, text, 16384)), 1); /* what is needed once is there */
+    uint64_t failed = 1;
+    for (uint64_t k = 1; failed > 0 && k < 100; k++) {
+        int answered = 0;
+        fault_arm(call, k, again, error);
+        for (int i = 0; i < 3; i++)
+            answered += try(&s, c, text, shape(i, text, 16384));
+        failed = fault_failed(call);
+        CHECK(failed > 0 || answered == 3);
+        CHECK(failed > 0 || k > 1); /* or the call is never made, and nothing was tested */
+        fault_disarm();
+        CHECK_EQ(try(&s, c, text, shape(2, text, 16384)), 1);
+    }
+    CHECK_EQ(failed, 0);
+    free(text);
+    free(c);
+    site_close(&s);
+}
+
+static void memory(void)
+{
+    each_call(FAULT_MALLOC, 0, ENOMEM);
+    each_call(FAULT_MALLOC, 1, ENOMEM);
+}
+
+static void descriptors(void)
+{
+    each_call(FAULT_ACCEPT, 0, EMFILE);
+    each_call(FAULT_ACCEPT, 0, ECONNABORTED);
+}
+
+static void reactor(void)
+{
+    each_call(FAULT_EPOLL_CTL, 0, ENOSPC);
+}
+
+/* No stack for a connection: its task can't run, and the server ends with that error. */
+static void stacks(void)
+{
+    site s;
+    client *c = malloc(sizeof(*c));
+    char text[64];
+    CHECK_FATAL(c);
+    site_open(&s, handle, NULL, NULL);
+    CHECK_OK(pica_yield());
+    fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
+    int answered = try(&s, c, text, shape(0, text, sizeof(text)));
+    uint64_t failed = fault_failed(FAULT_MMAP);
+    fault_disarm();
+    CHECK(answered || failed);
+    CHECK_EQ(pica_http_drain(s.server, pica_after(PATIENCE)), 0);
+    int rc = site_end(&s);
+    CHECK(rc == 0 || rc == -ENOMEM);
+    free(c);
+    check_lost_errors();
+}
+
+CHECK_MAIN
+{
+    check_timeout(60);
+    check_run_in(CHECK_ONE | CHECK_TWO, "malloc fails", memory);
+    check_run_in(CHECK_TWO, "accept fails", descriptors);
+    check_run_in(CHECK_ONE, "the reactor fails", reactor);
+    check_run_in(CHECK_ONE | CHECK_TWO, "no stacks", stacks);
+}
