@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* handle_test.c: what a handle tells, how long it lives, and errors that nobody looks at. */
+#include "tests/executor/bodies.h"
+
+#include <pica/gather.h>
+#include <pica/group.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* --- Status and result ------------------------------------------------------------------------ */
+
+static intptr_t runs_until(void *arg)
+{
+    check_latch *latches = arg;
+    check_hit(&latches[0]);
+    while (check_hits(&latches[1]) == 0)
+        pi_spin_wait(100);
+    return 1;
+}
+
+static void status(void)
+{
+    check_latch latches[2] = {{0}, {0}};
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.pin = (unsigned)pica_worker_index() + 1;
+    pica_task *task;
+    intptr_t result = 66;
+    CHECK_FATAL_OK(pica_spawn_with(&task, body_sleeps, NULL, &attr));
+    CHECK_EQ(pica_task_status(task), PICA_READY); /* this task has the worker */
+    CHECK_EQ(pica_task_result(task, &result), -EINPROGRESS);
+    CHECK_SOON(pica_task_status(task) == PICA_WAITING);
+    CHECK_EQ(pica_task_result(task, &result), -EINPROGRESS);
+    CHECK_EQ(result, 66);
+    CHECK_EQ(pica_cancel(task), 0);
+    CHECK_SOON(pica_task_status(task) == PICA_DONE);
+    CHECK_EQ(pica_task_result(task, &result), 0);
+    CHECK_EQ(result, -ECANCELED);
+    CHECK_EQ(pica_task_result(task, NULL), 0);
+    CHECK_EQ(pica_task_result(NULL, &result), -EINVAL);
+    pica_unref(task);
+    CHECK_EQ(pica_task_status(pica_self()), PICA_RUNNING);
+    if (pica_executor_workers(check_executor()) > 1) {
+        task = body_spawn(runs_until, latches);
+        CHECK_HITS(&latches[0], 1);
+        CHECK_EQ(pica_task_status(task), PICA_RUNNING);
+        check_hit(&latches[1]);
+        CHECK_EQ(body_end(task), 1);
+    }
+}
+
+static void references(void)
+{
+    pica_task *task = body_spawn(body_yields, body_arg(4));
+    for (unsigned i = 0; i < 1000; i++)
+        CHECK_EQ(pica_ref(task), task);
+    for (unsigned i = 0; i < 500; i++)
+        CHECK_EQ(pica_unref(task), NULL);
+    CHECK_EQ(pica_await(task, NULL), 0);
+    for (unsigned i = 0; i < 500; i++)
+        CHECK_EQ(pica_unref(task), NULL);
+    intptr_t result = 0;
+    CHECK_EQ(pica_task_result(task, &result), 0); /* the last one still holds */
+    CHECK_EQ(result, 4);
+    pica_unref(task);
+    CHECK_EQ(pica_unref(NULL), NULL);
+    CHECK_EQ(pica_detach(NULL), NULL);
+    CHECK_EQ(pica_ref(NULL), NULL);
+}
+
+static intptr_t keeps_itself(void *arg)
+{
+    *(pica_task **)arg = pica_ref(pica_self());
+    return 21;
+}
+
+static void a_task_may_hold_itself(void)
+{
+    pica_task *task = NULL;
+    CHECK_OK(pica_spawn(NULL, keeps_itself, &task));
+    CHECK_SOON(pi_load_acquire(&task) != NULL);
+    CHECK_EQ(body_end(task), 21);
+}
+
+/* --- Misuse is said ------------------------------------------------------------------------------ */
+
+static intptr_t unrefs_too_often(void *arg)
+{
+    pica_task *task = body_spawn(body_sleeps, NULL);
+    (void)arg;
+    pica_unref(task);
+    pica_unref(task); /* the run's reference is not the caller's */
+    return 0;
+}
+
+static intptr_t unrefs_what_is_gone(void *arg)
+{
+    pica_task *task = body_spawn(body_returns, NULL);
+    (void)arg;
+    CHECK_EQ(pica_await(task, NULL), 0);
+    pica_unref(task);
+    pica_unref(task);
+    return 0;
+}
+
+static void dies(pica_fn fn, const char *words)
+{
+    int ends[2];
+    CHECK_FATAL(pipe(ends) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        pica_options options = PICA_OPTIONS_INIT;
+        options.workers = 1;
+        (void)pica_run(fn, NULL, &options);
+        _exit(0);
+    }
+    close(ends[1]);
+    char said[600] = "";
+    size_t n = 0;
+    for (ssize_t got; n < sizeof(said) - 1 &&
+                      (got = read(ends[0], said + n, sizeof(said) - 1 - n)) > 0;)
+        n += (size_t)got;
+    close(ends[0]);
+    int state = 0;
+    CHECK_EQ(waitpid(child, &state, 0), child);
+    CHECK(WIFSIGNALED(state) && WTERMSIG(state) == SIGABRT);
+    if (!CHECK(strstr(said, words) != NULL))
+        fprintf(stderr, "said: %s\n", said);
+}
+
+static void misuse(void)
+{
+    dies(unrefs_too_often, "pica_unref()");
+    dies(unrefs_what_is_gone, "pica_unref()");
+}
+
+/* --- Errors that nobody looked at ------------------------------------------------------------------ */
+
+static struct {
+    check_latch calls;
+    uint64_t id;
+    intptr_t error;
+    char name[32], site[64];
+} lost;
+
+static void on_lost(void *arg, const pica_lost_error *error)
+{
+    CHECK_EQ(arg, &lost);
+    lost.id = error->id;
+    lost.error = error->error;
+    snprintf(lost.name, sizeof(lost.name), "%s", error->name);
+    snprintf(lost.site, sizeof(lost.site), "%s", error->site);
+    check_hit(&lost.calls);
+}
+
+static intptr_t waits_then_fails(void *arg)
+{
+    CHECK_HITS((check_latch *)arg, 1);
+    return -EIO;
+}
+
+static intptr_t loses_some(void *arg)
+{
+    (void)arg;
+    check_latch go = {0};
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.name = "loser";
+    CHECK_OK(pica_spawn_at(NULL, body_returns, body_arg(-EDOM), &attr, "here:1"));
+    CHECK_HITS(&lost.calls, 1);
+    CHECK_EQ(lost.error, -EDOM);
+    CHECK_NE(lost.id, 0);
+    CHECK_STR(lost.name, "loser");
+    CHECK_STR(lost.site, "here:1");
+
+    pica_task *task = body_spawn(body_yields, body_arg(-EIO)); /* released after its end */
+    uint64_t id = pica_task_id(task);
+    CHECK_SOON(pica_task_status(task) == PICA_DONE);
+    CHECK_EQ(check_hits(&lost.calls), 1); /* somebody may still look */
+    pica_unref(pica_ref(task));
+    CHECK_EQ(check_hits(&lost.calls), 1);
+    pica_unref(task);
+    CHECK_HITS(&lost.calls, 2);
+    CHECK_EQ(lost.id, id);
+    CHECK_STR(lost.name, "task");
+    CHECK(strstr(lost.site, "handle_test.c:") || strstr(lost.site, "bodies.h:"));
+
+    task = body_spawn(waits_then_fails, &go); /* released before its end */
+    pica_unref(task);
+    CHECK_EQ(check_hits(&lost.calls), 2);
+    check_hit(&go);
+    CHECK_HITS(&lost.calls, 3);
+
+    intptr_t result = 0;
+    check_latch wait = {0};
+    task = body_spawn(waits_then_fails, &wait);
+    CHECK_EQ(pica_join_until(task, &result, 0), -ETIMEDOUT); /* waited, but saw nothing */
+    check_hit(&wait);
+    CHECK_SOON(pica_task_status(task) == PICA_DONE);
+    pica_unref(task);
+    CHECK_HITS(&lost.calls, 4);
+    return 0;
+}
+
+static intptr_t loses_none(void *arg)
+{
+    check_latch go = {1};
+    (void)arg;
+    intptr_t result;
+    CHECK_EQ(body_end(body_spawn(body_returns, body_arg(-EIO))), -EIO);
+    pica_task *task = body_spawn(body_returns, body_arg(-EIO)); /* awaited, result not wanted */
+    CHECK_EQ(pica_await(task, NULL), 0);
+    pica_unref(task);
+    task = body_spawn(body_returns, body_arg(-EIO));
+    CHECK_EQ(pica_join(task, NULL), 0);
+    pica_unref(task);
+    task = body_spawn(body_returns, body_arg(-EIO));
+    CHECK_SOON(pica_task_result(task, &result) == 0);
+    pica_unref(task);
+    pica_detach(body_spawn(waits_then_fails, &go));
+    task = body_spawn(body_yields, body_arg(-EIO));
+    CHECK_SOON(pica_task_status(task) == PICA_DONE);
+    pica_detach(task);
+    task = body_spawn(body_sleeps, NULL); /* a cancel is no error */
+    CHECK_EQ(pica_cancel(task), 0);
+    pica_unref(task);
+    CHECK_OK(pica_spawn(NULL, body_returns, body_arg(-ECANCELED)));
+    CHECK_OK(pica_spawn(NULL, body_returns, &go)); /* a pointer is no error */
+    pica_task *tasks[2] = {body_spawn(body_returns, body_arg(-EIO)),
+                           body_spawn(body_yields, body_arg(-EIO))};
+    CHECK_EQ(pica_gather(tasks, 2, NULL, PICA_GATHER_COLLECT), 0);
+    pica_unref(tasks[0]);
+    pica_unref(tasks[1]);
+    pica_group group;
+    pica_group_begin(&group);
+    CHECK_OK(pica_group_spawn_at(&group, &task, body_returns, body_arg(-EIO), NULL, "there:2"));
+    (void)!pica_group_spawn(&group, body_yields, body_arg(-EIO));
+    CHECK_EQ(pica_group_end(&group, 0), -EIO);
+    pica_group_deinit(&group);
+    pica_unref(task);
+    return 0;
+}
+
+static void lost_errors(void)
+{
+    memset(&lost, 0, sizeof(lost));
+    pica_options options = check_options();
+    options.on_lost_error = on_lost;
+    options.hook_arg = &lost;
+    pica_executor *ex = check_executor_open(&options);
+    pica_task *task;
+    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, loses_some, NULL));
+    CHECK_EQ(body_end(task), 0);
+    CHECK_EQ(check_hits(&lost.calls), 4);
+    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, loses_none, NULL));
+    CHECK_EQ(body_end(task), 0);
+    check_executor_close(ex); /* nothing lives any more that could lose one */
+    CHECK_EQ(check_hits(&lost.calls), 4);
+}
+
+/* Exactly once each, however many there are and whoever drops them. */
+static void each_lost_error_once(void)
+{
+    memset(&lost, 0, sizeof(lost));
+    pica_options options = check_options();
+    options.on_lost_error = on_lost;
+    options.hook_arg = &lost;
+    pica_executor *ex = check_executor_open(&options);
+    uint64_t n = check_rounds(5000);
+    for (uint64_t i = 0; i < n; i++) {
+        pica_task *task = NULL;
+        pica_fn fn = i % 3 ? body_returns : body_yields;
+        CHECK_FATAL_OK(pica_executor_spawn(ex, i % 2 ? &task : NULL, fn, body_arg(-EIO)));
+        pica_unref(task);
+    }
+    check_executor_close(ex);
+    CHECK_EQ(check_hits(&lost.calls), n);
+}
+
+CHECK_MAIN
+{
+    check_run("status", status);
+    check_run("references", references);
+    check_run("a task may hold itself", a_task_may_hold_itself);
+    check_plain("misuse", misuse);
+    check_plain_in(CHECK_ALL, "lost errors", lost_errors);
+    check_plain_in(CHECK_ALL, "each lost error once", each_lost_error_once);
+}
