@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* handle_test.c: what a handle tells, how long it lives, and errors that nobody looks at. */
 #include "tests/executor/bodies.h"
+#include "tests/executor/death.h"
 
 #include <pica/gather.h>
 #include <pica/group.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* --- Status and result ------------------------------------------------------------------------ */
 
@@ -104,36 +102,10 @@ static intptr_t unrefs_what_is_gone(void *arg)
     return 0;
 }
 
-static void dies(pica_fn fn, const char *words)
-{
-    int ends[2];
-    CHECK_FATAL(pipe(ends) == 0);
-    pid_t child = fork();
-    if (child == 0) {
-        dup2(ends[1], STDERR_FILENO);
-        pica_options options = PICA_OPTIONS_INIT;
-        options.workers = 1;
-        (void)pica_run(fn, NULL, &options);
-        _exit(0);
-    }
-    close(ends[1]);
-    char said[600] = "";
-    size_t n = 0;
-    for (ssize_t got; n < sizeof(said) - 1 &&
-                      (got = read(ends[0], said + n, sizeof(said) - 1 - n)) > 0;)
-        n += (size_t)got;
-    close(ends[0]);
-    int state = 0;
-    CHECK_EQ(waitpid(child, &state, 0), child);
-    CHECK(WIFSIGNALED(state) && WTERMSIG(state) == SIGABRT);
-    if (!CHECK(strstr(said, words) != NULL))
-        fprintf(stderr, "said: %s\n", said);
-}
-
 static void misuse(void)
 {
-    dies(unrefs_too_often, "pica_unref()");
-    dies(unrefs_what_is_gone, "pica_unref()");
+    death_says_in_task(unrefs_too_often, "pica_unref()");
+    death_says_in_task(unrefs_what_is_gone, "pica_unref()");
 }
 
 /* --- Errors that nobody looked at ------------------------------------------------------------------ */
