@@ -70,8 +70,7 @@ static void cancel_one(pica_task *task, void *arg)
     bool again = arg;
     if (pi_task_done(task) || (again && pi_load_relaxed(&task->cancels)))
         return;
-    pi_add_seq_cst(&task->cancels, 1u);
-    pi_scope_interrupt(task, NULL, 0);
+    pi_scope_cancel(task);
 }
 
 void pi_executor_close(pica_executor *ex)
@@ -186,6 +185,7 @@ static void join(pica_executor *ex)
         if (ex->workers[i].thread_started)
             pthread_join(ex->workers[i].thread, NULL);
     pi_monitor_stop(ex);
+    pi_pool_join(&ex->pool);
     if (ex->flags & PICA_NAME_OVERFLOWS)
         pi_overflow_uninstall();
 }

@@ -11,7 +11,7 @@
 /* A stuck worker is noticed after one to two ticks; what it holds up is to be served within
  * a millisecond. */
 #define TICK_NS 300000
-/* Nobody idles: nobody could help. Only look whether that has changed. */
+/* Nobody idles, so help is slower anyway: a few milliseconds. */
 #define TICK_BUSY_NS 2000000
 /* After so many ticks with all workers asleep the monitor sleeps, too. */
 #define QUIET_TICKS 64
@@ -80,39 +80,68 @@ int64_t pi_monitor_deadline_slow(const pi_worker *worker)
     return earliest;
 }
 
-/* Find an idle worker for a stuck one. */
-static void call_for_help(pica_executor *ex, uint32_t stuck)
+/* Let a worker look around at its next turn. */
+static void hurry(pi_worker *worker)
 {
-    int helper = pi_idle_pick(&ex->idle);
-    if (helper < 0)
-        return; /* all are busy, or somebody is up and searching: the next tick sees */
-    pi_store_release(&ex->workers[helper].to_rescue, stuck + 1);
-    pi_executor_wake(ex, helper);
+    pi_store_relaxed(&worker->look_at, pi_load_relaxed(&worker->turns));
 }
 
-static void tick(pica_executor *ex, uint32_t *last)
+/* Find somebody for a stuck worker: an idle one, else one that turns. */
+static void call_for_help(pica_executor *ex, uint32_t stuck, const bool *turned)
 {
+    uint32_t n = ex->workers_count;
+    int helper = pi_idle_pick(&ex->idle);
+    bool idle = helper >= 0;
+    for (uint32_t i = 1; helper < 0 && i < n; i++)
+        if (turned[(stuck + i) % n])
+            helper = (int)((stuck + i) % n);
+    if (helper < 0)
+        return; /* all are stuck, or somebody is up and searching: the next tick sees */
+    pi_store_release(&ex->workers[helper].to_rescue, stuck + 1);
+    if (idle)
+        pi_executor_wake(ex, helper);
+    else
+        hurry(&ex->workers[helper]);
+}
+
+/* The stuck one has a rescuer. Is that one still on its feet, and does it know of the timers? */
+static bool is_served(pica_executor *ex, pi_worker *stuck, const bool *turned)
+{
+    uint32_t rescuer = pi_load_relaxed(&stuck->rescuer);
+    if (!rescuer)
+        return false;
+    pi_worker *by = &ex->workers[rescuer - 1];
+    if (is_idle(by)) {
+        /* It sleeps until the earliest deadline that it knew of; one armed since is due. */
+        if (pi_timers_next(&stuck->timers) <= pi_now())
+            pi_executor_wake(ex, (int)rescuer - 1);
+        return true;
+    }
+    return turned[rescuer - 1];
+}
+
+static void tick(pica_executor *ex)
+{
+    bool turned[PI_IDLE_MAX];
     for (uint32_t i = 0; i < ex->workers_count; i++) {
-        const pi_worker *worker = &ex->workers[i];
+        pi_worker *worker = &ex->workers[i];
         uint32_t turns = pi_load_relaxed(&worker->turns);
-        bool stuck = turns == last[i] && !is_idle(worker);
-        last[i] = turns;
-        if (!stuck)
-            continue;
-        uint32_t rescuer = pi_load_relaxed(&worker->rescuer);
-        if (rescuer) { /* still on its feet? (its count is compared before or after ours) */
-            const pi_worker *by = &ex->workers[rescuer - 1];
-            if (is_idle(by) || pi_load_relaxed(&by->turns) != last[rescuer - 1])
-                continue;
-        }
-        call_for_help(ex, i);
+        uint32_t since = turns - ex->monitor_counts[i];
+        ex->monitor_counts[i] = turns;
+        turned[i] = since > 0;
+        if (since > 0 && since < PI_BUDGET)
+            hurry(worker); /* long turns: its reactor would wait for 61 of them */
+    }
+    for (uint32_t i = 0; i < ex->workers_count; i++) {
+        pi_worker *worker = &ex->workers[i];
+        if (!turned[i] && !is_idle(worker) && !is_served(ex, worker, turned))
+            call_for_help(ex, i, turned);
     }
 }
 
 static void *monitor_main(void *arg)
 {
     pica_executor *ex = arg;
-    uint32_t *last = ex->monitor_counts;
     unsigned quiet = 0;
     while (pi_load_acquire(&ex->phase) != PI_STOPPED) {
         unsigned asleep = pi_idle_asleep(&ex->idle);
@@ -128,8 +157,8 @@ static void *monitor_main(void *arg)
         }
         if (asleep < ex->workers_count)
             quiet = 0;
-        if (asleep > 0 && asleep < ex->workers_count)
-            tick(ex, last);
+        if (asleep < ex->workers_count)
+            tick(ex);
         pi_futex_wait(&ex->monitor_tick, 0, pi_now() + (asleep ? TICK_NS : TICK_BUSY_NS));
     }
     return NULL;

@@ -21,6 +21,21 @@ int pi_pool_init(pi_pool *pool, pica_executor *ex, bool strict_guards)
     return -pthread_mutex_init(&pool->mutex, NULL);
 }
 
+static void join_fiber(pi_stack stack, void *arg)
+{
+    (void)arg;
+#ifdef PI_TSAN
+    __tsan_acquire(pi_fiber_at(stack)); /* partner: pi_fiber_leaves() */
+#else
+    (void)stack;
+#endif
+}
+
+void pi_pool_join(pi_pool *pool)
+{
+    pi_stacks_each(&pool->stacks, join_fiber, NULL);
+}
+
 static void forget_fiber(pi_stack stack, void *arg)
 {
     (void)arg;

@@ -51,6 +51,9 @@ typedef struct pi_pool {
 int pi_pool_init(pi_pool *pool, pica_executor *ex, bool strict_guards);
 void pi_pool_deinit(pi_pool *pool);
 
+/** The workers have been joined: so are the fibers, for ThreadSanitizer. */
+void pi_pool_join(pi_pool *pool);
+
 /** A task object from a worker's cache, or from the depot where cache is NULL (a plain
  *  thread). Its fields are what its last user left. @return NULL: out of memory */
 pica_task *pi_task_alloc_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind);

@@ -153,6 +153,16 @@ void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level
     (void)pi_wait_end((pi_token){&fiber->wait, pi_wait_as(word, PI_WAITING)}, PI_CANCEL);
 }
 
+void pi_scope_cancel(pica_task *task)
+{
+    /* An uncancel waits for the calls under way: one that is late would end a wait that began
+     * after the cancel was taken back. */
+    pi_add_seq_cst(&task->cancelling, 1u);
+    pi_add_seq_cst(&task->cancels, 1u);
+    pi_scope_interrupt(task, NULL, 0);
+    pi_sub_release(&task->cancelling, 1u);
+}
+
 /* ---- public ---- */
 
 static pi_fiber *fiber_here(const char *what)

@@ -44,6 +44,9 @@ int64_t pi_scopes_deadline(const pi_fiber *fiber);
  *  @param level  of the scope that is cancelled; 0: the task's root */
 void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level);
 
+/** pica_cancel(). The caller knows that the task has not been freed. */
+void pi_scope_cancel(pica_task *task);
+
 /** Is the group cancelled that a task is a member of? By the task's runner. */
 static inline bool pi_scope_group_cancelled(const pica_task *task)
 {

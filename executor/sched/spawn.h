@@ -31,7 +31,7 @@ static inline void pi_spawn_fill(pica_task *task, pica_scope *group, pica_fn fn,
 {
     memset(&task->result, 0, offsetof(pica_task, scope) - offsetof(pica_task, result));
     memset(&task->scope, 0, offsetof(pica_task, id) - offsetof(pica_task, scope));
-    memset(&task->name, 0, sizeof(*task) - offsetof(pica_task, name));
+    memset(&task->name, 0, offsetof(pica_task, cancelling) - offsetof(pica_task, name));
     task->pin = 0;
     task->fn = fn;
     task->arg = arg;

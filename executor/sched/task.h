@@ -74,7 +74,7 @@ struct pica_task {
     const char *site;   /* [const] */
     const char *name;   /* [const] or NULL */
     uint32_t starved;   /* [runner] how often it found no stack */
-    uint32_t reserved;
+    uint32_t cancelling; /* [atomic] calls of pica_cancel() under way; never reset */
 };
 
 _Static_assert(sizeof(struct pica_task) == 128, "two cache lines");

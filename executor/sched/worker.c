@@ -132,6 +132,7 @@ __attribute__((noinline)) void pi_worker_suspend(pi_worker *worker, pi_fiber *fi
                                                  pi_after after)
 {
     worker->after = after;
+    pi_fiber_leaves(fiber);
     pi_switch(&fiber->context, &worker->loop);
 }
 
@@ -306,7 +307,7 @@ static inline void notice_closing(pi_worker *worker)
 
 static __attribute__((noinline)) bool look_around_slow(pi_worker *worker)
 {
-    worker->look_at = worker->turns + PI_BUDGET;
+    pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET);
     notice_closing(worker);
     unsigned found = pi_worker_look_around(worker, worker);
     if (PI_UNLIKELY(pi_load_relaxed(&worker->rescuer)))
@@ -506,7 +507,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     }
     sleep_now(worker);
     *searching = pi_idle_woken(idle, worker->index);
-    worker->look_at = worker->turns + PI_BUDGET; /* it has just looked */
+    pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */
     int64_t now = pi_now();
     worker->now_ms = (uint32_t)(now / 1000000);
     pi_timers_expire(&worker->timers, now);

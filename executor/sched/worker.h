@@ -43,7 +43,8 @@ typedef struct pi_worker {
     pi_idle *idle;            /* [const] the executor's */
     uint32_t index;           /* [const] */
     uint32_t turns;           /* [owner, atomic] switches and inline runs; the monitor reads */
-    uint32_t look_at;         /* [owner] the turn on which it looks around next */
+    uint32_t look_at;         /* [atomic] the turn from which on it looks around; the monitor
+                                 may bring it forward */
     uint32_t flags;           /* [const] the executor's */
     uint32_t default_flags;   /* [const] of a task without attributes: its stack's class */
     pi_after after;           /* [owner] */
@@ -120,6 +121,7 @@ void pi_worker_suspend(pi_worker *worker, pi_fiber *fiber, pi_after after);
 static inline int pi_worker_yield(pi_worker *worker, pi_fiber *fiber)
 {
     worker->after = PI_AFTER_YIELD;
+    pi_fiber_leaves(fiber);
     return pi_switch_away(&fiber->context, &worker->loop);
 }
 
@@ -148,7 +150,7 @@ static inline bool pi_worker_spend(pi_worker *worker)
 {
     uint32_t turns = worker->turns + 1;
     pi_store_relaxed(&worker->turns, turns);
-    return PI_UNLIKELY(turns == worker->look_at);
+    return PI_UNLIKELY((int32_t)(turns - pi_load_relaxed(&worker->look_at)) >= 0);
 }
 
 /** Into the own deque. Owner. @return 0, -ENOMEM */

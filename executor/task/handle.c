@@ -95,8 +95,7 @@ int pica_cancel(pica_task *task)
         return -EINVAL;
     if (pi_task_done(task))
         return -EALREADY;
-    pi_add_seq_cst(&task->cancels, 1u);
-    pi_scope_interrupt(task, NULL, 0);
+    pi_scope_cancel(task);
     return 0;
 }
 
@@ -106,10 +105,13 @@ int pica_uncancel(void)
     if (!task)
         return -EPERM;
     uint32_t n = pi_load_relaxed(&task->cancels);
-    while (n > 0)
-        if (pi_cas_acq_rel(&task->cancels, &n, n - 1))
-            return (int)(n - 1);
-    return -EINVAL;
+    do {
+        if (n == 0)
+            return -EINVAL;
+    } while (!pi_cas_acq_rel(&task->cancels, &n, n - 1));
+    for (unsigned rounds = 0; pi_load_acquire(&task->cancelling); rounds++)
+        pi_spin_wait(rounds);
+    return (int)(n - 1);
 }
 
 int pica_cancelling(void)
