@@ -36,7 +36,7 @@ static struct {
 } threads[MODEL_THREADS];
 static unsigned n_threads, self;
 static bool unbounded;
-static unsigned preemptions_left;
+static unsigned preemptions_left, old_reads_left;
 static unsigned sleep_set; /* bits of threads; unbounded */
 static bool pruned;        /* the execution is one that was explored in another order */
 static unsigned steps;
@@ -105,6 +105,13 @@ static void leave_threads(void)
     model_switch(&dropped, main_context);
 }
 
+void model_prune(void)
+{
+    pruned = true;
+    leave_threads();
+    abort();
+}
+
 /* --- Choices --------------------------------------------------------------------------------- */
 
 unsigned model_choose(unsigned n)
@@ -168,7 +175,8 @@ static unsigned candidates(unsigned *list)
     for (unsigned i = 0; i < n; i++)
         if (!(sleep_set & 1u << list[i]))
             list[awake++] = list[i];
-    pruned |= n > 0 && awake == 0;
+    if (n > 0 && awake == 0)
+        model_prune();
     return awake;
 }
 
@@ -227,9 +235,20 @@ unsigned model_step(void)
     return steps;
 }
 
-bool model_read_is_redundant(unsigned overwritten_at)
+bool model_reduces(void)
 {
-    return unbounded && overwritten_at > threads[self].previous_step;
+    return unbounded;
+}
+
+bool model_may_read_old(unsigned overwritten_at)
+{
+    return unbounded ? overwritten_at <= threads[self].previous_step : old_reads_left > 0;
+}
+
+void model_note_old_read(void)
+{
+    if (!unbounded)
+        old_reads_left--;
 }
 
 /* Thread 0 is entered first; who really begins is free. */
@@ -312,11 +331,12 @@ static void check_that_all_ended(void)
     }
 }
 
-static void execute(unsigned preemptions)
+static void execute(unsigned preemptions, unsigned old_reads)
 {
     at_choice = 0;
     failed = false;
     preemptions_left = preemptions;
+    old_reads_left = old_reads;
     unbounded = preemptions == 0;
     sleep_set = 0;
     pruned = false;
@@ -345,7 +365,8 @@ static void execute(unsigned preemptions)
         current_test->finish();
 }
 
-model_result model_explore(const model_test *test, unsigned preemptions, bool trace_failure)
+model_result model_explore(const model_test *test, unsigned preemptions, unsigned old_reads,
+                           bool trace_failure)
 {
     model_result result = {0};
     current_test = test;
@@ -353,7 +374,7 @@ model_result model_explore(const model_test *test, unsigned preemptions, bool tr
     n_choices = 0;
     model_memory_forget();
     for (bool more = true; more;) {
-        execute(preemptions);
+        execute(preemptions, old_reads);
         result.executions += !pruned;
         result.pruned += pruned;
         if (failed)
@@ -368,7 +389,7 @@ model_result model_explore(const model_test *test, unsigned preemptions, bool tr
         memcpy(result.what, failure, sizeof(result.what));
         if (trace_failure) {
             model_tracing = true;
-            execute(preemptions);
+            execute(preemptions, old_reads);
             model_tracing = false;
         }
     }

@@ -93,6 +93,17 @@ static void join(seen *into, const seen *from)
             into->clock[i] = from->clock[i];
 }
 
+static bool tells_no_more(const seen *a, const seen *than)
+{
+    for (size_t i = 0, n = width(); i < n; i++)
+        if (a->view[i] > than->view[i])
+            return false;
+    for (unsigned i = 0; i < MODEL_THREADS; i++)
+        if (a->clock[i] > than->clock[i])
+            return false;
+    return true;
+}
+
 static void copy(seen *into, const seen *from)
 {
     memcpy(into->view, from->view, width());
@@ -215,6 +226,8 @@ static uint64_t read_store(const object *o, unsigned index, model_order order)
     unsigned t = model_self();
     const store *s = &pool[o->stores[index]];
     seen_by[t].view[number(o)] = (uint8_t)index;
+    if (index + 1 < o->n)
+        model_note_old_read();
     join(acquires(order) ? &seen_by[t] : &acquired[t], &s->published);
     return s->value;
 }
@@ -235,27 +248,52 @@ static void write_store(object *o, uint64_t value, model_order order, const stor
     model_unblock_spinners();
 }
 
-static void trace(const model_site *site, const object *o, const char *what, uint64_t value)
+static void trace(model_site *site, const object *o, const char *what, uint64_t value)
 {
     if (model_tracing)
         model_trace("%-14s %-8s object %-3u %s %#llx   %s:%d %s", site->op,
-                    site->order == MODEL_RELAXED ? "relaxed" : "", number(o), what,
+                    model_order_name(model_site_order(site)), number(o), what,
                     (unsigned long long)value, site->file, site->line, site->function);
 }
 
-/* The stores that the caller may read, the newest first; those with the value `except` (of a
- * compare-and-swap: it would have to succeed) only if newest. */
-static unsigned readable(const object *o, model_order order, const uint64_t *except, unsigned *list)
+static uint64_t value_of(const object *o, unsigned index)
+{
+    return pool[o->stores[index]].value;
+}
+
+/* Is there an older store to read that gives the same value and tells the reader nothing more?
+ * Then all that may follow the younger may follow the older. */
+static bool is_dominated(const object *o, unsigned index, unsigned oldest)
+{
+    const store *s = &pool[o->stores[index]];
+    if (!model_reduces())
+        return false;
+    for (unsigned i = oldest; i < index; i++) {
+        const store *older = &pool[o->stores[i]];
+        if (older->value == s->value && tells_no_more(&older->published, &s->published))
+            return true;
+    }
+    return false;
+}
+
+/* The stores that the caller may read, the newest first; of a compare-and-swap: whose value is
+ * not `wanted`, or the newest. Where one that dominates others is left out because the caller
+ * could have read it before it was overwritten, nothing may be left; then all that could
+ * follow is explored elsewhere. */
+static unsigned readable(const object *o, model_order order, const uint64_t *wanted, unsigned *list)
 {
     unsigned oldest = seen_by[model_self()].view[number(o)];
     if (order == MODEL_SEQ_CST && sc_view[number(o)] > oldest)
         oldest = sc_view[number(o)];
-    unsigned n = 0;
-    list[n++] = o->n - 1;
-    for (unsigned i = o->n - 1; i-- > oldest;)
-        if (!model_read_is_redundant(pool[o->stores[i + 1]].step) &&
-            !(except && pool[o->stores[i]].value == *except))
+    unsigned newest = o->n - 1, n = 0;
+    for (unsigned i = newest + 1; i-- > oldest;) {
+        bool swaps = wanted && value_of(o, i) == *wanted;
+        bool redundant = i != newest && !model_may_read_old(pool[o->stores[i + 1]].step);
+        if (swaps ? i == newest : !redundant && !is_dominated(o, i, oldest))
             list[n++] = i;
+    }
+    if (n == 0)
+        model_prune();
     return n;
 }
 

@@ -22,7 +22,8 @@
  * taken away), and some test has to fail. A mutant that survives needs a reason in the list
  * that the program passes; a reason that no mutant needs is a failure as well.
  *
- * Program: test [--preemptions N] [--test NAME] [--no-mutants] [--mutant N]. Exit: 0, 1.
+ * Program: test [--preemptions N] [--old-reads N] [--deeper] [--test NAME] [--no-mutants]
+ * [--mutant N]. Deeper: one preemption more for the tests with a bound. Exit: 0, 1.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -40,14 +41,15 @@ typedef struct model_test {
     void (*setup)(void);                  /* before each execution; plain memory */
     void (*threads[MODEL_THREADS])(void); /* up to the first NULL; may share a function */
     void (*finish)(void);                 /* when no thread can go on; plain memory; or NULL */
-    unsigned preemptions;                 /* 0: no bound */
     bool may_sleep;                       /* threads may be asleep at the end; finish judges */
+    unsigned preemptions;                 /* 0: no bound, and nothing left out */
+    unsigned old_reads; /* with a bound: how many reads of stores not the newest */
 } model_test;
 
-/** Why a mutant may survive. */
+/** Why a mutant may survive; or, with NULL for op, why a file's are not tried. */
 typedef struct model_reason {
-    const char *function; /* where the operation stands */
-    const char *op;       /* as in the report: "acquire load -> relaxed" */
+    const char *where; /* the function that the operation stands in; "deque.h" */
+    const char *op;    /* as in the report: "acquire load -> relaxed" */
     const char *reason;
 } model_reason;
 

@@ -16,8 +16,9 @@ typedef struct model_result {
     char what[400];
 } model_result;
 
-/** Run all executions of a test. @param preemptions  0: no bound */
-model_result model_explore(const model_test *test, unsigned preemptions, bool trace_failure);
+/** Run all executions of a test. @param preemptions  0: no bound; else old_reads is one, too */
+model_result model_explore(const model_test *test, unsigned preemptions, unsigned old_reads,
+                           bool trace_failure);
 
 /** Threads run, as opposed to setup and finish. */
 extern bool model_running;
@@ -36,9 +37,23 @@ typedef struct model_op {
 void model_schedule(model_op op);
 /** When the operation that runs now was begun: counts the points passed. */
 unsigned model_step(void);
+/** Executions are left out that are covered by others; only without a bound, for with one
+ *  those others may be beyond it. */
+bool model_reduces(void);
+/** May the caller read a store that was overwritten at that step? Without a bound: no, if it
+ *  stood at this operation already, because that is the same as reading it before. With a
+ *  bound: as long as there are old reads left. */
+bool model_may_read_old(unsigned overwritten_at);
+void model_note_old_read(void);
+/** A point where another thread may go on instead. */
+void model_schedule(model_op op);
+/** When the operation that runs now was begun: counts the points passed. */
+unsigned model_step(void);
 /** Reading a store that was overwritten then is the same as reading it before that: the
  *  caller stood at this operation already. */
 bool model_read_is_redundant(unsigned overwritten_at);
+/** End this execution: what may follow is explored in others. */
+void model_prune(void) __attribute__((noreturn));
 /** Leave the processor; a spinner until the next model_unblock_spinners(). */
 void model_block(bool spinning);
 void model_unblock_spinners(void);
@@ -58,5 +73,6 @@ bool model_memory_learned(void);
 
 /** The order to execute a site with; registers the site. */
 model_order model_site_order(model_site *site);
+const char *model_order_name(model_order order);
 
 #endif

@@ -218,28 +218,32 @@ static const struct {
     model_test test;
     uint64_t expected;
 } litmus[] = {
-    {{"SB relaxed", zero, {sb0_relaxed, sb1_relaxed}, collect, 0, 0}, ALL4},
-    {{"SB release/acquire", zero, {sb0_release, sb1_release}, collect, 0, 0}, ALL4},
-    {{"SB seq_cst", zero, {sb0_seq_cst, sb1_seq_cst}, collect, 0, 0}, ALL4 & ~BOTH(0, 0)},
-    {{"SB fences", zero, {sb0_fence, sb1_fence}, collect, 0, 0}, ALL4 & ~BOTH(0, 0)},
-    {{"SB one fence", zero, {sb0_relaxed, sb1_fence}, collect, 0, 0}, ALL4},
-    {{"SB rmw elsewhere", zero, {sb0_rmw, sb1_fence}, collect, 0, 0}, ALL4},
-    {{"MP relaxed", zero, {mp0_relaxed, mp1_relaxed}, collect, 0, 0}, ALL4},
-    {{"MP release only", zero, {mp0_release, mp1_relaxed}, collect, 0, 0}, ALL4},
-    {{"MP acquire only", zero, {mp0_relaxed, mp1_acquire}, collect, 0, 0}, ALL4},
-    {{"MP release/acquire", zero, {mp0_release, mp1_acquire}, collect, 0, 0}, ALL4 & ~BOTH(1, 0)},
-    {{"MP fences", zero, {mp0_fence, mp1_fence}, collect, 0, 0}, ALL4 & ~BOTH(1, 0)},
-    {{"MP fence/acquire", zero, {mp0_fence, mp1_acquire}, collect, 0, 0}, ALL4 & ~BOTH(1, 0)},
-    {{"MP release/fence", zero, {mp0_release, mp1_fence}, collect, 0, 0}, ALL4 & ~BOTH(1, 0)},
-    {{"MP through a rmw", zero, {mp0_release, mp1_after_add, mp2_add}, collect, 0, 0},
+    {{"SB relaxed", zero, {sb0_relaxed, sb1_relaxed}, collect, false, 0, 0}, ALL4},
+    {{"SB release/acquire", zero, {sb0_release, sb1_release}, collect, false, 0, 0}, ALL4},
+    {{"SB seq_cst", zero, {sb0_seq_cst, sb1_seq_cst}, collect, false, 0, 0}, ALL4 & ~BOTH(0, 0)},
+    {{"SB fences", zero, {sb0_fence, sb1_fence}, collect, false, 0, 0}, ALL4 & ~BOTH(0, 0)},
+    {{"SB one fence", zero, {sb0_relaxed, sb1_fence}, collect, false, 0, 0}, ALL4},
+    {{"SB rmw elsewhere", zero, {sb0_rmw, sb1_fence}, collect, false, 0, 0}, ALL4},
+    {{"MP relaxed", zero, {mp0_relaxed, mp1_relaxed}, collect, false, 0, 0}, ALL4},
+    {{"MP release only", zero, {mp0_release, mp1_relaxed}, collect, false, 0, 0}, ALL4},
+    {{"MP acquire only", zero, {mp0_relaxed, mp1_acquire}, collect, false, 0, 0}, ALL4},
+    {{"MP release/acquire", zero, {mp0_release, mp1_acquire}, collect, false, 0, 0},
      ALL4 & ~BOTH(1, 0)},
-    {{"MP through a store", zero, {mp0_release, mp1_after_add, mp2_store}, collect, 0, 0}, ALL4},
-    {{"coherence", zero, {write_x, coherence}, collect, 0, 0}, ALL4 & ~BOTH(1, 0)},
-    {{"causality", zero, {write_x, pass_on, causality}, collect, 0, 0}, ALL4 & ~BOTH(1, 0)},
-    {{"IRIW acquire", zero, {write_x, write_y, iriw2, iriw3}, collect, 0, 0}, 0xffff},
-    {{"IRIW fences", zero, {write_x, write_y, iriw2_fence, iriw3_fence}, collect, 0, 0},
+    {{"MP fences", zero, {mp0_fence, mp1_fence}, collect, false, 0, 0}, ALL4 & ~BOTH(1, 0)},
+    {{"MP fence/acquire", zero, {mp0_fence, mp1_acquire}, collect, false, 0, 0},
+     ALL4 & ~BOTH(1, 0)},
+    {{"MP release/fence", zero, {mp0_release, mp1_fence}, collect, false, 0, 0},
+     ALL4 & ~BOTH(1, 0)},
+    {{"MP through a rmw", zero, {mp0_release, mp1_after_add, mp2_add}, collect, false, 0, 0},
+     ALL4 & ~BOTH(1, 0)},
+    {{"MP through a store", zero, {mp0_release, mp1_after_add, mp2_store}, collect, false, 0, 0},
+     ALL4},
+    {{"coherence", zero, {write_x, coherence}, collect, false, 0, 0}, ALL4 & ~BOTH(1, 0)},
+    {{"causality", zero, {write_x, pass_on, causality}, collect, false, 0, 0}, ALL4 & ~BOTH(1, 0)},
+    {{"IRIW acquire", zero, {write_x, write_y, iriw2, iriw3}, collect, false, 0, 0}, 0xffff},
+    {{"IRIW fences", zero, {write_x, write_y, iriw2_fence, iriw3_fence}, collect, false, 0, 0},
      0xffff & ~(1u << 5)},
-    {{"IRIW seq_cst", zero, {write_x_sc, write_y_sc, iriw2_sc, iriw3_sc}, collect, 0, 0},
+    {{"IRIW seq_cst", zero, {write_x_sc, write_y_sc, iriw2_sc, iriw3_sc}, collect, false, 0, 0},
      0xffff & ~(1u << 5)},
 };
 
@@ -332,26 +336,34 @@ static const struct {
     model_test test;
     const char *failure; /* NULL: none */
 } mistakes[] = {
-    {{"atomic increments", zero, {add_twice, add_twice}, sum_is_four, 0, 0}, NULL},
+    {{"atomic increments", zero, {add_twice, add_twice}, sum_is_four, false, 0, 0}, NULL},
     {{"increments by load and store",
       zero,
       {non_atomic_increment, non_atomic_increment},
       sum_is_two,
+      false,
       0,
       0},
      "does not hold"},
-    {{"one wins a cas", zero, {cas_once, cas_once}, one_won, 0, 0}, NULL},
-    {{"a race", zero, {race_writer, race_reader}, NULL, 0, 0}, "data race"},
-    {{"no race", zero, {no_race_writer, race_reader}, NULL, 0, 0}, NULL},
-    {{"a lost wake-up", zero, {wait_for_event, set_without_wake}, NULL, 0, 0}, "sleeps for ever"},
-    {{"no lost wake-up", zero, {wait_for_event, set_and_wake}, NULL, 0, 0}, NULL},
-    {{"a spin that ends", zero, {spin_on_x, set_without_wake}, NULL, 0, 0}, NULL},
-    {{"a spin without an end", zero, {spin_on_x, nothing}, NULL, 0, 0}, "spins for ever"},
-    {{"a loop without an end", zero, {for_ever, nothing}, NULL, 0, 0}, "too many stores"},
-    {{"memory published too weakly", alloc_heap, {publish_relaxed, use_published}, NULL, 0, 0},
+    {{"one wins a cas", zero, {cas_once, cas_once}, one_won, false, 0, 0}, NULL},
+    {{"a race", zero, {race_writer, race_reader}, NULL, false, 0, 0}, "data race"},
+    {{"no race", zero, {no_race_writer, race_reader}, NULL, false, 0, 0}, NULL},
+    {{"a lost wake-up", zero, {wait_for_event, set_without_wake}, NULL, false, 0, 0},
+     "sleeps for ever"},
+    {{"no lost wake-up", zero, {wait_for_event, set_and_wake}, NULL, false, 0, 0}, NULL},
+    {{"a spin that ends", zero, {spin_on_x, set_without_wake}, NULL, false, 0, 0}, NULL},
+    {{"a spin without an end", zero, {spin_on_x, nothing}, NULL, false, 0, 0}, "spins for ever"},
+    {{"a loop without an end", zero, {for_ever, nothing}, NULL, false, 0, 0}, "too many stores"},
+    {{"memory published too weakly",
+      alloc_heap,
+      {publish_relaxed, use_published},
+      NULL,
+      false,
+      0,
+      0},
      "not been published"},
-    {{"memory published", alloc_heap, {publish_release, use_published}, NULL, 0, 0}, NULL},
-    {{"memory used after its end", alloc_heap, {use_heap, free_heap}, NULL, 0, 0}, "freed"},
+    {{"memory published", alloc_heap, {publish_release, use_published}, NULL, false, 0, 0}, NULL},
+    {{"memory used after its end", alloc_heap, {use_heap, free_heap}, NULL, false, 0, 0}, "freed"},
 };
 
 static uint64_t executions;
@@ -437,10 +449,10 @@ static bool reduction_loses_nothing(void)
             .threads = {run_program, run_program, n_threads == 3 ? run_program : NULL},
             .finish = note_outcome};
         memset(seen_outcome, 0, sizeof(seen_outcome));
-        executions += model_explore(&test, 20, false).executions;
+        executions += model_explore(&test, 20, 100, false).executions;
         memcpy(all, seen_outcome, sizeof(all));
         memset(seen_outcome, 0, sizeof(seen_outcome));
-        executions += model_explore(&test, 0, false).executions;
+        executions += model_explore(&test, 0, 100, false).executions;
         if (memcmp(all, seen_outcome, sizeof(all)) != 0) {
             printf("random program %u: the exploration without bound loses outcomes\n", round);
             return false;
@@ -452,7 +464,7 @@ static bool reduction_loses_nothing(void)
 static bool litmus_is_right(const model_test *test, unsigned preemptions, uint64_t expected)
 {
     outcomes = 0;
-    model_result result = model_explore(test, preemptions, true);
+    model_result result = model_explore(test, preemptions, 100, true);
     executions += result.executions;
     if (!result.failed && outcomes == expected)
         return true;
@@ -464,7 +476,7 @@ static bool litmus_is_right(const model_test *test, unsigned preemptions, uint64
 
 static bool mistake_is_noticed(const model_test *test, unsigned preemptions, const char *failure)
 {
-    model_result result = model_explore(test, preemptions, !failure);
+    model_result result = model_explore(test, preemptions, 100, !failure);
     executions += result.executions;
     if (result.failed == (failure != NULL) && (!failure || strstr(result.what, failure)))
         return true;
@@ -474,8 +486,10 @@ static bool mistake_is_noticed(const model_test *test, unsigned preemptions, con
 }
 
 /* Both ways to explore: all switches up to a bound, and all but those that lead to the same. */
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    (void)argv; /* the options of a model test mean nothing here */
     const unsigned n_litmus = sizeof(litmus) / sizeof(litmus[0]);
     const unsigned n_mistakes = sizeof(mistakes) / sizeof(mistakes[0]);
     unsigned bad = 0;

@@ -27,7 +27,8 @@ static model_order mutated_order;
 static const model_test *tests;
 static unsigned n_tests;
 static const char *only_test;
-static int preemptions = -1; /* given on the command line */
+static unsigned deeper;
+static int preemptions = -1, old_reads = -1; /* given on the command line */
 
 model_order model_site_order(model_site *site)
 {
@@ -46,6 +47,11 @@ model_order model_site_order(model_site *site)
     return site->id == mutated_site ? mutated_order : site->order;
 }
 
+const char *model_order_name(model_order order)
+{
+    return names[order];
+}
+
 static double seconds(void)
 {
     struct timespec ts;
@@ -53,9 +59,11 @@ static double seconds(void)
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static unsigned bound_of(const model_test *test)
+static model_result explore(const model_test *test, bool trace)
 {
-    return preemptions >= 0 ? (unsigned)preemptions : test->preemptions;
+    unsigned p = test->preemptions ? test->preemptions + deeper : 0;
+    return model_explore(test, preemptions >= 0 ? (unsigned)preemptions : p,
+                         old_reads >= 0 ? (unsigned)old_reads : test->old_reads, trace);
 }
 
 static bool chosen(const model_test *test)
@@ -71,14 +79,10 @@ static bool run_tests(void)
         if (!chosen(&tests[i]))
             continue;
         double start = seconds();
-        unsigned bound = bound_of(&tests[i]);
-        model_result r = model_explore(&tests[i], bound, true);
-        char bound_text[40] = "";
-        if (bound)
-            snprintf(bound_text, sizeof(bound_text), " with %u preemptions", bound);
-        printf("%-40s %9llu executions%s (%llu pruned), %.2f s: %s\n", tests[i].name,
-               (unsigned long long)r.executions, bound_text, (unsigned long long)r.pruned,
-               seconds() - start, r.failed ? r.what : "ok");
+        model_result r = explore(&tests[i], true);
+        printf("%-40s %9llu executions (%llu pruned), %.2f s: %s\n", tests[i].name,
+               (unsigned long long)r.executions, (unsigned long long)r.pruned, seconds() - start,
+               r.failed ? r.what : "ok");
         fflush(stdout);
         ok &= !r.failed;
     }
@@ -144,7 +148,7 @@ static const char *kill(const mutant *m, char *what, size_t size, bool trace)
     for (unsigned i = 0; i < n_tests && !killer; i++) {
         if (!chosen(&tests[i]))
             continue;
-        model_result r = model_explore(&tests[i], bound_of(&tests[i]), trace);
+        model_result r = explore(&tests[i], trace);
         if (r.failed) {
             killer = tests[i].name;
             snprintf(what, size, "%s, after %llu", r.what, (unsigned long long)r.executions);
@@ -154,33 +158,40 @@ static const char *kill(const mutant *m, char *what, size_t size, bool trace)
     return killer;
 }
 
-static const model_reason *reason_for(const mutant *m, const model_reason *reasons, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (strcmp(reasons[i].function, sites[m->site - 1]->function) == 0 &&
-            strcmp(reasons[i].op, m->what) == 0)
-            return &reasons[i];
-    return NULL;
-}
-
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
 }
 
+static const model_reason *reason_for(const mutant *m, const model_reason *reasons, unsigned n)
+{
+    const model_site *site = sites[m->site - 1];
+    for (unsigned i = 0; i < n; i++)
+        if (reasons[i].op ? strcmp(reasons[i].where, site->function) == 0 &&
+                                strcmp(reasons[i].op, m->what) == 0
+                          : strcmp(reasons[i].where, base_name(site->file)) == 0)
+            return &reasons[i];
+    return NULL;
+}
+
 static bool run_mutants(unsigned only, const model_reason *reasons, unsigned n_reasons)
 {
     static mutant list[MUTANTS];
     bool *used = calloc(n_reasons + 1, sizeof(*used));
-    unsigned n = list_mutants(list), killed = 0, excused = 0, bad = 0;
+    unsigned n = list_mutants(list), killed = 0, excused = 0, elsewhere = 0, bad = 0;
     for (unsigned i = 0; i < n; i++) {
         if (only && i + 1 != only)
             continue;
         const model_site *site = sites[list[i].site - 1];
         char what[512];
-        const char *killer = kill(&list[i], what, sizeof(what), only != 0);
         const model_reason *reason = reason_for(&list[i], reasons, n_reasons);
+        if (reason && !reason->op) {
+            used[reason - reasons] = true;
+            elsewhere++;
+            continue;
+        }
+        const char *killer = kill(&list[i], what, sizeof(what), only != 0);
         printf("mutant %2u: %s:%d %s: %s: ", i + 1, base_name(site->file), site->line,
                site->function, list[i].what);
         if (killer) {
@@ -198,11 +209,13 @@ static bool run_mutants(unsigned only, const model_reason *reasons, unsigned n_r
     }
     for (unsigned i = 0; i < n_reasons && !only; i++)
         if (!used[i]) {
-            printf("a reason that nothing needs: %s: %s\n", reasons[i].function, reasons[i].op);
+            printf("a reason that nothing needs: %s: %s\n", reasons[i].where,
+                   reasons[i].op ? reasons[i].op : "");
             bad++;
         }
     free(used);
-    printf("%u mutants: %u killed, %u justified, %u bad\n", n, killed, excused, bad);
+    printf("%u mutants: %u killed, %u justified, %u tried elsewhere, %u bad\n", n, killed, excused,
+           elsewhere, bad);
     return bad == 0;
 }
 
@@ -218,15 +231,21 @@ int model_main(int argc, char **argv, const model_test *the_tests, unsigned n_th
         if (strcmp(argv[i], "--no-mutants") == 0) {
             mutants = false;
             continue;
+        } else if (strcmp(argv[i], "--deeper") == 0) {
+            deeper = 1;
+            continue;
         } else if (strcmp(argv[i], "--preemptions") == 0) {
             preemptions = atoi(value);
+        } else if (strcmp(argv[i], "--old-reads") == 0) {
+            old_reads = atoi(value);
         } else if (strcmp(argv[i], "--test") == 0) {
             only_test = value;
         } else if (strcmp(argv[i], "--mutant") == 0) {
             only_mutant = (unsigned)atoi(value);
         } else {
             fprintf(stderr,
-                    "usage: %s [--preemptions N] [--test NAME] [--no-mutants] "
+                    "usage: %s [--preemptions N] [--old-reads N] [--deeper] [--test NAME] "
+                    "[--no-mutants] "
                     "[--mutant N]\n",
                     argv[0]);
             return 2;
