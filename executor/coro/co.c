@@ -18,6 +18,7 @@ struct pica_co {
     void *arg;
     intptr_t value; /* travels with the switch, either way */
     pi_stacks stacks;
+    char *low; /* lowest usable address of its stack */
     bool running;
     bool done;
 };
@@ -50,6 +51,7 @@ int pica_co_create(pica_co **out, pica_co_fn fn, void *arg, size_t stack_size)
     co->fn = fn;
     co->arg = arg;
     co->stacks = stacks;
+    co->low = stack.low;
     pi_context_init(&co->context, stack.low, (size_t)(top - stack.low), entry);
     *out = co;
     return 0;
@@ -75,8 +77,7 @@ int pica_co_resume(pica_co *co, intptr_t in, intptr_t *out)
 intptr_t pica_co_yield(pica_co *co, intptr_t value)
 {
     char *here = __builtin_frame_address(0);
-    pi_require(co && co->running && here < (char *)co &&
-                   here >= (char *)co - (PI_STACK_MAX << 1),
+    pi_require(co && co->running && here < (char *)co && here >= co->low,
                "pica_co_yield() outside the coroutine's function");
     co->value = value;
     pi_switch_ordered(&co->context, &co->back, co);
