@@ -54,15 +54,23 @@ typedef struct pi_upmc {
 #ifdef PI_TSAN
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
+void AnnotateIgnoreWritesBegin(const char *file, int line);
+void AnnotateIgnoreWritesEnd(const char *file, int line);
 #endif
 
 /** Any thread. Lock-free. Orders what ran before ahead of the take that finds the entry. */
 static inline void pi_upmc_push(pi_upmc *stack, pi_stack_entry *entry)
 {
 #ifdef PI_TSAN
+    /* ck writes entry->next before its compare-and-swap, but after this. */
+    entry->next = NULL;
     __tsan_release(stack);
-#endif
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
     ck_stack_push_upmc(&stack->stack, entry);
+    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+#else
+    ck_stack_push_upmc(&stack->stack, entry);
+#endif
 }
 
 /** Any thread; out of date when it is read. */

@@ -10,9 +10,9 @@
  * CPU's return predictor (12.6 ns against 2.0 ns). Floating-point control words are not
  * saved (up to 42 ns): they belong to the thread.
  *
- * ASan and TSan are told of every switch. TSan is told that a switch orders nothing: the
- * order between tasks comes from the atomics of waker and woken, or races between two tasks
- * of one worker would hide.
+ * ASan and TSan are told of every switch. Where several workers share the tasks, TSan is told
+ * that a switch orders nothing: the order between tasks comes from the atomics of waker and
+ * woken, or races between two tasks that happen to share a worker would hide.
  */
 #ifndef PI_SWITCH_H
 #define PI_SWITCH_H
@@ -39,6 +39,7 @@ struct pi_context {
 #endif
 #ifdef PI_TSAN
     void *tsan;
+    unsigned tsan_flags; /* PI_TSAN_NO_SYNC: switching here orders nothing */
 #endif
 };
 
@@ -62,6 +63,17 @@ void __tsan_release(void *address);
 #define PI_TSAN_NO_SYNC 1u
 #endif
 
+/** Say whether switching to a context is to order nothing, for ThreadSanitizer. */
+static inline void pi_context_unordered(pi_context *context, bool unordered)
+{
+#ifdef PI_TSAN
+    context->tsan_flags = unordered ? PI_TSAN_NO_SYNC : 0;
+#else
+    (void)context;
+    (void)unordered;
+#endif
+}
+
 /** To be called first in a new context, and by pi_switch() itself. */
 static inline void pi_switch_arrived(pi_context *self, pi_context *from)
 {
@@ -83,7 +95,7 @@ static inline __attribute__((always_inline)) pi_context *pi_switch(pi_context *f
 #endif
 #ifdef PI_TSAN
     from->tsan = __tsan_get_current_fiber();
-    __tsan_switch_to_fiber(to->tsan, PI_TSAN_NO_SYNC);
+    __tsan_switch_to_fiber(to->tsan, to->tsan_flags);
 #endif
 #if defined(__x86_64__)
     __asm__ __volatile__("leaq 1f(%%rip), %%rax\n\t"

@@ -160,6 +160,9 @@ no_pool:
 
 static void executor_free(pica_executor *ex)
 {
+    /* A stranger that woke the last task may still be inside pi_worker_inject(). */
+    pthread_mutex_lock(&ex->inject_mutex);
+    pthread_mutex_unlock(&ex->inject_mutex);
     for (uint32_t i = 0; i < ex->workers_count; i++)
         pi_worker_deinit(&ex->workers[i]);
     pi_free(ex->workers);
@@ -278,9 +281,14 @@ intptr_t pica_run(pica_fn fn, void *arg, const pica_options *options)
     if (rc < 0)
         return rc;
     pica_task *task;
-    rc = pi_spawn_main(ex, &task, fn, arg);
-    if (rc == 0)
-        rc = start(ex, 1);
+    rc = start(ex, 1);
+    if (rc == 0) {
+        rc = pi_spawn_main(ex, &task, fn, arg);
+        if (rc < 0) {
+            stop(ex);
+            join(ex);
+        }
+    }
     if (rc < 0) {
         executor_free(ex);
         return rc;

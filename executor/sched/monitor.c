@@ -147,7 +147,7 @@ static void *monitor_main(void *arg)
         unsigned asleep = pi_idle_asleep(&ex->idle);
         if (asleep == ex->workers_count && ++quiet > QUIET_TICKS) {
             pi_store_seq_cst(&ex->monitor_sleeps, 1u);
-            pi_fence_seq_cst(); /* asleep before we look; partner: pi_executor_awake() */
+            pi_fence_seq_cst(); /* asleep before we look; partner: monitor_up() */
             if (pi_idle_asleep(&ex->idle) == ex->workers_count &&
                 pi_load_acquire(&ex->phase) != PI_STOPPED)
                 pi_futex_wait(&ex->monitor_sleeps, 1, PICA_NEVER);

@@ -85,6 +85,7 @@ static int slab_new(pi_pool *pool, unsigned kind)
     pool->tasks_made += slab->count;
     for (uint32_t i = slab->count; i-- > 0;) {
         pica_task *task = slab_at(slab, i);
+        pi_task_released(task);
         task->next = pool->loose[kind];
         pool->loose[kind] = task;
         if ((slab->count - i) % PI_POOL_BATCH == 0) {
@@ -117,7 +118,7 @@ static void push_batch(pi_pool *pool, unsigned kind, pica_task **chain)
     pool->batches[kind] = first;
 }
 
-pica_task *pi_task_alloc_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind)
+static pica_task *alloc_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind)
 {
     pica_task *task = NULL;
     pthread_mutex_lock(&pool->mutex);
@@ -148,6 +149,14 @@ pica_task *pi_task_alloc_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind
     return task;
 }
 
+pica_task *pi_task_alloc_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind)
+{
+    pica_task *task = alloc_slow(pool, cache, kind);
+    if (task)
+        pi_task_acquired(task);
+    return task;
+}
+
 __attribute__((noinline)) void pi_task_cache_spill_slow(pi_pool *pool, pi_task_cache *cache,
                                                         unsigned kind)
 {
@@ -165,6 +174,7 @@ void pi_task_free(pi_pool *pool, pi_task_cache *cache, pica_task *task, unsigned
         return;
     }
     pi_store_relaxed(&task->word, 0u);
+    pi_task_released(task);
     pthread_mutex_lock(&pool->mutex);
     task->next = pool->loose[kind];
     pool->loose[kind] = task;
@@ -198,6 +208,7 @@ static pi_fiber *fiber_new(pi_pool *pool, unsigned class)
     fiber->low = stack.low;
     pi_context_init(&fiber->context, stack.low, (size_t)((char *)fiber - stack.low),
                     pi_fiber_main);
+    pi_context_unordered(&fiber->context, pool->ex->workers_count > 1);
     return fiber;
 }
 

@@ -54,6 +54,25 @@ void pi_pool_deinit(pi_pool *pool);
 /** The workers have been joined: so are the fibers, for ThreadSanitizer. */
 void pi_pool_join(pi_pool *pool);
 
+/** What ran before an object was freed happens before what its next user does; known to
+ *  ThreadSanitizer from malloc() and free(), and so from here. */
+static inline void pi_task_released(pica_task *task)
+{
+#ifdef PI_TSAN
+    __tsan_release(task);
+#else
+    (void)task;
+#endif
+}
+static inline void pi_task_acquired(pica_task *task)
+{
+#ifdef PI_TSAN
+    __tsan_acquire(task);
+#else
+    (void)task;
+#endif
+}
+
 /** A task object from a worker's cache, or from the depot where cache is NULL (a plain
  *  thread). Its fields are what its last user left. @return NULL: out of memory */
 pica_task *pi_task_alloc_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind);
@@ -66,6 +85,7 @@ static inline pica_task *pi_task_alloc(pi_pool *pool, pi_task_cache *cache, unsi
         return pi_task_alloc_slow(pool, cache, kind);
     cache->free[kind] = task->next;
     cache->count[kind]--;
+    pi_task_acquired(task);
     return task;
 }
 
@@ -76,6 +96,7 @@ void pi_task_cache_spill_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind
 static inline bool pi_task_cache_put(pi_task_cache *cache, pica_task *task, unsigned kind)
 {
     pi_store_relaxed(&task->word, 0u);
+    pi_task_released(task);
     task->next = cache->free[kind];
     cache->free[kind] = task;
     return PI_LIKELY(++cache->count[kind] < 2 * PI_POOL_BATCH);

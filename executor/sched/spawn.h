@@ -77,6 +77,7 @@ pi_spawn_fast(pi_worker *worker, pica_scope *group, pica_task **out, pica_fn fn,
         return false;
     worker->tasks.free[kind] = task->next;
     worker->tasks.count[kind]--;
+    pi_task_acquired(task);
     worker->next_id = id + 1;
     task->id = id + 1;
     task->parent = fiber->current->id;

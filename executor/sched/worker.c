@@ -30,10 +30,18 @@ __attribute__((noinline)) void pi_worker_set_self(pi_worker *worker)
     __asm__ __volatile__("" ::: "memory");
 }
 
+#ifdef PI_TSAN
+void AnnotateBenignRaceSized(const char *file, int line, const volatile void *at, size_t size,
+                             const char *why);
+#endif
+
 /* For the worker's loop, which never leaves its thread. */
 static __attribute__((noinline)) int *errno_address(void)
 {
     int *at = &errno;
+#ifdef PI_TSAN
+    AnnotateBenignRaceSized(__FILE__, __LINE__, at, sizeof(*at), "errno, by fibers in turn");
+#endif
     __asm__ __volatile__("" : "+r"(at));
     return at;
 }
@@ -188,20 +196,22 @@ static void post(pica_executor *ex, uint32_t to, pica_task *task)
         pi_executor_wake(ex, (int)to);
 }
 
+/* All under the mutex, the wake too: as soon as it is free, the task may have ended, and with it
+ * the executor. */
 void pi_worker_inject(pica_executor *ex, pica_task *task)
 {
+    pthread_mutex_lock(&ex->inject_mutex);
     if (task->pin) {
         post(ex, task->pin - 1u, task);
-        return;
+    } else {
+        pi_store_relaxed(&task->home, PI_NO_HOME);
+        task->next = NULL;
+        *ex->inject_tail = task;
+        ex->inject_tail = &task->next;
+        pi_store_relaxed(&ex->inject_length, ex->inject_length + 1);
+        pi_executor_wake(ex, pi_idle_submitted(&ex->idle));
     }
-    pi_store_relaxed(&task->home, PI_NO_HOME);
-    task->next = NULL;
-    pthread_mutex_lock(&ex->inject_mutex);
-    *ex->inject_tail = task;
-    ex->inject_tail = &task->next;
-    pi_store_relaxed(&ex->inject_length, ex->inject_length + 1);
     pthread_mutex_unlock(&ex->inject_mutex);
-    pi_executor_wake(ex, pi_idle_submitted(&ex->idle));
 }
 
 /* Take one task from the inject queue, and a fair share of the rest into the own deque. */
@@ -471,6 +481,13 @@ static void sleep_now(pi_worker *worker)
     pi_store_relaxed(&worker->sleeps, worker->sleeps + 1);
     ex->driver->poll(worker->driver, deadline);
     pi_store_relaxed(&worker->parked, 0u);
+}
+
+/* This worker is up, by a read-modify-write just before; so must be the monitor. Partner: its
+ * fence between going to sleep and counting the sleepers. */
+static inline void monitor_up(pica_executor *ex)
+{
+    pi_fence_after_rmw();
     if (PI_UNLIKELY(pi_load_relaxed(&ex->monitor_sleeps)))
         pi_monitor_wake_slow(ex);
 }
@@ -501,12 +518,14 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     if ((task = look(worker)) || pi_load_relaxed(&ex->phase) == PI_STOPPED) {
         if (!pi_idle_sleep_abort(idle, worker->index))
             last = pi_idle_search_end(idle);
+        monitor_up(ex);
         if (last)
             pi_executor_wake(ex, pi_idle_pick(idle));
         return task;
     }
     sleep_now(worker);
     *searching = pi_idle_woken(idle, worker->index);
+    monitor_up(ex);
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */
     int64_t now = pi_now();
     worker->now_ms = (uint32_t)(now / 1000000);
@@ -521,6 +540,7 @@ void pi_worker_run(pi_worker *worker)
     bool searching = false;
     pi_worker_set_self(worker);
     worker->errno_at = errno_address();
+    pi_context_unordered(&worker->loop, ex->workers_count > 1);
     worker->now_ms = (uint32_t)(pi_now() / 1000000);
     for (;;) {
         pica_task *task = next_task(worker);

@@ -60,45 +60,54 @@ static void leave(pica_sem *sem, pi_waiter *waiter)
         sem->tail = waiter->prev;
 }
 
-/* [lock] A release saw somebody waiting: give its permit to the next in line. */
-static void hand_over(pica_sem *sem)
+/* [lock] A release saw somebody waiting: give its permit to the next in line.
+ * @return true: the one that it was for has gone; the caller releases it anew, by adding to
+ * value after the unlock */
+static bool hand_over(pica_sem *sem)
 {
-    for (;;) {
-        pi_waiter *waiter = sem->head;
-        while (waiter) {
-            pi_waiter *next = waiter->next; /* gone once its wait has ended */
-            pi_token token = waiter->token;
-            leave(sem, waiter);
-            waiter->data = sem; /* no longer queued */
-            if (pi_wait_end(token, PI_WOKEN))
-                return;
-            waiter = next; /* it gave up, and will come for the lock to say so */
-        }
-        if (!sem->orphans) {
-            sem->owed++;
-            return;
-        }
-        /* The one that this permit was for has gone: release it anew. */
-        sem->orphans--;
-        if (pi_add_acq_rel(&sem->value, INT64_C(1)) >= 0)
-            return;
+    pi_waiter *waiter = sem->head;
+    while (waiter) {
+        pi_waiter *next = waiter->next; /* gone once its wait has ended */
+        pi_token token = waiter->token;
+        leave(sem, waiter);
+        waiter->data = sem; /* no longer queued */
+        if (pi_wait_end(token, PI_WOKEN))
+            return false;
+        waiter = next; /* it gave up, and will come for the lock to say so */
     }
+    if (!sem->orphans) {
+        sem->owed++;
+        return false;
+    }
+    sem->orphans--;
+    return true;
 }
 
-/* [lock] A waiter that was not handed a permit stops waiting. */
-static void give_up(pica_sem *sem)
+static __attribute__((noinline)) void release_slow(pica_sem *sem)
+{
+    bool again;
+    do {
+        pi_lock_acquire(lock_of(sem));
+        again = hand_over(sem);
+        pi_lock_release(lock_of(sem));
+        /* The add is the last touch: who takes this permit may free the semaphore. */
+    } while (again && pi_add_release(&sem->value, INT64_C(1)) < 0);
+}
+
+/* [lock] A waiter that was not handed a permit stops waiting. @return true: a permit was on its
+ * way to it, which the caller has to release after the unlock */
+static bool give_up(pica_sem *sem)
 {
     int64_t value = pi_load_relaxed(&sem->value);
     while (value < 0)
         if (pi_cas_relaxed(&sem->value, &value, value + 1))
-            return;
+            return false;
     if (!sem->owed) {
         sem->orphans++;
-        return;
+        return false;
     }
     sem->owed--;
-    if (pi_add_acq_rel(&sem->value, INT64_C(1)) < 0)
-        hand_over(sem);
+    return true;
 }
 
 static __attribute__((noinline)) int acquire_slow(pica_sem *sem, int64_t deadline_ns)
@@ -124,8 +133,10 @@ static __attribute__((noinline)) int acquire_slow(pica_sem *sem, int64_t deadlin
     pi_lock_acquire(lock_of(sem));
     if (!me.data)
         leave(sem, &me);
-    give_up(sem);
+    bool permit = give_up(sem);
     pi_lock_release(lock_of(sem));
+    if (permit && pi_add_release(&sem->value, INT64_C(1)) < 0)
+        release_slow(sem);
     return how == PI_TIMEOUT ? -ETIMEDOUT : -ECANCELED;
 }
 
@@ -160,13 +171,6 @@ int pica_sem_try_acquire(pica_sem *sem)
         if (pi_cas_acquire(&sem->value, &value, value - 1))
             return 0;
     return -EAGAIN;
-}
-
-static __attribute__((noinline)) void release_slow(pica_sem *sem)
-{
-    pi_lock_acquire(lock_of(sem));
-    hand_over(sem);
-    pi_lock_release(lock_of(sem));
 }
 
 int pica_sem_release(pica_sem *sem)

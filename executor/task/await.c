@@ -85,6 +85,8 @@ int pi_await(pica_task *task, intptr_t *result, bool cancelled)
         pi_claim claim = pi_inline_claim(worker, fiber, task);
         if (claim != PI_CLAIM_YES)
             return await_not_inline(fiber, task, result, cancelled, claim);
+        if (cancelled)
+            task->flags |= PI_TASK_DELIVERED; /* it has got this one */
         bool delivered;
         intptr_t value = pi_inline_run(fiber, task, true, &delivered);
         pi_store_relaxed(&task->observed, (uint8_t)1);

@@ -59,6 +59,8 @@ pi_inline_run(pi_fiber *fiber, pica_task *task, bool held, bool *delivered)
     pi_store_relaxed(&task->level, (uint16_t)(level + 1));
     pi_store_release(&task->fiber, fiber); /* pairs with pi_scope_interrupt() */
     fiber->current = task;
+    if (PI_UNLIKELY(task->flags & PI_TASK_DELIVERED))
+        fiber->floor = (uint16_t)(level + 1);
     /* The claim's exchange stands between the store of outer->fiber and this look at its
      * flags: a canceller that did not find the fiber yet has set them before. */
     pi_fence_after_rmw();
