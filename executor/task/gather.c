@@ -71,11 +71,15 @@ static intptr_t fill(pica_task *const *tasks, size_t n, intptr_t *results)
     return error;
 }
 
-/* The caller is cancelled: so are all, and they are awaited. */
-static int cancel_all(pica_task *const *tasks, size_t n, intptr_t *results)
+static void cancel_each(pica_task *const *tasks, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        (void)pica_cancel(tasks[i]); /* again, for some; it counts, but nobody takes it back */
+        (void)pica_cancel(tasks[i]);
+}
+
+/* The caller is cancelled, and so are all: await them. */
+static int await_all(pica_task *const *tasks, size_t n, intptr_t *results)
+{
     for (size_t i = 0; i < n; i++)
         (void)pi_await(tasks[i], NULL, true);
     (void)fill(tasks, n, results);
@@ -86,25 +90,29 @@ struct collecting {
     pi_several several;
     pica_task *const *tasks;
     size_t n;
+    pica_task *running; /* inline: it has got its cancel from the walk */
 };
 
-static void cancel_collected(pi_several *several)
+static void cancel_others(pi_several *several)
 {
     const struct collecting *c = (struct collecting *)several;
     for (size_t i = 0; i < c->n; i++)
-        (void)pica_cancel(c->tasks[i]);
+        if (c->tasks[i] != c->running)
+            (void)pica_cancel(c->tasks[i]);
 }
 
 /* Wait for one task of several, if possible by running it. @return 0; -ECANCELED: the caller
- * was cancelled before the task had ended */
+ * was cancelled before the task had ended, and so are all of them */
 static int collect_one(pica_task *const *tasks, size_t n, pica_task *task)
 {
-    int rc = pi_wait_check();
-    if (rc < 0)
-        return rc;
     pi_worker *worker = pi_worker_self();
     if (!worker || !worker->fiber)
         return pica_join(task, NULL);
+    if (pi_wait_check() < 0) {
+        cancel_each(tasks, n);
+        return -ECANCELED;
+    }
+    worker = pi_worker_self();
     pi_fiber *fiber = worker->fiber;
     if (pi_inline_breathe(worker, fiber))
         worker = fiber->worker;
@@ -112,9 +120,13 @@ static int collect_one(pica_task *const *tasks, size_t n, pica_task *task)
     if (claim != PI_CLAIM_YES) {
         if (claim == PI_CLAIM_STACK)
             worker->next = task;
-        return pica_join(task, NULL);
+        if (pica_join(task, NULL) == 0)
+            return 0;
+        cancel_each(tasks, n);
+        return -ECANCELED;
     }
-    struct collecting collecting = {{fiber->current, cancel_collected, fiber->several}, tasks, n};
+    struct collecting collecting = {
+        {fiber->current, cancel_others, fiber->several}, tasks, n, task};
     bool delivered;
     fiber->several = &collecting.several;
     (void)pi_inline_run(fiber, task, true, &delivered);
@@ -126,7 +138,7 @@ static int collect(pica_task *const *tasks, size_t n, intptr_t *results)
 {
     for (size_t i = 0; i < n; i++)
         if (!pi_task_done(tasks[i]) && collect_one(tasks, n, tasks[i]) < 0)
-            return cancel_all(tasks, n, results);
+            return await_all(tasks, n, results);
     (void)fill(tasks, n, results);
     return 0;
 }
@@ -163,16 +175,20 @@ static int first_failure(pica_task *const *tasks, size_t n, intptr_t *results)
     struct watch on_stack[ON_STACK], *watches = on_stack;
     if (all_done(tasks, n))
         return (int)fill(tasks, n, results);
-    if (pi_wait_check() < 0)
-        return cancel_all(tasks, n, results);
+    if (pi_wait_check() < 0) {
+        cancel_each(tasks, n);
+        return await_all(tasks, n, results);
+    }
     if (n > ON_STACK && !(watches = pi_malloc(n * sizeof(*watches))))
         return -ENOMEM;
     struct gather gather = {.remaining = (uint32_t)n};
     int rc = wait_first(tasks, n, &gather, watches);
     if (watches != on_stack)
         pi_free(watches);
-    if (rc < 0 && !all_done(tasks, n))
-        return cancel_all(tasks, n, results);
+    if (rc < 0 && !all_done(tasks, n)) {
+        cancel_each(tasks, n);
+        return await_all(tasks, n, results);
+    }
     intptr_t error = fill(tasks, n, results);
     return (int)(pi_load_acquire(&gather.failed) ? gather.first : error);
 }

@@ -274,7 +274,9 @@ static void a_member_cancels(void)
 /* What never started is not forgotten: it starts, cancelled, because it owns its argument. */
 static intptr_t starts_cancelled(void *arg)
 {
-    CHECK_EQ(pica_check_cancel(), -ECANCELED);
+    /* Another worker may have started it before the cancel. */
+    if (pica_executor_workers(pica_executor_self()) == 1)
+        CHECK_EQ(pica_check_cancel(), -ECANCELED);
     check_hit(arg);
     return 0;
 }
