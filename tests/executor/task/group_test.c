@@ -286,9 +286,13 @@ static void cancelled_before_they_start(void)
     check_latch started = {0};
     pica_group group;
     pica_group_begin(&group);
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.pin = (unsigned)pica_worker_index() + 1; /* where this task runs, until it suspends */
     for (unsigned i = 0; i < 10; i++)
-        CHECK_EQ(pica_group_spawn(&group, starts_cancelled, &started), 0);
+        CHECK_EQ(pica_group_spawn_at(&group, NULL, starts_cancelled, &started, &attr, PICA_SITE),
+                 0);
     pica_group_cancel(&group);
+    CHECK_EQ(check_hits(&started), 0);
     CHECK_EQ(pica_group_end(&group, 0), -ECANCELED);
     CHECK_EQ(check_hits(&started), 10);
 }

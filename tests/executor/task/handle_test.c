@@ -69,7 +69,7 @@ static void references(void)
 
 static intptr_t keeps_itself(void *arg)
 {
-    *(pica_task **)arg = pica_ref(pica_self());
+    pi_store_release((pica_task **)arg, pica_ref(pica_self()));
     return 21;
 }
 
