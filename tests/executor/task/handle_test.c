@@ -231,13 +231,19 @@ static void lost_errors(void)
     CHECK_EQ(check_hits(&lost.calls), 4);
 }
 
+static void counts_lost(void *arg, const pica_lost_error *error)
+{
+    CHECK_EQ(error->error, -EIO);
+    check_hit(arg);
+}
+
 /* Exactly once each, however many there are and whoever drops them. */
 static void each_lost_error_once(void)
 {
-    memset(&lost, 0, sizeof(lost));
+    check_latch calls = {0};
     pica_options options = check_options();
-    options.on_lost_error = on_lost;
-    options.hook_arg = &lost;
+    options.on_lost_error = counts_lost;
+    options.hook_arg = &calls;
     pica_executor *ex = check_executor_open(&options);
     uint64_t n = check_rounds(5000);
     for (uint64_t i = 0; i < n; i++) {
@@ -247,7 +253,7 @@ static void each_lost_error_once(void)
         pica_unref(task);
     }
     check_executor_close(ex);
-    CHECK_EQ(check_hits(&lost.calls), n);
+    CHECK_EQ(check_hits(&calls), n);
 }
 
 CHECK_MAIN
