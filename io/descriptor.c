@@ -33,7 +33,7 @@ void pi_descriptor_open(pi_descriptor *d, int fd, unsigned kind)
     d->in_streak = d->out_streak = 0;
     pi_store_relaxed(&d->watched, (uint8_t)0);
     pi_store_relaxed(&d->generation, d->generation + 1);
-    pi_store_release(&d->life, PI_LIFE_OPEN);
+    pi_store_relaxed(&d->life, PI_LIFE_OPEN); /* whoever is given the handle sees it all */
     open_direction(&d->in);
     open_direction(&d->out);
     if (!(kind & PI_KIND_FOREIGN))
@@ -67,7 +67,7 @@ int pi_descriptor_hold(pi_descriptor *d)
     do {
         if (life & PI_LIFE_CLOSED)
             return -EBADF;
-    } while (!pi_cas_acquire(&d->life, &life, life + 1));
+    } while (!pi_cas_relaxed(&d->life, &life, life + 1));
     return 0;
 }
 
@@ -93,7 +93,8 @@ static uint32_t close_direction(pi_direction *dir)
             token = read_token(dir);
             next = ((w + PI_SEQUENCE) | PI_SHUT) & ~(PI_USED | PI_ARMED);
         }
-    } while (!pi_cas_acq_rel(&dir->word, &w, next));
+        /* Acquire: what users did in calls that are over, before the number is closed. */
+    } while (!pi_cas_acquire(&dir->word, &w, next));
     if (w & PI_ARMED)
         pi_wait_end(token, PI_CLOSED);
     return next & PI_USED ? 0 : 1;
@@ -101,7 +102,7 @@ static uint32_t close_direction(pi_direction *dir)
 
 void pi_descriptor_close(pi_descriptor *d)
 {
-    uint32_t life = pi_or_acq_rel(&d->life, PI_LIFE_CLOSED);
+    uint32_t life = pi_or_relaxed(&d->life, PI_LIFE_CLOSED);
     pi_require(!(life & PI_LIFE_CLOSED), "a stream or listener was closed twice");
     uint32_t shares = 1;
     shares += close_direction(&d->in);
@@ -126,27 +127,27 @@ static int consume(pi_descriptor *d, pi_direction *dir, uint64_t w)
             pi_direction_leave(d, dir, true);
             return -EBADF;
         }
-    } while (!pi_cas_seq_cst(&dir->word, &w, w & ~PI_READY)); /* (C); order as (A) */
+    } while (!pi_cas_relaxed(&dir->word, &w, w & ~PI_READY)); /* (C) */
     return 0;
 }
 
 /* (F). @return whether the caller still uses the direction */
 static bool take_back(pi_direction *dir, uint64_t armed)
 {
-    uint64_t w = pi_load_acquire(&dir->word);
+    uint64_t w = pi_load_relaxed(&dir->word);
     uint64_t next;
     do {
         check_word(w);
         if ((w ^ armed) & ~(PI_SEQUENCE - 1))
             return false;
         next = w & PI_ARMED ? w & ~PI_ARMED : w | PI_READY;
-    } while (!pi_cas_acq_rel(&dir->word, &w, next));
+    } while (!pi_cas_relaxed(&dir->word, &w, next));
     return true;
 }
 
 int pi_direction_wait(pi_descriptor *d, pi_direction *dir, int64_t deadline_ns)
 {
-    uint64_t w = pi_load_acquire(&dir->word);
+    uint64_t w = pi_load_relaxed(&dir->word);
     if (w & (PI_READY | PI_SHUT))
         return consume(d, dir, w);
 
@@ -161,11 +162,11 @@ int pi_direction_wait(pi_descriptor *d, pi_direction *dir, int64_t deadline_ns)
             return consume(d, dir, w);
         }
         armed = (w + PI_SEQUENCE) | PI_ARMED;
-    } while (!pi_cas_acq_rel(&dir->word, &w, armed));
+    } while (!pi_cas_release(&dir->word, &w, armed)); /* (B) */
 
     switch (pi_wait_park(&me, deadline_ns)) {
     case PI_WOKEN:
-        w = pi_load_acquire(&dir->word);
+        w = pi_load_relaxed(&dir->word);
         return PI_UNLIKELY(w & PI_SHUT) ? consume(d, dir, w) : 0;
     case PI_CLOSED:
         return -EBADF;
@@ -236,9 +237,9 @@ static int direction_event(pi_descriptor *d, pi_direction *dir, uint32_t generat
         if (w & PI_ARMED) {
             pi_token token = read_token(dir);
             uint64_t next = (w & ~PI_ARMED) | (latch & PI_FINAL);
-            if (pi_cas_acq_rel(&dir->word, &w, next)) /* (E) */
+            if (pi_cas_acquire(&dir->word, &w, next)) /* (E) */
                 return pi_wait_end(token, PI_WOKEN) ? 1 : 0;
-        } else if ((w & latch) == latch || pi_cas_acq_rel(&dir->word, &w, w | latch)) { /* (D) */
+        } else if ((w & latch) == latch || pi_cas_acquire(&dir->word, &w, w | latch)) { /* (D) */
             return 0;
         }
     }

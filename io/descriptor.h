@@ -13,8 +13,9 @@
  *
  * Protocol: all changes are whole-word compare-and-swaps.
  *
- *   (A) enter     not USED, not CLOSED -> USED, READY taken off. Seq_cst: READY is off
- *                 before the system call looks.                        Pairs with (D).
+ *   (A) enter     not USED, not CLOSED -> USED, READY taken off. Acquire: pairs with (H).
+ *                 The call that follows locks the socket, so whoever brings bytes after it
+ *                 has looked, and with them an event, sees READY off.
  *   (B) arm       USED, not READY, not CLOSED -> + WAITING, sequence + 1. Release:
  *                 publishes the token, written before.            Pairs with (E), (G).
  *   (C) consume   USED READY -> READY taken off: instead of (B), and the call is tried again.
@@ -31,6 +32,7 @@
  *   (H) leave     USED -> off, READY as the call's outcome says. Release, pairs with (A).
  *   So  no readiness is lost, an event ends at most the wait it was meant for, and the
  *       number is not closed under a system call.
+ *   Proof  tests/io/descriptor_model.c.
  *
  * Life: a descriptor is open with three shares, one of each direction and one of the
  * closer; pi_descriptor_hold() adds more. A closer gives up its own and those of the
@@ -117,7 +119,7 @@ static inline int pi_direction_enter(pi_direction *dir, bool *try_first)
     do {
         if (PI_UNLIKELY(w & (PI_USED | PI_SHUT)))
             return w & PI_SHUT ? -EBADF : -EBUSY;
-    } while (!pi_cas_seq_cst(&dir->word, &w, (w | PI_USED) & ~PI_READY));
+    } while (!pi_cas_acquire(&dir->word, &w, (w | PI_USED) & ~PI_READY));
     *try_first = (w & PI_READY) != 0;
     return 0;
 }
@@ -132,7 +134,7 @@ static inline void pi_direction_leave(pi_descriptor *d, pi_direction *dir, bool 
         next = w & ~PI_USED;
         if (ready || w & PI_FINAL)
             next |= PI_READY;
-    } while (!pi_cas_acq_rel(&dir->word, &w, next));
+    } while (!pi_cas_release(&dir->word, &w, next));
     if (PI_UNLIKELY(w & PI_SHUT))
         pi_descriptor_drop(d, 1);
 }
