@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* stack.h: memory for stacks, carved from slabs. No threads here: callers lock.
  *
- *   one stack:   | guard 16 KiB | reserve 8 KiB | what was asked for, 32 KiB | top
+ *   one stack:   | guard 16 KiB | reserve 12 KiB | what was asked for, 32 KiB | top
  *
  * A slab is one mapping of at least 64 MiB that reserves address space, not memory: a stack
  * that was never used costs nothing, a parked one the pages that it touched (one, as a rule)
- * and 109 bytes of page tables. Without MADV_NOHUGEPAGE it would cost 64 KiB.
+ * and 120 bytes of page tables. Without MADV_NOHUGEPAGE it would cost 64 KiB.
  *
  * Guards are markers in the page tables (MADV_GUARD_INSTALL, Linux 6.13), which cost 0.4 us
  * and no mapping. Where the kernel lacks them, mprotect() makes them, up to a number that
@@ -29,10 +29,12 @@
 #if defined(PI_ASAN) || defined(PI_TSAN)
 /* Sanitized frames are several times as large. */
 #define PI_STACK_CLASS0 ((size_t)256 << 10)
-#define PI_STACK_RESERVE ((size_t)64 << 10)
+#define PI_STACK_RESERVE ((size_t)96 << 10)
+#define PI_STACK_LIBRARY ((size_t)32 << 10)
 #else
 #define PI_STACK_CLASS0 PI_STACK_DEFAULT
-#define PI_STACK_RESERVE ((size_t)8 << 10)
+#define PI_STACK_RESERVE ((size_t)12 << 10)
+#define PI_STACK_LIBRARY ((size_t)4 << 10) /* of the reserve: what pica's own calls may need */
 #endif
 #define PI_STACK_MAX ((size_t)1 << 30)
 #define PI_STACK_CLASSES 16u

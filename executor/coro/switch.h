@@ -85,6 +85,16 @@ static inline void pi_switch_arrived(pi_context *self, pi_context *from)
 #endif
 }
 
+/* What AVX-512 adds to the registers that a compiler may keep something in. */
+#ifdef __AVX512F__
+#define PI_SWITCH_AVX512                                                                           \
+    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",    \
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",   \
+        "k7"
+#else
+#define PI_SWITCH_AVX512
+#endif
+
 /** Save the caller in *from, continue *to. @return the context that switched back. */
 static inline __attribute__((always_inline)) pi_context *pi_switch(pi_context *from,
                                                                     pi_context *to)
@@ -112,7 +122,7 @@ static inline __attribute__((always_inline)) pi_context *pi_switch(pi_context *f
                          : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13",
                            "r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
                            "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
-                           "xmm15", "memory", "cc");
+                           "xmm15", "memory", "cc" PI_SWITCH_AVX512);
 #else
 #error "pica has no context switch for this architecture yet"
 #endif

@@ -12,8 +12,14 @@ static pi_ring *ring_new(int64_t slots)
 {
     pi_ring *ring =
         pi_aligned_zalloc(PI_CACHE_LINE, sizeof(pi_ring) + (size_t)slots * sizeof(pi_node *));
-    if (ring)
-        ring->mask = slots - 1;
+    if (!ring)
+        return NULL;
+#ifdef PI_TSAN
+    /* The owner's loop and its tasks are threads to it, and the zeroes are no atomics. */
+    for (int64_t i = 0; i < slots; i++)
+        pi_store_relaxed(&ring->slots[i], (pi_node *)NULL);
+#endif
+    ring->mask = slots - 1;
     return ring;
 }
 

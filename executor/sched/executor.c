@@ -45,6 +45,8 @@ static void stop(pica_executor *ex)
 {
     pi_store_seq_cst(&ex->phase, (uint32_t)PI_STOPPED);
     pi_futex_wake(&ex->phase, INT_MAX);
+    pi_store_release(&ex->quiet, 1u); /* several may wait in shutdown */
+    pi_futex_wake(&ex->quiet, INT_MAX);
     for (uint32_t i = 0; i < ex->workers_count; i++)
         ex->driver->wake(ex->workers[i].driver);
 }
@@ -76,10 +78,10 @@ static void cancel_one(pica_task *task, void *arg)
 void pi_executor_close(pica_executor *ex)
 {
     uint32_t running = PI_RUNNING;
+    pi_store_seq_cst(&ex->draining, 1u); /* who sees CLOSING sees this */
     if (!pi_cas_seq_cst(&ex->phase, &running, (uint32_t)PI_CLOSING))
         return;
     pi_fence_after_rmw();
-    pi_store_seq_cst(&ex->draining, 1u);
     pi_pool_each(&ex->pool, cancel_one, NULL);
 }
 
@@ -135,6 +137,7 @@ static int executor_new(pica_executor **out, const pica_options *options)
     ex->on_lost_error = o->on_lost_error;
     ex->hook_arg = o->hook_arg;
     ex->inject_tail = &ex->inject_head;
+    ex->starved_tail = &ex->starved_head;
     pthread_mutex_init(&ex->inject_mutex, NULL);
     pthread_mutex_init(&ex->rescue_mutex, NULL);
     pi_idle_init(&ex->idle, ex->workers_count);

@@ -48,6 +48,9 @@ struct pica_executor {
     pica_task *inject_head;   /* [mutex] */
     pica_task **inject_tail;  /* [mutex] */
     uint32_t inject_length;   /* [mutex writes, atomic] */
+    pica_task *starved_head;  /* [mutex] unstarted tasks that found no stack */
+    pica_task **starved_tail; /* [mutex] */
+    uint32_t starved;         /* [mutex writes, atomic] how many */
     uint64_t foreign_spawned; /* [atomic] */
     uint64_t foreign_undone;  /* [atomic] counted, then refused */
 

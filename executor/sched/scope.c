@@ -135,6 +135,7 @@ int64_t pi_scopes_deadline(const pi_fiber *fiber)
 
 void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level)
 {
+    uint64_t id = task->id;
     pi_fence_after_rmw(); /* flag before fiber; partner: the fence in pi_wait_park() */
     pi_fiber *fiber = pi_load_acquire(&task->fiber);
     if (!fiber)
@@ -145,8 +146,9 @@ void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level
     /* The fiber is the task's, and so is the word, if the task has not ended or changed
      * hands since. If it did, the word has moved on, or the swap below would be a stranger's:
      * hence the look after the read. */
-    if (group ? pi_load_acquire(&task->group) != group || pi_load_acquire(&task->fiber) != fiber
-              : pi_task_done(task))
+    uint32_t state = pi_load_acquire(&task->word);
+    if (state == 0 || (state & PI_TASK_DONE) || pi_load_acquire(&task->fiber) != fiber ||
+        (group && pi_load_acquire(&task->group) != group) || task->id != id)
         return;
     if (pi_wait_floor(word) > (level ? level : pi_load_relaxed(&task->level)))
         return; /* behind a shield */

@@ -381,19 +381,48 @@ static inline pica_task *next_task(pi_worker *worker)
     return pi_load_relaxed(&worker->ex->inject_length) ? take_injected(worker) : NULL;
 }
 
-/* No stack for a task: it waits until one returns, behind all that is ready. If nothing runs
- * that could return one, it ends with -ENOMEM, its function never called. */
+/* No stack for a task: it waits until a fiber is put away, or for a while. Idle workers try
+ * again every RETRY_NS; after a second of that it ends with -ENOMEM, its function never called,
+ * because nothing seems to be left that could return a stack. */
+#define RETRY_NS 10000000
+#define RETRIES 100
 static __attribute__((noinline, cold)) void no_stack_slow(pi_worker *worker, pica_task *task)
 {
     pica_executor *ex = worker->ex;
-    bool others = pi_deque_size(&worker->deque) > 0 || worker->pinned_head ||
-                  pi_idle_asleep(&ex->idle) + 1 < ex->workers_count;
-    if (others && task->starved < 100) {
-        task->starved++;
-        pi_worker_inject(ex, task);
+    worker->retry_ns = pi_now() + RETRY_NS;
+    if (++task->starved > RETRIES) {
+        pi_task_finish(worker, task, -ENOMEM, false);
         return;
     }
-    pi_task_finish(worker, task, -ENOMEM, false);
+    pthread_mutex_lock(&ex->inject_mutex);
+    task->next = NULL;
+    *ex->starved_tail = task;
+    ex->starved_tail = &task->next;
+    pi_store_relaxed(&ex->starved, ex->starved + 1);
+    pthread_mutex_unlock(&ex->inject_mutex);
+}
+
+/* The task that has waited longest for a stack, or NULL. */
+static __attribute__((noinline, cold)) pica_task *take_starved_slow(pica_executor *ex)
+{
+    pthread_mutex_lock(&ex->inject_mutex);
+    pica_task *task = ex->starved_head;
+    if (task) {
+        ex->starved_head = task->next;
+        if (!ex->starved_head)
+            ex->starved_tail = &ex->starved_head;
+        task->next = NULL;
+        pi_store_relaxed(&ex->starved, ex->starved - 1);
+    }
+    pthread_mutex_unlock(&ex->inject_mutex);
+    return task;
+}
+
+static __attribute__((noinline, cold)) void feed_starved_slow(pi_worker *worker)
+{
+    pica_task *task = take_starved_slow(worker->ex);
+    if (task)
+        pi_worker_ready(task);
 }
 
 static inline void execute(pi_worker *worker, pica_task *task)
@@ -425,6 +454,8 @@ static inline void execute(pi_worker *worker, pica_task *task)
         break;
     case PI_AFTER_END:
         pi_fiber_put(worker, fiber);
+        if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->starved)))
+            feed_starved_slow(worker);
         break;
     }
 }
@@ -447,10 +478,14 @@ static pica_task *steal_from(pi_worker *worker, uint32_t victim)
     return pi_task_of(node);
 }
 
-/* Look everywhere: mailbox, inject queue, all deques; from the one that paid last time on. */
+/* Look everywhere: mailbox, inject queue, all deques; from the one that paid last time on. In
+ * the own deque, too: going to sleep may have woken tasks (notice_closing()). */
 static pica_task *look(pi_worker *worker)
 {
     pica_executor *ex = worker->ex;
+    pi_node *own = pi_deque_take_oldest(&worker->deque);
+    if (own)
+        return pi_task_of(own);
     if (!pi_upmc_empty(&worker->mailbox))
         take_mailbox(worker);
     pica_task *task = pop_pinned(worker);
@@ -475,6 +510,8 @@ static void sleep_now(pi_worker *worker)
     int64_t deadline = pi_timers_next(&worker->timers);
     int64_t rescued = pi_monitor_deadline(worker);
     deadline = rescued < deadline ? rescued : deadline;
+    if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)) && worker->retry_ns < deadline)
+        deadline = worker->retry_ns;
     if (deadline <= 0)
         deadline = 1; /* 0 means: do not sleep, and does not let a wake in */
     pi_store_relaxed(&worker->parked, 1u);
@@ -524,6 +561,8 @@ static pica_task *idle(pi_worker *worker, bool *searching)
         return task;
     }
     sleep_now(worker);
+    if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)) && pi_now() >= worker->retry_ns)
+        feed_starved_slow(worker);
     *searching = pi_idle_woken(idle, worker->index);
     monitor_up(ex);
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */

@@ -70,6 +70,7 @@ typedef struct pi_worker {
     uint32_t now_ms;          /* [owner] a coarse clock: when it last looked around */
     uint32_t migrate;         /* [owner] where the last forced migration went */
     bool closing_seen;        /* [owner] */
+    int64_t retry_ns;         /* [owner] when to look for a stack for the starved again */
     int *errno_at;            /* [const] the thread's errno */
     pi_driver *driver;        /* [const] */
     uint64_t steals, sleeps, wakes; /* [owner, atomic] statistics */

@@ -38,7 +38,7 @@ static inline bool pi_inline_may(const pi_fiber *fiber, const pica_task *task)
     return PI_LIKELY(fiber->may_inline && !task->pin && !pi_load_relaxed(&task->fiber)) &&
            PI_LIKELY(fiber->level < PI_INLINE_LEVELS) &&
            PI_LIKELY(pi_fiber_stack_left(fiber) >=
-                     pi_stack_class_size(pi_task_stack_class(task)));
+                     pi_stack_class_size(pi_task_stack_class(task)) + PI_STACK_LIBRARY);
 }
 
 /** Get hold of an unstarted task that lies in the own deque (or another worker's). */
