@@ -6,8 +6,8 @@
 
 #include <sys/eventfd.h>
 
-#define ROUNDS 15
-#define BURN_NS PICA_MS(12)
+#define ROUNDS 12
+#define BURN_NS PICA_MS(20)
 
 /* What waits: the waiter runs wherever it likes; the descriptor is registered with the worker
  * that first began to wait for it, and that one is going to be stuck. */
@@ -89,7 +89,8 @@ static void signal_one(scene *x)
 
 static void serve(scene *x)
 {
-    int soon = 0;
+    int in_time = 0;
+    int64_t best = PICA_NEVER;
     for (int round = 0; round < ROUNDS; round++) {
         x->waiting = (check_latch){0};
         pi_store_relaxed(&x->delay, (int64_t)-1);
@@ -102,12 +103,13 @@ static void serve(scene *x)
         CHECK_FATAL_OK(pica_spawn_with(&hog, burn, x, &attr));
         CHECK_EQ(peers_result(task), 1);
         int64_t delay = pi_load_acquire(&x->delay);
-        soon += delay >= 0 && delay < PICA_MS(1);
+        in_time += delay < BURN_NS;
+        best = delay < best ? delay : best;
         CHECK_EQ(peers_result(hog), 0);
     }
-    /* Rounds are lost where others want the CPU, too; a hostage would miss them all. */
-    if (CHECK_LT(ROUNDS / 5, soon) && soon < ROUNDS * 2 / 3)
-        fprintf(stderr, "only %d of %d within a millisecond\n", soon, ROUNDS);
+    /* Others want the CPU, too, and take it now and then; a hostage would be late each time. */
+    CHECK_LT(best, PICA_MS(1));
+    CHECK_LT(ROUNDS / 2, in_time);
 }
 
 static void streams(void)
