@@ -134,8 +134,12 @@ static void tick(pica_executor *ex)
     }
     for (uint32_t i = 0; i < ex->workers_count; i++) {
         pi_worker *worker = &ex->workers[i];
-        if (!turned[i] && !is_idle(worker) && !is_served(ex, worker, turned))
+        if (turned[i] || is_idle(worker))
+            continue;
+        if (!is_served(ex, worker, turned))
             call_for_help(ex, i, turned);
+        else if (pi_deque_size(&worker->deque) > 0) /* spawned since, too few to wake a thief */
+            pi_executor_wake(ex, pi_idle_pick(&ex->idle));
     }
 }
 
