@@ -88,6 +88,10 @@
 #define pi_and_acq_rel(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL)
 #define pi_and_seq_cst(p, v) __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST)
 
+/* Comparisons of the new value with 0, which x86-64 answers by the flags of a locked add. */
+#define pi_dec_is_negative_acquire(p) (__atomic_sub_fetch((p), 1, __ATOMIC_ACQUIRE) < 0)
+#define pi_inc_is_positive_release(p) (__atomic_add_fetch((p), 1, __ATOMIC_RELEASE) > 0)
+
 #if defined(__x86_64__) && !defined(PI_TSAN)
 #define pi_fence_seq_cst() __asm__ __volatile__("lock orl $0, (%%rsp)" ::: "memory", "cc")
 #define pi_fence_after_rmw() __asm__ __volatile__("" ::: "memory")

@@ -23,7 +23,7 @@ static pi_ring *ring_new(int64_t slots)
     return ring;
 }
 
-int pi_deque_init(pi_deque *deque, size_t capacity)
+int pi_deque_init(pi_deque *deque, size_t capacity, bool alone)
 {
     int64_t slots = 2;
     while ((size_t)slots < capacity)
@@ -31,7 +31,7 @@ int pi_deque_init(pi_deque *deque, size_t capacity)
     pi_ring *ring = ring_new(slots);
     if (!ring)
         return -ENOMEM;
-    *deque = (pi_deque){.ring = ring, .slots = ring->slots, .mask = ring->mask};
+    *deque = (pi_deque){.ring = ring, .slots = ring->slots, .mask = ring->mask, .alone = alone};
     return 0;
 }
 
@@ -91,7 +91,7 @@ pi_node *pi_deque_take_newest(pi_deque *deque)
     while (!node && tail != head) {
         pi_node **slot = &deque->slots[--tail & deque->mask];
         if (pi_load_relaxed(slot) != NULL)
-            node = pi_xchg_seq_cst(slot, (pi_node *)NULL);
+            node = pi_deque_exchange(deque, slot);
     }
     pi_store_relaxed(&deque->tail, tail);
     return node;

@@ -45,6 +45,8 @@ typedef struct pi_ring {
  *                          it finds is there by its latest push.
  *   (D) ring = new         growth, release: publishes the new ring's slots. Pairs with (E).
  *   (E) ring               thief's load, acquire. With an old one the thief finds NULL.
+ *   Alone: where no other worker exists, nobody steals, and (B) is a load and a store. What
+ *   relied on the exchange as a fence then has to do without (see scope.c, who_looks_first()).
  *   head, tail and node->slot are relaxed. A push is not fenced: a thief may see "empty"
  *   shortly after it, which costs nothing but time, because the owner is awake. It makes
  *   up for it once per turn: exchange (B), fence, look at who sleeps (idle.h).
@@ -56,15 +58,28 @@ typedef struct pi_deque {
     pi_ring *ring;   /* [atomic, owner] */
     pi_node **slots; /* [owner] ring->slots */
     int64_t mask;    /* [owner] ring->mask */
+    bool alone;      /* [const] nobody else takes */
 
     /* [atomic, thieves] Below it a thief saw nothing. A guess: the owner may have taken back
      * its tail and pushed there again; so who finds nothing above it looks below it, too. */
     int64_t hint __attribute__((aligned(PI_CACHE_LINE)));
 } __attribute__((aligned(PI_CACHE_LINE))) pi_deque;
 
+/** (B) @return what the slot held, which is the caller's if it is not NULL */
+static inline pi_node *pi_deque_exchange(const pi_deque *deque, pi_node **slot)
+{
+    if (deque->alone) {
+        pi_node *node = pi_load_relaxed(slot);
+        pi_store_relaxed(slot, (pi_node *)NULL);
+        return node;
+    }
+    return pi_xchg_seq_cst(slot, (pi_node *)NULL);
+}
+
 /** Set up an empty deque. @param capacity  slots of the first ring, rounded up to a power
- *  of two, at least 2. @return 0, -ENOMEM */
-int pi_deque_init(pi_deque *deque, size_t capacity);
+ *  of two, at least 2. @param alone  true: nobody but the owner will ever take. @return 0,
+ *  -ENOMEM */
+int pi_deque_init(pi_deque *deque, size_t capacity, bool alone);
 
 /** Free the rings. Entries left are forgotten. Nobody may use the deque any more. */
 void pi_deque_deinit(pi_deque *deque);
@@ -116,7 +131,7 @@ static inline pi_node *pi_deque_take_oldest(pi_deque *deque)
     do {
         pi_node **slot = &deque->slots[head & deque->mask];
         if (PI_LIKELY(pi_load_relaxed(slot) != NULL))
-            node = pi_xchg_seq_cst(slot, (pi_node *)NULL);
+            node = pi_deque_exchange(deque, slot);
         head++;
     } while (PI_UNLIKELY(node == NULL) && head != tail);
     pi_store_relaxed(&deque->head, head);
@@ -143,7 +158,7 @@ static inline bool pi_deque_claim(pi_deque *deque, pi_node *node)
     if (index < head || index >= tail)
         return false;
     pi_node **slot = &deque->slots[index & deque->mask];
-    if (pi_load_relaxed(slot) != node || pi_xchg_seq_cst(slot, (pi_node *)NULL) == NULL)
+    if (pi_load_relaxed(slot) != node || pi_deque_exchange(deque, slot) == NULL)
         return false;
     if (PI_LIKELY(index == tail - 1)) {
         while (index > head && pi_load_relaxed(&deque->slots[(index - 1) & deque->mask]) == NULL)

@@ -7,6 +7,7 @@
 #include "executor/base/clock.h"
 #include "executor/base/cpus.h"
 #include "executor/base/futex.h"
+#include "executor/base/membarrier.h"
 #include "executor/sched/monitor.h"
 #include "executor/sched/overflow.h"
 #include "executor/sched/scope.h"
@@ -141,6 +142,7 @@ static int executor_new(pica_executor **out, const pica_options *options)
     pthread_mutex_init(&ex->inject_mutex, NULL);
     pthread_mutex_init(&ex->rescue_mutex, NULL);
     pi_idle_init(&ex->idle, ex->workers_count);
+    ex->asymmetric = ex->workers_count == 1 && pi_membarrier_ready();
     rc = pi_pool_init(&ex->pool, ex, o->flags & PICA_STRICT_GUARDS);
     if (rc < 0)
         goto no_pool;

@@ -4,7 +4,8 @@
 
 #include "executor/base/assert.h"
 #include "executor/base/clock.h"
-#include "executor/sched/worker.h"
+#include "executor/base/membarrier.h"
+#include "executor/sched/executor.h"
 
 void pi_scope_open(pi_fiber *fiber, pica_scope *scope, int64_t deadline_ns, uint32_t flags)
 {
@@ -133,10 +134,22 @@ int64_t pi_scopes_deadline(const pi_fiber *fiber)
     return earliest;
 }
 
+/* The flag is set before the fiber is looked for; the task that inlines another sets the fiber
+ * before it looks at its flag (inline.h). One of the two sees the other if both fence. A worker
+ * that is alone does not, because nothing else in its queue needs it to; then a canceller from
+ * outside fences for both. */
+static void who_looks_first(const pica_executor *ex)
+{
+    pi_fence_after_rmw();
+    pi_worker *self = pi_worker_self();
+    if (ex->asymmetric && !(self && self->ex == ex))
+        pi_membarrier();
+}
+
 void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level)
 {
     uint64_t id = task->id;
-    pi_fence_after_rmw(); /* flag before fiber; partner: the fence in pi_wait_park() */
+    who_looks_first(pi_task_executor(task)); /* partners: pi_wait_park(), pi_inline_run() */
     pi_fiber *fiber = pi_load_acquire(&task->fiber);
     if (!fiber)
         return; /* not started: it looks at the flag itself */

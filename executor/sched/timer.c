@@ -110,10 +110,10 @@ static __attribute__((noinline, cold)) void unlist_slow(pi_timers *set, pi_timer
 void pi_timer_arm(pi_timers *set, pi_timer *timer, pi_token token, int64_t deadline_ns)
 {
     pi_assert(!timer->set);
+    pi_lock_acquire(&set->lock); /* first: a locked operation waits for the stores before it */
     timer->set = set;
     timer->token = token;
     timer->deadline_ns = deadline_ns;
-    pi_lock_acquire(&set->lock);
     if (PI_UNLIKELY(set->count == set->capacity) && !grow(set)) {
         list_slow(set, timer);
     } else {

@@ -83,7 +83,7 @@ int pi_worker_init(pi_worker *worker, pica_executor *ex, uint32_t index)
     worker->random = 0x9e3779b97f4a7c15u * (index + 1);
     worker->pinned_tail = &worker->pinned_head;
     pi_timers_init(&worker->timers);
-    int rc = pi_deque_init(&worker->deque, 1024);
+    int rc = pi_deque_init(&worker->deque, 1024, ex->asymmetric);
     if (rc < 0)
         return rc;
     rc = ex->driver->open(&worker->driver, ex->driver_shared);
@@ -364,6 +364,10 @@ static inline pica_task *next_task(pi_worker *worker)
     }
     if (pi_worker_spend(worker)) {
         (void)look_around_slow(worker);
+        task = worker->comeback;
+        worker->comeback = NULL;
+        if (task && pi_deque_claim(&worker->deque, &task->node))
+            return task;
         if (pi_load_relaxed(&worker->ex->inject_length) && (task = take_injected(worker)))
             return task;
     }

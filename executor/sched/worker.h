@@ -54,6 +54,8 @@ typedef struct pi_worker {
     pi_task_cache tasks;      /* [owner] */
     pi_fiber *fibers;         /* [owner] free ones of class 0, warmest first */
     uint32_t fibers_count;    /* [owner] */
+    pica_task *comeback;      /* [owner] who gave way between two inline runs; it runs again at
+                                 the next look around, if it still lies in the own deque */
     uint32_t breaths;         /* [owner] looks around from inside inline runs */
     uint64_t spawned;         /* [owner, atomic] */
     uint64_t ended;           /* [owner, atomic] */

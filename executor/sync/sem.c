@@ -24,7 +24,8 @@
 #include <pica/sem.h>
 
 #include "executor/base/lock.h"
-#include "executor/sched/wait.h"
+#include "executor/sched/scope.h"
+#include "executor/sched/worker.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -152,16 +153,24 @@ int pica_sem_init(pica_sem *sem, int64_t n)
 int pica_sem_acquire_until(pica_sem *sem, int64_t deadline_ns)
 {
     int rc = pi_wait_check();
-    if (PI_UNLIKELY(rc < 0))
+    if (rc < 0)
         return rc;
-    return PI_LIKELY(pi_sub_acquire(&sem->value, INT64_C(1)) > 0)
-               ? 0
-               : acquire_slow(sem, deadline_ns);
+    return pi_dec_is_negative_acquire(&sem->value) ? acquire_slow(sem, deadline_ns) : 0;
+}
+
+static __attribute__((noinline)) int acquire_general(pica_sem *sem)
+{
+    return pica_sem_acquire_until(sem, PICA_NEVER);
 }
 
 int pica_sem_acquire(pica_sem *sem)
 {
-    return pica_sem_acquire_until(sem, PICA_NEVER);
+    pi_worker *worker = pi_worker_self();
+    if (PI_UNLIKELY(!worker || !worker->fiber || !pi_scopes_quiet(worker->fiber)))
+        return acquire_general(sem);
+    if (PI_UNLIKELY(pi_dec_is_negative_acquire(&sem->value)))
+        return acquire_slow(sem, PICA_NEVER);
+    return 0;
 }
 
 int pica_sem_try_acquire(pica_sem *sem)
@@ -177,7 +186,7 @@ int pica_sem_release(pica_sem *sem)
 {
     if (PI_UNLIKELY(pi_load_relaxed(&sem->value) >= PICA_SEM_MAX))
         return -EOVERFLOW;
-    if (PI_UNLIKELY(pi_add_release(&sem->value, INT64_C(1)) < 0))
+    if (PI_UNLIKELY(!pi_inc_is_positive_release(&sem->value)))
         release_slow(sem);
     return 0;
 }

@@ -103,8 +103,8 @@ static void setup(void)
     for (unsigned i = 0; i < ITEMS; i++)
         items[i] = (item){.node = {-1}};
     told = 0;
-    model_check(pi_deque_init(&deque, 2) == 0);
-    model_check(pi_deque_init(&other, 2) == 0);
+    model_check(pi_deque_init(&deque, 2, false) == 0);
+    model_check(pi_deque_init(&other, 2, false) == 0);
 }
 
 /* As setup, with the indices moved on, so that the ring is wrapped soon. */
@@ -125,7 +125,7 @@ static void setup_three(void)
 {
     setup();
     pi_deque_deinit(&deque);
-    model_check(pi_deque_init(&deque, 4) == 0);
+    model_check(pi_deque_init(&deque, 4, false) == 0);
     push(0);
     push(1);
     push(2);

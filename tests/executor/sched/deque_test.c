@@ -11,7 +11,7 @@ static pi_node nodes[NODES];
 
 static void open_deque(pi_deque *deque, size_t capacity)
 {
-    CHECK_FATAL_OK(pi_deque_init(deque, capacity));
+    CHECK_FATAL_OK(pi_deque_init(deque, capacity, false));
 }
 
 static void push(pi_deque *deque, unsigned from, unsigned to)

@@ -256,7 +256,7 @@ static void two_of_three_asleep(void)
 static void spawner(unsigned n_asleep)
 {
     setup_workers(2, n_asleep, 1);
-    model_check(pi_deque_init(&deque, 2) == 0);
+    model_check(pi_deque_init(&deque, 2, false) == 0);
     deque_is_used = true;
     pieces[0].holds_for = 2;
 }
