@@ -79,9 +79,9 @@ pi_spawn_fast(pi_worker *worker, pica_scope *group, pica_task **out, pica_fn fn,
     worker->tasks.free[kind] = next;
     worker->tasks.count[kind]--;
     /* Free tasks mostly lie in a row, one way or the other: a few steps ahead. */
-    const char *ahead = (const char *)next + 4 * ((const char *)next - (const char *)task);
-    __builtin_prefetch(ahead, 1);
-    __builtin_prefetch(ahead + PI_CACHE_LINE, 1);
+    uintptr_t ahead = (uintptr_t)next + 4 * ((uintptr_t)next - (uintptr_t)task);
+    __builtin_prefetch((const void *)ahead, 1);
+    __builtin_prefetch((const void *)(ahead + PI_CACHE_LINE), 1);
     pi_task_acquired(task);
     worker->next_id = id + 1;
     task->id = id + 1;
