@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* hostage_test.c: a worker that is stuck in a computation holds up nobody. What it has queued,
+ * its timers and its descriptors are served by another worker, which idles, within a
+ * millisecond (the median of many tries: the machine is not ours alone). */
+#include "tests/executor/bodies.h"
+
+#include <pica/net.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define TRIES 31
+#define LIMIT_NS PICA_MS(1)
+
+enum what {
+    QUEUED,
+    TIMER,
+    DESCRIPTOR
+};
+
+struct hostage {
+    enum what what;
+    int fd;
+    int64_t due;      /* [atomic] when it could have run */
+    int64_t served;   /* [atomic] when it did; 0: not yet */
+    int worker;       /* [atomic] where it waits */
+    check_latch ready;
+};
+
+static intptr_t is_served(void *arg)
+{
+    struct hostage *h = arg;
+    int rc = 0;
+    if (h->what != QUEUED) {
+        pi_store_release(&h->worker, pica_worker_index());
+        check_hit(&h->ready);
+    }
+    if (h->what == TIMER)
+        rc = pica_sleep_until(pi_load_acquire(&h->due));
+    else if (h->what == DESCRIPTOR)
+        rc = pica_poll_fd(h->fd, POLLIN, PICA_NEVER);
+    pi_store_release(&h->served, pica_now());
+    return rc < 0 ? rc : 0;
+}
+
+/* Runs on one worker, suspends never, and leaves what it holds to others. */
+static intptr_t is_stuck(void *arg)
+{
+    struct hostage *h = arg;
+    pica_task *task = NULL;
+    int64_t give_up = pica_after(PICA_SEC(2));
+    /* Stuck for a while already when it comes due, and for long after it. */
+    int64_t busy_until = pica_after(PICA_MS(3));
+    if (h->what == QUEUED) {
+        while (pica_now() < busy_until) {
+        }
+        pi_store_release(&h->due, pica_now());
+        CHECK_FATAL_OK(pica_spawn(&task, is_served, h));
+    }
+    while (!pi_load_acquire(&h->served) && pica_now() < give_up) {
+        if (h->what == DESCRIPTOR && !pi_load_relaxed(&h->due) && pica_now() >= busy_until) {
+            pi_store_release(&h->due, pica_now());
+            CHECK_EQ(write(h->fd, &(uint64_t){1}, sizeof(uint64_t)), (ssize_t)sizeof(uint64_t));
+        }
+    }
+    bool in_time = pi_load_acquire(&h->served) != 0;
+    if (task)
+        CHECK_EQ(body_end(task), 0);
+    return in_time;
+}
+
+/* @return how long it took, in nanoseconds */
+static int64_t try_once(enum what what)
+{
+    struct hostage h = {.what = what, .fd = -1, .worker = -1};
+    pica_attr attr = PICA_ATTR_INIT;
+    pica_task *task = NULL, *stuck = NULL;
+    uint64_t count;
+    h.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    CHECK_FATAL(h.fd >= 0);
+    if (what == TIMER)
+        h.due = pica_after(PICA_MS(4));
+    if (what != QUEUED) {
+        CHECK_FATAL_OK(pica_spawn(&task, is_served, &h));
+        CHECK_HITS(&h.ready, 1);
+        BODY_WAITS(task);
+        /* The timer and, by default, the descriptor belong to the worker that it waits on. */
+        attr.pin = (unsigned)pi_load_acquire(&h.worker) + 1;
+    } else {
+        attr.pin = 1;
+    }
+    CHECK_FATAL_OK(pica_spawn_with(&stuck, is_stuck, &h, &attr));
+    CHECK_EQ(body_end(stuck), 1);
+    if (task)
+        CHECK_EQ(body_end(task), 0);
+    CHECK(read(h.fd, &count, sizeof(count)) == (ssize_t)sizeof(count) || what != DESCRIPTOR);
+    close(h.fd);
+    return h.served - h.due;
+}
+
+static int compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void served(enum what what)
+{
+    int64_t took[TRIES];
+    for (unsigned i = 0; i < TRIES; i++) {
+        took[i] = try_once(what);
+        CHECK_LE(0, took[i]);
+    }
+    qsort(took, TRIES, sizeof(took[0]), compare);
+#if defined(PI_ASAN) || defined(PI_TSAN)
+    CHECK_LT(took[TRIES / 2], 10 * LIMIT_NS);
+#else
+    CHECK_LT(took[TRIES / 2], LIMIT_NS);
+#endif
+}
+
+static void queued_tasks(void)
+{
+    served(QUEUED);
+}
+
+static void timers(void)
+{
+    served(TIMER);
+}
+
+static void descriptors(void)
+{
+    served(DESCRIPTOR);
+}
+
+/* Where one worker is stuck, what the others do goes on as ever. */
+static intptr_t spins(void *arg)
+{
+    while (!pi_load_acquire((uint32_t *)arg)) {
+    }
+    return 0;
+}
+
+static void the_others_go_on(void)
+{
+    uint32_t stop = 0;
+    pica_attr attr = PICA_ATTR_INIT;
+    unsigned workers = pica_executor_workers(check_executor());
+    attr.pin = (unsigned)(pica_worker_index() + 1) % workers + 1; /* not this one, now */
+    pica_task *stuck;
+    CHECK_FATAL_OK(pica_spawn_with(&stuck, spins, &stop, &attr));
+    for (unsigned i = 0; i < 50; i++) {
+        CHECK_EQ(body_end(body_spawn(body_yields, body_arg(i))), i);
+        CHECK_OK(pica_sleep(PICA_US(100)));
+    }
+    pi_store_release(&stop, 1u);
+    CHECK_EQ(body_end(stuck), 0);
+}
+
+CHECK_MAIN
+{
+    /* With migration the woken task may be sent to the stuck worker's own mailbox. */
+    unsigned modes = CHECK_TWO | CHECK_FOUR | CHECK_NO_INLINE;
+    check_run_in(modes, "queued tasks", queued_tasks);
+    check_run_in(modes, "timers", timers);
+    check_run_in(modes, "descriptors", descriptors);
+    check_run_in(modes, "the others go on", the_others_go_on);
+}
