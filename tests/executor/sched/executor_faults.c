@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* executor_faults.c: an executor that can't be made, at each call that may fail: the right
+ * code, nothing left over, and the next attempt succeeds. A whole program under faults is in
+ * tests/fault_test.c. */
+#include "tests/executor/bodies.h"
+#include "tests/fault.h"
+
+struct expected {
+    fault_call call;
+    int error; /* what the system says */
+    int code;  /* what pica says */
+};
+
+/* k = 1, 2, ... until the k-th call is no longer made. @return how many there were */
+static uint64_t create_fails(const struct expected *e)
+{
+    pica_options options = check_options();
+    for (uint64_t k = 1;; k++) {
+        pica_executor *ex = NULL;
+        fault_arm(e->call, k, 0, e->error);
+        int rc = pica_executor_create(&ex, &options);
+        uint64_t failed = fault_failed(e->call);
+        fault_disarm();
+        if (rc == 0) {
+            check_watch(ex);
+            pica_task *task = NULL;
+            CHECK_FATAL_OK(pica_executor_spawn(ex, &task, body_yields, body_arg(1)));
+            CHECK_EQ(body_end(task), 1);
+            check_executor_close(ex);
+        }
+        if (!failed)
+            return k - 1;
+        if (rc < 0) {
+            CHECK_EQ(rc, e->code);
+            CHECK_EQ(ex, NULL);
+        }
+    }
+}
+
+static intptr_t ran;
+
+static intptr_t notes_that_it_runs(void *arg)
+{
+    ran = 1;
+    return (intptr_t)arg;
+}
+
+/* pica_run() says it before the function runs, or runs it and returns its value. */
+static uint64_t run_fails(const struct expected *e)
+{
+    pica_options options = check_options();
+    for (uint64_t k = 1;; k++) {
+        ran = 0;
+        fault_arm(e->call, k, 0, e->error);
+        intptr_t rc = pica_run(notes_that_it_runs, body_arg(77), &options);
+        uint64_t failed = fault_failed(e->call);
+        fault_disarm();
+        if (rc != 77) {
+            CHECK_EQ(rc, e->code);
+            CHECK_EQ(ran, 0);
+        }
+        if (!failed) {
+            CHECK_EQ(rc, 77);
+            return k - 1;
+        }
+    }
+}
+
+static void each(const struct expected *e, uint64_t at_least)
+{
+    uint64_t n = create_fails(e);
+    if (n < at_least)
+        check_fail(__FILE__, __LINE__, "create: %s is called %llu times, not %llu",
+                   fault_name(e->call), (unsigned long long)n, (unsigned long long)at_least);
+    n = run_fails(e);
+    CHECK_LE(1, n + (at_least <= 1));
+}
+
+static unsigned workers(void)
+{
+    return check_options().workers;
+}
+
+static void threads(void)
+{
+    /* pica_run() needs no thread for its first worker, and one worker needs no monitor. */
+    struct expected e = {FAULT_THREAD, EAGAIN, -EAGAIN};
+    each(&e, workers());
+}
+
+static void descriptors(void)
+{
+    struct expected e = {FAULT_EPOLL_CREATE, EMFILE, -EMFILE};
+    each(&e, workers());
+    e = (struct expected){FAULT_EPOLL_CREATE, ENFILE, -ENFILE};
+    each(&e, workers());
+    e = (struct expected){FAULT_EVENTFD, EMFILE, -EMFILE};
+    each(&e, workers());
+    e = (struct expected){FAULT_EVENTFD, ENFILE, -ENFILE};
+    each(&e, workers());
+    e = (struct expected){FAULT_EPOLL_CTL, ENOMEM, -ENOMEM};
+    each(&e, workers());
+}
+
+static void memory(void)
+{
+    struct expected e = {FAULT_MALLOC, ENOMEM, -ENOMEM};
+    each(&e, 3);
+}
+
+/* The first stack of all: whoever is spawned gets -ENOMEM as its result, nothing hangs. */
+static void maps(void)
+{
+    pica_options options = check_options();
+    fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
+    CHECK_EQ(pica_run(notes_that_it_runs, NULL, &options), -ENOMEM);
+    CHECK_LT(0, fault_failed(FAULT_MMAP));
+    fault_disarm();
+    CHECK_EQ(pica_run(body_returns, body_arg(1), &options), 1);
+}
+
+CHECK_MAIN
+{
+    check_plain_in(CHECK_ALL, "threads", threads);
+    check_plain_in(CHECK_ALL, "descriptors", descriptors);
+    check_plain_in(CHECK_ALL, "memory", memory);
+    check_plain_in(CHECK_ALL, "maps", maps);
+}
