@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* base.c: what the sources under test find below them in a model: memory of one execution
- * instead of malloc (alloc.h), and a failed execution instead of abort() (assert.h). */
+ * instead of malloc (alloc.h), a failed execution instead of abort() (assert.h), the threads
+ * of the model for a fence in all of them (membarrier.h). */
 #include "model.h"
 
 #include "executor/base/alloc.h"
 #include "executor/base/assert.h"
+#include "executor/base/membarrier.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,4 +39,14 @@ void pi_fatal(const char *format, ...)
     vsnprintf(what, sizeof(what), format, args);
     va_end(args);
     model_fail("%s", what);
+}
+
+bool pi_membarrier_ready(void)
+{
+    return true;
+}
+
+void pi_membarrier(void)
+{
+    model_membarrier();
 }

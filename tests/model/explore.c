@@ -29,7 +29,7 @@ static const model_test *current_test;
 static struct {
     void *context;
     state state;
-    const model_event *event;     /* of a BLOCKED one */
+    const void *asleep_at;        /* of a BLOCKED one: its event, its futex */
     model_op pending;             /* what it does when it runs again */
     unsigned step, previous_step; /* when it did so last, and the time before */
     unsigned char *stack;
@@ -43,6 +43,7 @@ static unsigned steps;
 static uint64_t operations;
 static void *main_context;
 static jmp_buf outside; /* of setup and finish */
+static void (*on_switch)(void);
 static bool failed;
 static char failure[400];
 
@@ -97,6 +98,8 @@ static void go_to(unsigned thread)
     unsigned from = self;
     self = thread;
     model_switch(&threads[from].context, threads[thread].context);
+    if (on_switch)
+        on_switch();
 }
 
 static void leave_threads(void)
@@ -262,6 +265,8 @@ static void begin_all(void)
 
 static void thread_main(void)
 {
+    if (on_switch)
+        on_switch();
     if (steps == 0)
         begin_all();
     current_test->threads[self]();
@@ -276,10 +281,17 @@ void model_sleep(model_event *event)
     model_schedule((model_op){MODEL_OP_EVENT, event, true, false});
     while (!event->set) {
         model_trace("sleeps");
-        threads[self].event = event;
+        threads[self].asleep_at = event;
         model_block(false);
     }
     event->set = false;
+}
+
+static void wake_all_at(const void *at)
+{
+    for (unsigned i = 0; i < n_threads; i++)
+        if (threads[i].state == BLOCKED && threads[i].asleep_at == at)
+            threads[i].state = RUNNABLE;
 }
 
 void model_wake(model_event *event)
@@ -287,9 +299,31 @@ void model_wake(model_event *event)
     model_schedule((model_op){MODEL_OP_EVENT, event, true, false});
     model_trace("wakes somebody");
     event->set = true;
-    for (unsigned i = 0; i < n_threads; i++)
-        if (threads[i].state == BLOCKED && threads[i].event == event)
-            threads[i].state = RUNNABLE;
+    wake_all_at(event);
+}
+
+void model_futex_wait(const uint32_t *at, uint32_t value)
+{
+    model_schedule((model_op){MODEL_OP_ANY, NULL, true, true});
+    if (*at != value) {
+        model_see_newest(at);
+        return;
+    }
+    model_trace("sleeps");
+    threads[self].asleep_at = at;
+    model_block(false);
+}
+
+void model_futex_wake(const uint32_t *at)
+{
+    model_schedule((model_op){MODEL_OP_ANY, NULL, true, true});
+    model_trace("wakes somebody");
+    wake_all_at(at);
+}
+
+void model_on_switch(void (*fn)(void))
+{
+    on_switch = fn;
 }
 
 /* --- Failing and telling --------------------------------------------------------------------- */

@@ -61,6 +61,7 @@ static unsigned n_pool;
 static seen seen_by[MODEL_THREADS];  /* the thread's own */
 static seen acquired[MODEL_THREADS]; /* read by relaxed loads: seen after a fence */
 static seen released[MODEL_THREADS]; /* as of the last fence: published by relaxed stores */
+static seen at_rmw[MODEL_THREADS];   /* as of the last read-modify-write */
 static uint8_t sc_view[OBJECTS];     /* what seq_cst fences and stores have passed on */
 static uint64_t execution;
 static bool learned;
@@ -359,6 +360,7 @@ uint64_t model_modify(model_site *site, model_rmw how, volatile void *p, size_t 
     const store *last = &pool[o->stores[o->n - 1]];
     uint64_t old = read_store(o, o->n - 1, order);
     write_store(o, modified(how, old, value), order, last);
+    copy(&at_rmw[model_self()], &seen_by[model_self()]);
     trace(site, o, "was", old);
     return old;
 }
@@ -386,22 +388,50 @@ bool model_cas(model_site *site, volatile void *p, size_t size, void *expected, 
         write_store(o, value, order, last);
     else
         memcpy(expected, &old, size);
+    copy(&at_rmw[model_self()], &seen_by[model_self()]);
     trace(site, o, ok ? "changed from" : "fails on", old);
     return ok;
 }
 
+/* A fence of thread t. What it passes on is as of `past`; a release fence alike. */
+static void fence(unsigned t, const seen *past)
+{
+    join(&seen_by[t], &acquired[t]);
+    join_view(sc_view, past->view);
+    join_view(seen_by[t].view, sc_view);
+    join(&released[t], past);
+    join_view(released[t].view, sc_view);
+}
+
+/* pi_fence_after_rmw() is nothing on x86-64 but the read-modify-write before it, and so passes
+ * on what was stored before that; what was stored in between it need not. */
 void model_fence(model_site *site)
 {
     if (!model_running || model_site_order(site) == MODEL_NONE)
         return;
     model_schedule((model_op){MODEL_OP_FENCE, NULL, true, true});
     unsigned t = model_self();
-    join(&seen_by[t], &acquired[t]);
-    join_view(seen_by[t].view, sc_view);
-    memcpy(sc_view, seen_by[t].view, width());
-    copy(&released[t], &seen_by[t]);
+    if (strcmp(site->op, "fence") == 0) {
+        join(&seen_by[t], &acquired[t]);
+        fence(t, &seen_by[t]);
+    } else {
+        fence(t, &at_rmw[t]);
+    }
     if (model_tracing)
         model_trace("%s   %s:%d %s", site->op, site->file, site->line, site->function);
+}
+
+void model_membarrier(void)
+{
+    if (!model_running)
+        return;
+    model_schedule((model_op){MODEL_OP_ANY, NULL, true, true});
+    for (unsigned round = 0; round < 2; round++) /* each fence before and after all others */
+        for (unsigned t = 0; t < MODEL_THREADS; t++) {
+            join(&seen_by[t], &acquired[t]);
+            fence(t, &seen_by[t]);
+        }
+    model_trace("membarrier");
 }
 
 /* Whoever spins sees everything in the end; if it has, it waits for another store. */
@@ -419,6 +449,13 @@ void model_spin(void)
         }
     if (!news)
         model_block(true);
+}
+
+void model_see_newest(const void *p)
+{
+    for (unsigned i = 0; i < n_objects; i++)
+        if (objects[i].address == (uintptr_t)p && objects[i].execution == execution)
+            seen_by[model_self()].view[i] = (uint8_t)(objects[i].n - 1);
 }
 
 void model_plain_read(const void *p)
@@ -506,6 +543,7 @@ void model_memory_reset(void)
     memset(seen_by, 0, sizeof(seen_by));
     memset(acquired, 0, sizeof(acquired));
     memset(released, 0, sizeof(released));
+    memset(at_rmw, 0, sizeof(at_rmw));
     memset(sc_view, 0, sizeof(sc_view));
     arena_used = 0;
     n_regions = 0;

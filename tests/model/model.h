@@ -81,6 +81,16 @@ typedef struct model_event {
 void model_sleep(model_event *event);
 void model_wake(model_event *event);
 
+/** The same with a futex's rules: sleep only if *at == value, the newest there is. */
+void model_futex_wait(const uint32_t *at, uint32_t value);
+void model_futex_wake(const uint32_t *at);
+
+/** A fence in all threads at once, by the system. pi_membarrier() comes here. */
+void model_membarrier(void);
+
+/** Call fn on each thread that goes on after another ran: to set what is per thread. */
+void model_on_switch(void (*fn)(void));
+
 /** Memory of one execution, zeroed; the same addresses each time. pi_malloc() and its kin
  *  come here. Touching it is an error until its allocation happened before, and after a free. */
 void *model_alloc(size_t size, size_t align);

@@ -63,6 +63,9 @@ void model_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /** Forget all objects, between tests. */
 void model_memory_forget(void);
+/** The caller has been told by the system that an object changed: it will not read an older
+ *  store any more. */
+void model_see_newest(const void *p);
 /** Back to the state before the first operation, between executions. */
 void model_memory_reset(void);
 /** An execution has ended: has it shown accesses that the executions so far did not assume? Then

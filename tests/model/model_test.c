@@ -77,6 +77,29 @@ static void sb0_rmw(void)
     r[0] = pi_load_relaxed(&y);
 }
 
+/* The free fence is as good as the read-modify-write before it, not better. */
+static void sb0_after_rmw(void)
+{
+    pi_store_relaxed(&x, 1u);
+    pi_add_relaxed(&z, 1u);
+    pi_fence_after_rmw();
+    r[0] = pi_load_relaxed(&y);
+}
+static void sb0_too_late(void)
+{
+    pi_add_relaxed(&z, 1u);
+    pi_store_relaxed(&x, 1u);
+    pi_fence_after_rmw();
+    r[0] = pi_load_relaxed(&y);
+}
+/* A fence in all threads at once serves the other side, too. */
+static void sb1_membarrier(void)
+{
+    pi_store_relaxed(&y, 1u);
+    model_membarrier();
+    r[1] = pi_load_relaxed(&x);
+}
+
 /* Message passing. */
 static void mp0_relaxed(void)
 {
@@ -224,6 +247,10 @@ static const struct {
     {{"SB fences", zero, {sb0_fence, sb1_fence}, collect, false, 0, 0}, ALL4 & ~BOTH(0, 0)},
     {{"SB one fence", zero, {sb0_relaxed, sb1_fence}, collect, false, 0, 0}, ALL4},
     {{"SB rmw elsewhere", zero, {sb0_rmw, sb1_fence}, collect, false, 0, 0}, ALL4},
+    {{"SB after rmw", zero, {sb0_after_rmw, sb1_fence}, collect, false, 0, 0}, ALL4 & ~BOTH(0, 0)},
+    {{"SB stored after rmw", zero, {sb0_too_late, sb1_fence}, collect, false, 0, 0}, ALL4},
+    {{"SB membarrier", zero, {sb0_relaxed, sb1_membarrier}, collect, false, 0, 0},
+     ALL4 & ~BOTH(0, 0)},
     {{"MP relaxed", zero, {mp0_relaxed, mp1_relaxed}, collect, false, 0, 0}, ALL4},
     {{"MP release only", zero, {mp0_release, mp1_relaxed}, collect, false, 0, 0}, ALL4},
     {{"MP acquire only", zero, {mp0_relaxed, mp1_acquire}, collect, false, 0, 0}, ALL4},

@@ -349,9 +349,7 @@ static const model_test tests[] = {
     "free because the exchange keeps earlier stores before it"
 
 static const model_reason reasons[] = {
-    {"pi_deque_take_oldest", "seq_cst xchg -> acq_rel", OWNER_FENCES},
-    {"pi_deque_take_newest", "seq_cst xchg -> acq_rel", OWNER_FENCES},
-    {"pi_deque_claim", "seq_cst xchg -> acq_rel", OWNER_FENCES},
+    {"pi_deque_exchange", "seq_cst xchg -> acq_rel", OWNER_FENCES},
 };
 
 int main(int argc, char **argv)
