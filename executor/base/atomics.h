@@ -88,9 +88,28 @@
 #define pi_and_acq_rel(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL)
 #define pi_and_seq_cst(p, v) __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST)
 
-/* Comparisons of the new value with 0, which x86-64 answers by the flags of a locked add. */
-#define pi_dec_is_negative_acquire(p) (__atomic_sub_fetch((p), 1, __ATOMIC_ACQUIRE) < 0)
-#define pi_inc_is_positive_release(p) (__atomic_add_fetch((p), 1, __ATOMIC_RELEASE) > 0)
+/** Subtract or add 1: is the new value below 0, at most 0? x86-64 answers by the flags of the
+ *  locked operation, without fetching the value. */
+static inline bool pi_dec_is_negative_acquire(int64_t *p)
+{
+#if defined(__x86_64__) && !defined(PI_TSAN)
+    bool negative;
+    __asm__ __volatile__("lock decq %0" : "+m"(*p), "=@ccs"(negative)::"memory");
+    return negative;
+#else
+    return __atomic_sub_fetch(p, 1, __ATOMIC_ACQUIRE) < 0;
+#endif
+}
+static inline bool pi_inc_is_not_positive_release(int64_t *p)
+{
+#if defined(__x86_64__) && !defined(PI_TSAN)
+    bool not_positive;
+    __asm__ __volatile__("lock incq %0" : "+m"(*p), "=@ccle"(not_positive)::"memory");
+    return not_positive;
+#else
+    return __atomic_add_fetch(p, 1, __ATOMIC_RELEASE) <= 0;
+#endif
+}
 
 #if defined(__x86_64__) && !defined(PI_TSAN)
 #define pi_fence_seq_cst() __asm__ __volatile__("lock orl $0, (%%rsp)" ::: "memory", "cc")

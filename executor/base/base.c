@@ -2,6 +2,8 @@
 /* base.c: the slow halves of base/, and the public base.h. */
 #include "executor/base/assert.h"
 #include "executor/base/clock.h"
+#define PI_LOCK_DEFINE
+#include "executor/base/lock.h"
 
 #include <pica/base.h>
 #include <pica/version.h>

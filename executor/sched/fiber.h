@@ -82,7 +82,12 @@ void pi_fiber_main(pi_context *from, pi_context *self);
 /** Bytes of stack below the caller, or 0 if the caller stands on another stack. */
 static inline size_t pi_fiber_stack_left(const pi_fiber *fiber)
 {
-    const char *here = (const char *)__builtin_frame_address(0);
+    const char *here;
+#if defined(__x86_64__)
+    __asm__("movq %%rsp, %0" : "=r"(here)); /* needs no frame pointer */
+#else
+    here = (const char *)__builtin_frame_address(0);
+#endif
     return here > fiber->low && here < (const char *)fiber ? (size_t)(here - fiber->low) : 0;
 }
 

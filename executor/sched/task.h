@@ -73,7 +73,7 @@ struct pica_task {
     uint64_t parent;    /* [const] id of the spawner; 0: a plain thread */
     const char *site;   /* [const] */
     const char *name;   /* [const] or NULL */
-    uint32_t starved;   /* [runner] how often it found no stack */
+    uint32_t starved;   /* [runner] when it first found no stack, coarse; 0: never */
     uint32_t cancelling; /* [atomic] calls of pica_cancel() under way; never reset */
 };
 
@@ -104,7 +104,8 @@ void pi_task_end(pica_task *task, intptr_t result);
  *  @return false: somebody else has to do with the word, too: pi_task_end() */
 static inline bool pi_task_end_inline(pica_task *task, intptr_t result)
 {
-    if (PI_UNLIKELY(pi_load_relaxed(&task->word) != 2 * PI_TASK_REF))
+    /* Acquire: of who dropped the other references; the store below ends their release. */
+    if (PI_UNLIKELY(pi_load_acquire(&task->word) != 2 * PI_TASK_REF))
         return false;
     task->result = result;
     pi_store_release(&task->word, PI_TASK_REF | PI_TASK_DONE);

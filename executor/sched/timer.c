@@ -107,27 +107,44 @@ static __attribute__((noinline, cold)) void unlist_slow(pi_timers *set, pi_timer
     pi_store_relaxed(&set->listed, set->listed - 1);
 }
 
+static inline void insert(pi_timers *set, pi_timer *timer, int64_t deadline_ns)
+{
+    uint32_t at = set->count;
+    pi_store_relaxed(&set->count, at + 1);
+    sift_up(set, at, (pi_timer_entry){deadline_ns, timer});
+    if (deadline_ns < set->next_ns)
+        pi_store_relaxed(&set->next_ns, deadline_ns);
+}
+
+/* [lock, which it releases] The heap is full. */
+static __attribute__((noinline, cold)) void arm_slow(pi_timers *set, pi_timer *timer)
+{
+    if (grow(set)) {
+        insert(set, timer, timer->deadline_ns);
+    } else {
+        list_slow(set, timer);
+        if (timer->deadline_ns < set->next_ns)
+            pi_store_relaxed(&set->next_ns, timer->deadline_ns);
+    }
+    pi_lock_release(&set->lock);
+}
+
 void pi_timer_arm(pi_timers *set, pi_timer *timer, pi_token token, int64_t deadline_ns)
 {
-    pi_assert(!timer->set);
     pi_lock_acquire(&set->lock); /* first: a locked operation waits for the stores before it */
     timer->set = set;
     timer->token = token;
     timer->deadline_ns = deadline_ns;
-    if (PI_UNLIKELY(set->count == set->capacity) && !grow(set)) {
-        list_slow(set, timer);
-    } else {
-        uint32_t at = set->count;
-        pi_store_relaxed(&set->count, at + 1);
-        sift_up(set, at, (pi_timer_entry){deadline_ns, timer});
+    if (PI_UNLIKELY(set->count == set->capacity)) {
+        arm_slow(set, timer);
+        return;
     }
-    if (deadline_ns < set->next_ns)
-        pi_store_relaxed(&set->next_ns, deadline_ns);
+    insert(set, timer, deadline_ns);
     pi_lock_release(&set->lock);
 }
 
 /* Remove a timer that is in the heap. */
-static inline void unheap(pi_timers *set, pi_timer *timer)
+static inline __attribute__((always_inline)) void unheap(pi_timers *set, pi_timer *timer)
 {
     uint32_t at = timer->index;
     uint32_t last = set->count - 1;
@@ -144,7 +161,6 @@ static inline void unheap(pi_timers *set, pi_timer *timer)
 void pi_timer_disarm(pi_timer *timer)
 {
     pi_timers *set = timer->set;
-    pi_assert(set);
     pi_lock_acquire(&set->lock);
     if (timer->index != PI_TIMER_EXPIRED) {
         if (PI_UNLIKELY(timer->index == PI_TIMER_LISTED))
@@ -155,7 +171,6 @@ void pi_timer_disarm(pi_timer *timer)
             publish_next(set);
     }
     pi_lock_release(&set->lock);
-    timer->set = NULL;
 }
 
 /* The next expired timer, removed from the set; NULL: none. */

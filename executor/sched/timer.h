@@ -25,9 +25,9 @@
 
 typedef struct pi_timers pi_timers;
 
-/** One deadline. In a fiber (type-stable). Zeroed: not armed. */
+/** One deadline. In a fiber (type-stable), whose runner knows whether it is armed. */
 typedef struct pi_timer {
-    pi_timers *set; /* [owner] where it was armed; NULL: not armed */
+    pi_timers *set; /* [owner] where it was armed last */
     uint32_t index; /* [lock] its place in the heap, or one of the two below */
     pi_token token; /* [owner] the wait that it ends */
     int64_t deadline_ns;

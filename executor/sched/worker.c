@@ -385,16 +385,21 @@ static inline pica_task *next_task(pi_worker *worker)
     return pi_load_relaxed(&worker->ex->inject_length) ? take_injected(worker) : NULL;
 }
 
-/* No stack for a task: it waits until a fiber is put away, or for a while. Idle workers try
- * again every RETRY_NS; after a second of that it ends with -ENOMEM, its function never called,
- * because nothing seems to be left that could return a stack. */
+/* No stack for a task: it waits until a fiber is put away. Meanwhile idle workers try again
+ * every RETRY_NS, first of all those that have free stacks in their own caches; after a second
+ * the task ends with -ENOMEM, its function never called, because nothing seems to be left that
+ * could return a stack. */
 #define RETRY_NS 10000000
-#define RETRIES 100
+#define PATIENCE_MS 1000u
 static __attribute__((noinline, cold)) void no_stack_slow(pi_worker *worker, pica_task *task)
 {
     pica_executor *ex = worker->ex;
-    worker->retry_ns = pi_now() + RETRY_NS;
-    if (++task->starved > RETRIES) {
+    int64_t now = pi_now();
+    uint32_t now_ms = (uint32_t)(now / 1000000) | 1; /* 0 stands for: not yet */
+    worker->retry_ns = now + RETRY_NS;
+    if (!task->starved)
+        task->starved = now_ms;
+    if (now_ms - task->starved > PATIENCE_MS) {
         pi_task_finish(worker, task, -ENOMEM, false);
         return;
     }
@@ -404,29 +409,31 @@ static __attribute__((noinline, cold)) void no_stack_slow(pi_worker *worker, pic
     ex->starved_tail = &task->next;
     pi_store_relaxed(&ex->starved, ex->starved + 1);
     pthread_mutex_unlock(&ex->inject_mutex);
+    for (uint32_t i = 0; i < ex->workers_count; i++)
+        if (i != worker->index && pi_idle_claim(&ex->idle, i))
+            pi_executor_wake(ex, (int)i);
 }
 
-/* The task that has waited longest for a stack, or NULL. */
-static __attribute__((noinline, cold)) pica_task *take_starved_slow(pica_executor *ex)
+/* Let the tasks that wait for a stack, or the first of them, try again here. */
+static __attribute__((noinline, cold)) void feed_starved_slow(pi_worker *worker, bool all)
 {
+    pica_executor *ex = worker->ex;
     pthread_mutex_lock(&ex->inject_mutex);
     pica_task *task = ex->starved_head;
-    if (task) {
-        ex->starved_head = task->next;
-        if (!ex->starved_head)
-            ex->starved_tail = &ex->starved_head;
+    pica_task *rest = !task || all ? NULL : task->next;
+    if (task && !all)
         task->next = NULL;
-        pi_store_relaxed(&ex->starved, ex->starved - 1);
-    }
+    ex->starved_head = rest;
+    if (!rest)
+        ex->starved_tail = &ex->starved_head;
+    pi_store_relaxed(&ex->starved, rest ? ex->starved - 1 : 0u);
     pthread_mutex_unlock(&ex->inject_mutex);
-    return task;
-}
-
-static __attribute__((noinline, cold)) void feed_starved_slow(pi_worker *worker)
-{
-    pica_task *task = take_starved_slow(worker->ex);
-    if (task)
+    while (task) {
+        pica_task *next = task->next;
+        task->next = NULL;
         pi_worker_ready(task);
+        task = next;
+    }
 }
 
 static inline void execute(pi_worker *worker, pica_task *task)
@@ -459,7 +466,7 @@ static inline void execute(pi_worker *worker, pica_task *task)
     case PI_AFTER_END:
         pi_fiber_put(worker, fiber);
         if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->starved)))
-            feed_starved_slow(worker);
+            feed_starved_slow(worker, false);
         break;
     }
 }
@@ -566,7 +573,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     }
     sleep_now(worker);
     if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)) && pi_now() >= worker->retry_ns)
-        feed_starved_slow(worker);
+        feed_starved_slow(worker, true);
     *searching = pi_idle_woken(idle, worker->index);
     monitor_up(ex);
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */
@@ -586,20 +593,23 @@ void pi_worker_run(pi_worker *worker)
     pi_context_unordered(&worker->loop, ex->workers_count > 1);
     worker->now_ms = (uint32_t)(pi_now() / 1000000);
     for (;;) {
+        /* A switch leaves no register as it was. Without this the compiler computes the address
+         * of each member once and for all, and reads it from the stack on every turn. */
+        __asm__ __volatile__("" : "+r"(worker));
         pica_task *task = next_task(worker);
         if (!task && !(task = idle(worker, &searching))) {
-            if (pi_load_acquire(&ex->phase) == PI_STOPPED)
+            if (pi_load_acquire(&worker->ex->phase) == PI_STOPPED)
                 break; /* no task lives, so nothing was found */
             continue;
         }
         if (searching) {
             searching = false;
-            if (pi_idle_search_end(&ex->idle))
-                pi_executor_wake(ex, pi_idle_pick(&ex->idle));
+            if (pi_idle_search_end(worker->idle))
+                (void)pi_worker_share_slow(worker);
         }
         execute(worker, task);
     }
-    if (searching && pi_idle_search_end(&ex->idle))
-        pi_executor_wake(ex, pi_idle_pick(&ex->idle)); /* nothing to find, but it shall stop */
+    if (searching && pi_idle_search_end(worker->idle))
+        (void)pi_worker_share_slow(worker); /* nothing to find, but it shall stop */
     pi_worker_set_self(NULL);
 }

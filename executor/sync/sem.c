@@ -186,7 +186,7 @@ int pica_sem_release(pica_sem *sem)
 {
     if (PI_UNLIKELY(pi_load_relaxed(&sem->value) >= PICA_SEM_MAX))
         return -EOVERFLOW;
-    if (PI_UNLIKELY(!pi_inc_is_positive_release(&sem->value)))
+    if (PI_UNLIKELY(pi_inc_is_not_positive_release(&sem->value)))
         release_slow(sem);
     return 0;
 }
