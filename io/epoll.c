@@ -7,15 +7,18 @@
  * stuck workers while it is attached to them.
  *
  * Protocol: sleeping and waking. word reactor->sleep: ASLEEP, TOLD; read-modify-writes.
- *   (A) 0 -> ASLEEP       the owner, before it sleeps. If TOLD stood: -> 0, does not sleep.
- *   (B) + TOLD            any waker. If it was ASLEEP alone: writes the eventfd.
- *   (C) -> 0              the owner, after its sleep.
+ *   (A) 0 -> ASLEEP       the owner, before it sleeps. If TOLD stood: -> 0, does not sleep;
+ *                         acquire, as (C).
+ *   (B) + TOLD            any waker. Release: what it did before. If it was ASLEEP alone:
+ *                         writes the eventfd.
+ *   (C) -> 0              the owner, after its sleep. Acquire: pairs with (B).
  *   (D) a rescuer that takes the eventfd's edge out of another's set: if the word is
  *       ASLEEP TOLD then, it has taken it from the sleeper, and writes again. Otherwise the
  *       owner is awake and needs no edge (a wake that is due stands in TOLD), or sleeps anew
- *       and was not woken since.
+ *       and was not woken since. Relaxed: the kernel passes on what stood at the write.
  *   So  a wake ends the sleep it finds or the next; no edge is missed; and the edge of a
  *       worker that is awake is dropped, so that a rescuer does not spin on it.
+ *   Proof  tests/io/epoll_model.c; with the real kernel, tests/io/epoll_test.c.
  */
 #include "io/epoll.h"
 
@@ -122,7 +125,7 @@ static void close_reactor(pi_driver *driver)
 static void wake(pi_driver *driver)
 {
     pi_reactor *r = of(driver);
-    if (pi_or_seq_cst(&r->sleep, TOLD) == ASLEEP) /* (B) */
+    if (pi_or_release(&r->sleep, TOLD) == ASLEEP) /* (B) */
         pi_sys_eventfd_write(r->wakefd);
 }
 
@@ -130,9 +133,9 @@ static void wake(pi_driver *driver)
 static bool fall_asleep(pi_reactor *r)
 {
     uint32_t awake = 0;
-    if (pi_cas_seq_cst(&r->sleep, &awake, ASLEEP))
+    if (pi_cas_relaxed(&r->sleep, &awake, ASLEEP))
         return true;
-    (void)pi_xchg_seq_cst(&r->sleep, 0u);
+    (void)pi_xchg_acquire(&r->sleep, 0u);
     return false;
 }
 
@@ -188,7 +191,7 @@ static int pass_on(pi_reactor *r, const struct epoll_event *events, int n)
             ended += pi_descriptor_event(d, generation, what | (uint32_t)EPOLLIN);
         } else if (index == PI_EVENT_NESTED) {
             ended += drain_other(pi_load_acquire(&r->slots->reactors[generation]));
-        } else if (pi_load_seq_cst(&r->sleep) == (ASLEEP | TOLD)) {
+        } else if (pi_load_relaxed(&r->sleep) == (ASLEEP | TOLD)) {
             pi_sys_eventfd_write(r->wakefd); /* (D); the owner itself is never ASLEEP here */
         }
     }
@@ -201,7 +204,7 @@ static int drain_other(pi_reactor *other)
 {
     struct epoll_event events[BATCH];
     int ended = 0, n = BATCH;
-    if (!other || pi_load_acquire(&other->sleep) & ASLEEP)
+    if (!other || pi_load_relaxed(&other->sleep) & ASLEEP)
         return 0;
     while (n == BATCH) {
         n = pi_sys_epoll_wait(other->epfd, events, BATCH, 0);
@@ -220,7 +223,7 @@ static int poll_reactor(pi_driver *driver, int64_t deadline_ns)
     int n;
     if (sleeps && fall_asleep(r)) {
         n = wait_for_events(r, events, deadline_ns);
-        (void)pi_xchg_seq_cst(&r->sleep, 0u); /* (C); acquire: what wakers did before (B) */
+        (void)pi_xchg_acquire(&r->sleep, 0u); /* (C) */
     } else {
         n = pi_sys_epoll_wait(r->epfd, events, BATCH, 0);
     }

@@ -87,16 +87,16 @@ static inline void peers_pair(pica_stream **a, pica_stream **b)
     CHECK_FATAL_OK(pica_stream_adopt(b, raw));
 }
 
-/** Fill the buffers between a stream and its peer, so that the next write waits. */
-static inline size_t peers_fill(pica_stream *s)
+/** Fill the buffers between a stream and its peer, so that the next write waits. What was
+ *  sent goes on from the one's buffer to the other's for a while, and makes room again. */
+static inline void peers_fill(pica_stream *s)
 {
     static const char block[65536];
-    size_t sum = 0;
-    for (;;) {
-        ssize_t n = send(pica_stream_fd(s), block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0)
-            return sum;
-        sum += (size_t)n;
+    int fd = pica_stream_fd(s);
+    for (int full = 0; full < 5; full++) {
+        while (send(fd, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+            full = 0;
+        usleep(1000);
     }
 }
 
