@@ -58,11 +58,12 @@ static unsigned n_objects;
 static uint16_t hash[HASH]; /* 1 + number */
 static store pool[POOL];
 static unsigned n_pool;
-static seen seen_by[MODEL_THREADS];  /* the thread's own */
-static seen acquired[MODEL_THREADS]; /* read by relaxed loads: seen after a fence */
-static seen released[MODEL_THREADS]; /* as of the last fence: published by relaxed stores */
-static seen at_rmw[MODEL_THREADS];   /* as of the last read-modify-write */
-static uint8_t sc_view[OBJECTS];     /* what seq_cst fences and stores have passed on */
+static unsigned spun_at[MODEL_THREADS]; /* n_pool when the thread span last */
+static seen seen_by[MODEL_THREADS];     /* the thread's own */
+static seen acquired[MODEL_THREADS];    /* read by relaxed loads: seen after a fence */
+static seen released[MODEL_THREADS];    /* as of the last fence: published by relaxed stores */
+static seen at_rmw[MODEL_THREADS];      /* as of the last read-modify-write */
+static uint8_t sc_view[OBJECTS];        /* what seq_cst fences and stores have passed on */
 static uint64_t execution;
 static bool learned;
 
@@ -127,12 +128,12 @@ static uint64_t cut(const object *o, uint64_t value)
 
 static int region_of(uintptr_t address)
 {
-    if (address < (uintptr_t)arena || address >= (uintptr_t)arena + ARENA)
-        return -1;
     for (int i = n_regions - 1; i >= 0; i--)
         if (address >= regions[i].start && address < regions[i].end)
             return i;
-    model_fail("memory that nobody has allocated is accessed");
+    if (address >= (uintptr_t)arena && address < (uintptr_t)arena + ARENA)
+        model_fail("memory that nobody has allocated is accessed");
+    return -1;
 }
 
 static store *store_new(object *o, uint64_t value, unsigned step)
@@ -434,21 +435,19 @@ void model_membarrier(void)
     model_trace("membarrier");
 }
 
-/* Whoever spins sees everything in the end; if it has, it waits for another store. */
+/* Whoever spins sees everything in the end; once it has, it waits for another store. */
 void model_spin(void)
 {
     if (!model_running)
         model_fail("spinning alone");
     model_schedule((model_op){MODEL_OP_ANY, NULL, true, true});
     unsigned t = model_self();
-    bool news = false;
-    for (unsigned i = 0; i < n_objects; i++)
-        if (objects[i].execution == execution && seen_by[t].view[i] + 1u < objects[i].n) {
-            seen_by[t].view[i] = (uint8_t)(objects[i].n - 1);
-            news = true;
-        }
-    if (!news)
+    if (spun_at[t] == n_pool)
         model_block(true);
+    for (unsigned i = 0; i < n_objects; i++)
+        if (objects[i].execution == execution)
+            seen_by[t].view[i] = (uint8_t)(objects[i].n - 1);
+    spun_at[t] = n_pool;
 }
 
 void model_see_newest(const void *p)
@@ -495,19 +494,28 @@ void *model_alloc(size_t size, size_t align)
         return NULL;
     if (align < 16)
         align = 16;
+    if (align > 4096)
+        model_fail("too much alignment for the checker");
     size_t at = (arena_used + 16 + align - 1) / align * align; /* 16: nobody's, to catch overruns */
-    if (at + size > ARENA || n_regions == REGIONS)
+    if (at + size > ARENA)
         model_fail("too much memory for the checker");
     arena_used = at + size;
     memset(arena + at, 0, size);
+    model_own(arena + at, size);
+    return arena + at;
+}
+
+void model_own(void *p, size_t size)
+{
+    if (n_regions == REGIONS)
+        model_fail("too many allocations for the checker");
     regions[n_regions++] = (region){
-        .start = (uintptr_t)arena + at,
-        .end = (uintptr_t)arena + at + size,
+        .start = (uintptr_t)p,
+        .end = (uintptr_t)p + size,
         .by_thread = model_running,
         .thread = model_running ? model_self() : 0,
         .clock = model_running ? ++seen_by[model_self()].clock[model_self()] : (uint16_t)0,
     };
-    return arena + at;
 }
 
 void model_free(void *p)
@@ -544,6 +552,7 @@ void model_memory_reset(void)
     memset(acquired, 0, sizeof(acquired));
     memset(released, 0, sizeof(released));
     memset(at_rmw, 0, sizeof(at_rmw));
+    memset(spun_at, 0, sizeof(spun_at));
     memset(sc_view, 0, sizeof(sc_view));
     arena_used = 0;
     n_regions = 0;

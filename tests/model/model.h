@@ -96,6 +96,9 @@ void model_on_switch(void (*fn)(void));
 void *model_alloc(size_t size, size_t align);
 void model_free(void *p);
 
+/** Treat other memory as allocated just now: model_free() ends it. */
+void model_own(void *p, size_t size);
+
 /** Let the allocations from here on fail in this execution, or no longer. */
 void model_alloc_fails(bool fails);
 

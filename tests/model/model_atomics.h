@@ -102,6 +102,15 @@ void model_spin(void);
 #define pi_and_acq_rel(p, v) MODEL_MODIFY("and", MODEL_ACQ_REL, MODEL_AND, p, v)
 #define pi_and_seq_cst(p, v) MODEL_MODIFY("and", MODEL_SEQ_CST, MODEL_AND, p, v)
 
+static inline bool pi_dec_is_negative_acquire(int64_t *p)
+{
+    return pi_sub_acquire(p, 1) <= 0;
+}
+static inline bool pi_inc_is_not_positive_release(int64_t *p)
+{
+    return pi_add_release(p, 1) < 0;
+}
+
 #define pi_fence_seq_cst() model_fence(MODEL_SITE("fence", MODEL_SEQ_CST))
 #define pi_fence_after_rmw() model_fence(MODEL_SITE("fence_after_rmw", MODEL_SEQ_CST))
 
