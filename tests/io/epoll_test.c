@@ -6,8 +6,11 @@
 #include "io/epoll.h"
 #include "tests/check.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const pi_driver_ops *const ops = &pi_driver_default;
@@ -48,6 +51,46 @@ static void deadlines(void)
     int64_t past = pica_now() - 1;
     CHECK_EQ(ops->poll(p.a, past), 0);
     pair_close(&p);
+}
+
+/* Kernels before 5.11, and sandboxes, know no epoll_pwait2: milliseconds then, rounded up. */
+static int deadlines_denied(int error)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 441 /* epoll_pwait2 */, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {.len = 4, .filter = filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, 2, &program))
+        return 2;
+    pair p;
+    pair_open(&p);
+    for (int i = 1; i < 4; i++) {
+        int64_t deadline = pica_after(PICA_US(700 * i));
+        if (ops->poll(p.a, deadline) != 0 || pica_now() < deadline)
+            return 1;
+    }
+    pair_close(&p);
+    return 0;
+}
+
+static void without_epoll_pwait2(void)
+{
+    static const int errors[] = {ENOSYS, EPERM};
+    for (int i = 0; i < 2; i++) {
+        int status = -1;
+        pid_t child = fork();
+        CHECK_FATAL(child >= 0);
+        if (child == 0)
+            _exit(deadlines_denied(errors[i]));
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK(WIFEXITED(status));
+        if (WEXITSTATUS(status) == 2)
+            continue; /* no seccomp here */
+        CHECK_EQ(WEXITSTATUS(status), 0);
+    }
 }
 
 /* A wake before the sleep ends it, once; polls that do not sleep leave it be. */
@@ -188,6 +231,7 @@ CHECK_MAIN
 {
     check_timeout(60);
     check_plain("deadlines", deadlines);
+    check_plain("without epoll_pwait2", without_epoll_pwait2);
     check_plain("woken before the sleep", woken_before);
     check_plain("no wake is lost", no_wake_is_lost);
     check_plain("no wake is lost to a rescuer", no_wake_is_lost_to_a_rescuer);
