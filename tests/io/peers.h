@@ -5,6 +5,7 @@
 #ifndef PICA_TESTS_IO_PEERS_H
 #define PICA_TESTS_IO_PEERS_H
 
+#include "executor/base/atomics.h"
 #include "tests/check.h"
 
 #include <fcntl.h>
@@ -19,11 +20,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/** Loopback with a port of the kernel's choice. */
+/** Loopback with a port of the kernel's choice; another of its 16 million addresses each
+ *  time, for a connection that has ended keeps its port for a minute, and there are 28,000. */
 static inline pica_addr peers_any(void)
 {
+    static uint32_t calls; /* [atomic, relaxed] */
+    uint32_t n = pi_add_relaxed(&calls, 1u) + (uint32_t)getpid() * 7919;
+    char text[20];
     pica_addr at;
-    CHECK_FATAL_OK(pica_addr_parse(&at, "127.0.0.1", 0));
+    snprintf(text, sizeof(text), "127.%u.%u.%u", 1 + (n >> 16) % 250, (n >> 8) % 256, 1 + n % 250);
+    CHECK_FATAL_OK(pica_addr_parse(&at, text, 0));
     return at;
 }
 
