@@ -7,68 +7,9 @@
 #include "executor/base/clock.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/monitor.h"
+#include "executor/sched/ready.h"
 
 #include <string.h>
-
-/* The only mutable global state of the library (law 7). Static TLS: one word. */
-extern __thread pi_worker *pi_worker_current;
-__thread pi_worker *pi_worker_current
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
-
-#if !defined(__x86_64__)
-__attribute__((noinline)) pi_worker *pi_worker_self(void)
-{
-    pi_worker *worker = pi_worker_current;
-    __asm__ __volatile__("" : "+r"(worker)); /* not pure: never merged with another call */
-    return worker;
-}
-#endif
-
-__attribute__((noinline)) void pi_worker_set_self(pi_worker *worker)
-{
-    pi_worker_current = worker;
-    __asm__ __volatile__("" ::: "memory");
-}
-
-#ifdef PI_TSAN
-void AnnotateBenignRaceSized(const char *file, int line, const volatile void *at, size_t size,
-                             const char *why);
-#endif
-
-/* For the worker's loop, which never leaves its thread. */
-static __attribute__((noinline)) int *errno_address(void)
-{
-    int *at = &errno;
-#ifdef PI_TSAN
-    AnnotateBenignRaceSized(__FILE__, __LINE__, at, sizeof(*at), "errno, by fibers in turn");
-#endif
-    __asm__ __volatile__("" : "+r"(at));
-    return at;
-}
-
-pica_task *pi_task_self(void)
-{
-    pi_worker *worker = pi_worker_self();
-    return worker && worker->fiber ? worker->fiber->current : NULL;
-}
-
-pi_driver *pi_driver_self(void)
-{
-    pi_worker *worker = pi_worker_self();
-    return worker ? worker->driver : NULL;
-}
-
-void *pi_driver_shared_self(void)
-{
-    pi_worker *worker = pi_worker_self();
-    return worker ? worker->ex->driver_shared : NULL;
-}
-
-const pi_driver_ops *pi_driver_ops_self(void)
-{
-    pi_worker *worker = pi_worker_self();
-    return worker ? worker->ex->driver : NULL;
-}
 
 int pi_worker_init(pi_worker *worker, pica_executor *ex, uint32_t index)
 {
@@ -166,135 +107,13 @@ static bool bind(pi_worker *worker, pica_task *task)
     return true;
 }
 
-/* ---- queues ---- */
-
-static void push_pinned(pi_worker *worker, pica_task *task)
-{
-    task->next = NULL;
-    *worker->pinned_tail = task;
-    worker->pinned_tail = &task->next;
-}
-
-static pica_task *pop_pinned(pi_worker *worker)
-{
-    pica_task *task = worker->pinned_head;
-    if (task) {
-        worker->pinned_head = task->next;
-        if (!worker->pinned_head)
-            worker->pinned_tail = &worker->pinned_head;
-        task->next = NULL;
-    }
-    return task;
-}
-
-/* To another worker, which alone will run it. Any thread. */
-static void post(pica_executor *ex, uint32_t to, pica_task *task)
-{
-    pi_store_relaxed(&task->home, PI_NO_HOME);
-    pi_upmc_push(&ex->workers[to].mailbox, (pi_stack_entry *)(void *)&task->next);
-    if (pi_idle_claim(&ex->idle, to))
-        pi_executor_wake(ex, (int)to);
-}
-
-/* All under the mutex, the wake too: as soon as it is free, the task may have ended, and with it
- * the executor. */
-void pi_worker_inject(pica_executor *ex, pica_task *task)
-{
-    pthread_mutex_lock(&ex->inject_mutex);
-    if (task->pin) {
-        post(ex, task->pin - 1u, task);
-    } else {
-        pi_store_relaxed(&task->home, PI_NO_HOME);
-        task->next = NULL;
-        *ex->inject_tail = task;
-        ex->inject_tail = &task->next;
-        pi_store_relaxed(&ex->inject_length, ex->inject_length + 1);
-        pi_executor_wake(ex, pi_idle_submitted(&ex->idle));
-    }
-    pthread_mutex_unlock(&ex->inject_mutex);
-}
-
-/* Take one task from the inject queue, and a fair share of the rest into the own deque. */
-static __attribute__((noinline)) pica_task *take_injected(pi_worker *worker)
-{
-    pica_executor *ex = worker->ex;
-    pthread_mutex_lock(&ex->inject_mutex);
-    uint32_t length = ex->inject_length;
-    uint32_t share = length / ex->workers_count + 1;
-    share = share > 64 ? 64 : share < length ? share : length;
-    pica_task *first = ex->inject_head;
-    for (uint32_t i = 0; i < share; i++)
-        ex->inject_head = ex->inject_head->next;
-    if (!ex->inject_head)
-        ex->inject_tail = &ex->inject_head;
-    pi_store_relaxed(&ex->inject_length, length - share);
-    pthread_mutex_unlock(&ex->inject_mutex);
-    for (pica_task *task = share ? first->next : NULL; share > 1; share--) {
-        pica_task *next = task->next;
-        task->next = NULL;
-        if (pi_worker_push(worker, task) < 0)
-            pi_worker_inject(ex, task); /* at the end again, but not lost */
-        task = next;
-    }
-    if (first)
-        first->next = NULL;
-    return first;
-}
-
-static __attribute__((noinline)) void take_mailbox(pi_worker *worker)
-{
-    pi_stack_entry *entry = pi_upmc_take_all(&worker->mailbox);
-    while (entry) {
-        pi_stack_entry *next = entry->next;
-        push_pinned(worker, (pica_task *)(void *)((char *)entry - offsetof(pica_task, next)));
-        entry = next;
-    }
-}
-
-/* PICA_FORCE_MIGRATION: somewhere else, each time. @return false: there is nowhere else */
-static bool migrate(pi_worker *worker, pica_task *task)
-{
-    uint32_t n = worker->ex->workers_count;
-    if (n < 2)
-        return false;
-    worker->migrate = (worker->migrate + 1) % (n - 1);
-    post(worker->ex, (worker->index + 1 + worker->migrate) % n, task);
-    return true;
-}
-
-void pi_worker_ready(pica_task *task)
-{
-    pi_worker *worker = pi_worker_self();
-    pica_executor *ex = pi_task_executor(task);
-    if (PI_UNLIKELY(!worker || worker->ex != ex)) {
-        pi_worker_inject(ex, task);
-        return;
-    }
-    if (PI_UNLIKELY(task->pin)) {
-        pi_worker_push_pinned(worker, task);
-        return;
-    }
-    if (PI_UNLIKELY(worker->flags & PICA_FORCE_MIGRATION) && migrate(worker, task))
-        return;
-    if (PI_UNLIKELY(pi_worker_push(worker, task) < 0))
-        pi_worker_inject(ex, task);
-}
-
-void pi_worker_push_pinned(pi_worker *worker, pica_task *task)
-{
-    if (task->pin - 1u == worker->index)
-        push_pinned(worker, task);
-    else
-        post(worker->ex, task->pin - 1u, task);
-}
+/* ---- the loop ---- */
 
 __attribute__((noinline)) int pi_worker_share_slow(pi_worker *worker)
 {
     pi_executor_wake(worker->ex, pi_idle_pick(worker->idle));
     return 0;
 }
-
-/* ---- the loop ---- */
 
 unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at)
 {
@@ -331,7 +150,7 @@ bool pi_worker_breathe(pi_worker *worker)
     bool found = look_around_slow(worker);
     if (pi_upmc_empty(&worker->mailbox))
         return found;
-    take_mailbox(worker);
+    pi_ready_take_mailbox(worker);
     return true;
 }
 
@@ -368,72 +187,21 @@ static inline pica_task *next_task(pi_worker *worker)
         worker->comeback = NULL;
         if (task && pi_deque_claim(&worker->deque, &task->node))
             return task;
-        if (pi_load_relaxed(&worker->ex->inject_length) && (task = take_injected(worker)))
+        if (pi_load_relaxed(&worker->ex->inject_length) && (task = pi_ready_take_injected(worker)))
             return task;
     }
     if (PI_UNLIKELY(!pi_upmc_empty(&worker->mailbox)))
-        take_mailbox(worker);
+        pi_ready_take_mailbox(worker);
     if (PI_UNLIKELY(worker->pinned_head != NULL) && (worker->pinned_turn = !worker->pinned_turn))
-        return pop_pinned(worker);
+        return pi_ready_pop_pinned(worker);
     pi_node *node = take_own(worker);
     if (PI_LIKELY(node != NULL)) {
         share(worker);
         return pi_task_of(node);
     }
-    if ((task = pop_pinned(worker)))
+    if ((task = pi_ready_pop_pinned(worker)))
         return task;
-    return pi_load_relaxed(&worker->ex->inject_length) ? take_injected(worker) : NULL;
-}
-
-/* No stack for a task: it waits until a fiber is put away. Meanwhile idle workers try again
- * every RETRY_NS, first of all those that have free stacks in their own caches; after a second
- * the task ends with -ENOMEM, its function never called, because nothing seems to be left that
- * could return a stack. */
-#define RETRY_NS 10000000
-#define PATIENCE_MS 1000u
-static __attribute__((noinline, cold)) void no_stack_slow(pi_worker *worker, pica_task *task)
-{
-    pica_executor *ex = worker->ex;
-    int64_t now = pi_now();
-    uint32_t now_ms = (uint32_t)(now / 1000000) | 1; /* 0 stands for: not yet */
-    worker->retry_ns = now + RETRY_NS;
-    if (!task->starved)
-        task->starved = now_ms;
-    if (now_ms - task->starved > PATIENCE_MS) {
-        pi_task_finish(worker, task, -ENOMEM, false);
-        return;
-    }
-    pthread_mutex_lock(&ex->inject_mutex);
-    task->next = NULL;
-    *ex->starved_tail = task;
-    ex->starved_tail = &task->next;
-    pi_store_relaxed(&ex->starved, ex->starved + 1);
-    pthread_mutex_unlock(&ex->inject_mutex);
-    for (uint32_t i = 0; i < ex->workers_count; i++)
-        if (i != worker->index && pi_idle_claim(&ex->idle, i))
-            pi_executor_wake(ex, (int)i);
-}
-
-/* Let the tasks that wait for a stack, or the first of them, try again here. */
-static __attribute__((noinline, cold)) void feed_starved_slow(pi_worker *worker, bool all)
-{
-    pica_executor *ex = worker->ex;
-    pthread_mutex_lock(&ex->inject_mutex);
-    pica_task *task = ex->starved_head;
-    pica_task *rest = !task || all ? NULL : task->next;
-    if (task && !all)
-        task->next = NULL;
-    ex->starved_head = rest;
-    if (!rest)
-        ex->starved_tail = &ex->starved_head;
-    pi_store_relaxed(&ex->starved, rest ? ex->starved - 1 : 0u);
-    pthread_mutex_unlock(&ex->inject_mutex);
-    while (task) {
-        pica_task *next = task->next;
-        task->next = NULL;
-        pi_worker_ready(task);
-        task = next;
-    }
+    return pi_load_relaxed(&worker->ex->inject_length) ? pi_ready_take_injected(worker) : NULL;
 }
 
 static inline void execute(pi_worker *worker, pica_task *task)
@@ -441,7 +209,7 @@ static inline void execute(pi_worker *worker, pica_task *task)
     pi_fiber *fiber = pi_load_relaxed(&task->fiber);
     if (!fiber) {
         if (PI_UNLIKELY(!bind(worker, task))) {
-            no_stack_slow(worker, task);
+            pi_ready_starve_slow(worker, task);
             return;
         }
         fiber = task->fiber;
@@ -466,7 +234,7 @@ static inline void execute(pi_worker *worker, pica_task *task)
     case PI_AFTER_END:
         pi_fiber_put(worker, fiber);
         if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->starved)))
-            feed_starved_slow(worker, false);
+            pi_ready_feed_slow(worker, false);
         break;
     }
 }
@@ -498,10 +266,10 @@ static pica_task *look(pi_worker *worker)
     if (own)
         return pi_task_of(own);
     if (!pi_upmc_empty(&worker->mailbox))
-        take_mailbox(worker);
-    pica_task *task = pop_pinned(worker);
+        pi_ready_take_mailbox(worker);
+    pica_task *task = pi_ready_pop_pinned(worker);
     if (!task && pi_load_relaxed(&ex->inject_length))
-        task = take_injected(worker);
+        task = pi_ready_take_injected(worker);
     uint32_t n = ex->workers_count;
     if (task || n < 2)
         return task;
@@ -573,7 +341,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     }
     sleep_now(worker);
     if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)) && pi_now() >= worker->retry_ns)
-        feed_starved_slow(worker, true);
+        pi_ready_feed_slow(worker, true);
     *searching = pi_idle_woken(idle, worker->index);
     monitor_up(ex);
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */
@@ -582,6 +350,22 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     pi_timers_expire(&worker->timers, now);
     pi_monitor_serve(worker);
     return NULL;
+}
+
+#ifdef PI_TSAN
+void AnnotateBenignRaceSized(const char *file, int line, const volatile void *at, size_t size,
+                             const char *why);
+#endif
+
+/* For the worker's loop, which never leaves its thread. */
+static __attribute__((noinline)) int *errno_address(void)
+{
+    int *at = &errno;
+#ifdef PI_TSAN
+    AnnotateBenignRaceSized(__FILE__, __LINE__, at, sizeof(*at), "errno, by fibers in turn");
+#endif
+    __asm__ __volatile__("" : "+r"(at));
+    return at;
 }
 
 void pi_worker_run(pi_worker *worker)
