@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* task_faults.c: memory runs out in spawn, gather, groups, timers and stacks (law 8): a code to
+ * the caller or a result of the task, nothing lost, and the executor goes on. */
+#include "tests/executor/bodies.h"
+#include "tests/fault.h"
+
+#include <pica/gather.h>
+#include <pica/group.h>
+
+#define UNTOUCHED 0x7171
+
+/* Spawn until there is no more memory: an error code, out untouched, argument not consumed. */
+static void spawning(void)
+{
+    enum { MANY = 5000 };
+    static pica_task *tasks[MANY];
+    unsigned n = 0;
+    int rc = 0;
+    fault_arm(FAULT_MALLOC, 1, 1, ENOMEM);
+    while (n < MANY) {
+        tasks[n] = (pica_task *)(void *)&n;
+        rc = pica_spawn(&tasks[n], body_returns, body_arg((intptr_t)n));
+        if (rc < 0)
+            break;
+        n++;
+    }
+    CHECK_EQ(rc, -ENOMEM);
+    CHECK_LT(0, fault_failed(FAULT_MALLOC));
+    CHECK_EQ(tasks[n], (pica_task *)(void *)&n);
+    CHECK_EQ(pica_executor_spawn(check_executor(), NULL, body_returns, NULL), -ENOMEM);
+    int big[10] = {0};
+    while ((rc = pica_spawn_copy(NULL, body_returns, &big)) == 0) {
+    }
+    CHECK_EQ(rc, -ENOMEM);
+    pica_group group;
+    pica_group_begin(&group);
+    CHECK_EQ(pica_group_spawn(&group, body_returns, NULL), -ENOMEM);
+    CHECK_EQ(pica_group_end(&group, 0), 0); /* waits for nobody */
+    for (unsigned i = 0; i < n; i++)
+        CHECK_EQ(body_end(tasks[i]), i); /* those that were spawned run all the same */
+    CHECK_OK(pica_spawn(NULL, body_returns, NULL)); /* from what they gave back */
+    fault_disarm();
+    CHECK_EQ(body_end(body_spawn(body_returns, body_arg(1))), 1);
+}
+
+/* Every k-th allocation fails while a tree of tasks grows. */
+static intptr_t tree(void *arg)
+{
+    intptr_t depth = (intptr_t)arg, sum = 1;
+    pica_task *children[4];
+    unsigned n = 0;
+    while (depth > 0 && n < 4 && pica_spawn(&children[n], tree, body_arg(depth - 1)) == 0)
+        n++;
+    for (unsigned i = 0; i < n; i++)
+        sum += body_end(children[i]);
+    return sum;
+}
+
+static void every_kth_allocation(void)
+{
+    for (uint64_t k = 2; k < 5; k++) {
+        fault_arm(FAULT_MALLOC, k, 1, ENOMEM);
+        intptr_t sum = body_end(body_spawn(tree, body_arg(6)));
+        CHECK_LE(1, sum);
+        CHECK_LE(sum, 5461);
+        fault_disarm();
+    }
+    CHECK_EQ(body_end(body_spawn(tree, body_arg(6))), 5461);
+}
+
+/* More tasks than fit on the stack: no room for the wait, and nothing has happened. */
+static void gathering(void)
+{
+    check_latch asleep = {0};
+    pica_task *tasks[50];
+    intptr_t results[50];
+    for (unsigned i = 0; i < 50; i++) {
+        tasks[i] = body_spawn(body_swallows, &asleep);
+        results[i] = UNTOUCHED;
+    }
+    CHECK_HITS(&asleep, 50);
+    fault_arm(FAULT_MALLOC, 1, 1, ENOMEM);
+    CHECK_EQ(pica_gather(tasks, 50, results, 0), -ENOMEM);
+    fault_disarm();
+    for (unsigned i = 0; i < 50; i++) {
+        CHECK_EQ(results[i], UNTOUCHED);
+        BODY_WAITS(tasks[i]);
+        CHECK_OK(pica_cancel(tasks[i]));
+    }
+    fault_arm(FAULT_MALLOC, 1, 1, ENOMEM);
+    CHECK_EQ(pica_gather(tasks, 50, results, PICA_GATHER_COLLECT), 0); /* needs none */
+    CHECK_EQ(pica_gather(tasks, 50, results, 0), 0);                   /* nor if all are done */
+    fault_disarm();
+    for (unsigned i = 0; i < 50; i++) {
+        CHECK_EQ(results[i], 7);
+        pica_unref(tasks[i]);
+    }
+}
+
+static intptr_t fails_once_cancelled(void *arg)
+{
+    check_hit(arg);
+    CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
+    return -EIO;
+}
+
+/* No room for the list of errors: the first is returned all the same. */
+static void errors_of_a_group(void)
+{
+    check_latch asleep = {0};
+    pica_group group;
+    pica_group_begin(&group);
+    for (unsigned i = 0; i < 20; i++)
+        CHECK_OK(pica_group_spawn(&group, fails_once_cancelled, &asleep));
+    CHECK_HITS(&asleep, 20);
+    fault_arm(FAULT_MALLOC, 1, 1, ENOMEM);
+    pica_group_cancel(&group);
+    CHECK_EQ(pica_group_end(&group, 0), -EIO);
+    fault_disarm();
+    const intptr_t *errors;
+    CHECK_EQ(pica_group_errors(&group, &errors), 0);
+    pica_group_deinit(&group);
+}
+
+static intptr_t sleeps_for(void *arg)
+{
+    int64_t duration = *(const int64_t *)arg, until = pica_after(duration);
+    int rc = pica_sleep(duration);
+    if (rc == 0)
+        CHECK_LE(until, pica_now());
+    return rc;
+}
+
+/* The heap of timers can't grow: time is lost, timeouts are not. */
+static void timers(void)
+{
+    enum { MANY = 600 };
+    static pica_task *tasks[MANY];
+    check_rng rng = check_rng_make(5);
+    for (unsigned i = 0; i < MANY; i++) {
+        int64_t duration = PICA_MS(1) + (int64_t)check_rng_below(&rng, 4000000);
+        CHECK_FATAL_OK(pica_spawn_copy(&tasks[i], sleeps_for, &duration));
+    }
+    fault_arm(FAULT_MALLOC, 1, 1, ENOMEM);
+    unsigned cancelled = 0;
+    for (unsigned i = 0; i < MANY; i += 7)
+        cancelled += pica_cancel(tasks[i]) == 0;
+    CHECK_LT(0, cancelled);
+    for (unsigned i = 0; i < MANY; i++) {
+        intptr_t rc = 0;
+        CHECK_EQ(pica_join(tasks[i], &rc), 0);
+        CHECK(rc == 0 || (rc == -ECANCELED && i % 7 == 0));
+        pica_unref(tasks[i]);
+    }
+    CHECK_LT(0, fault_failed(FAULT_MALLOC));
+    fault_disarm();
+}
+
+/* --- Stacks ------------------------------------------------------------------------------------- */
+
+/* All stacks of the first slab are taken and there is no second: the others stay queued until
+ * one returns. Timers will see to that, so nobody is refused. */
+static intptr_t naps(void *arg)
+{
+    check_hit(arg);
+    int rc = pica_sleep(PICA_MS(3));
+    return rc < 0 ? rc : 7;
+}
+
+static void stacks_run_out_for_a_while(void)
+{
+    enum { MANY = 3000 };
+    static pica_task *tasks[MANY];
+    check_latch started = {0};
+    fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
+    for (unsigned i = 0; i < MANY; i++)
+        CHECK_FATAL_OK(pica_spawn(&tasks[i], naps, &started));
+    unsigned ended = 0, refused = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        intptr_t result = 0;
+        CHECK_EQ(pica_join(tasks[i], &result), 0);
+        ended += result == 7;
+        refused += result == -ENOMEM;
+        pica_unref(tasks[i]);
+    }
+    CHECK_LT(0, fault_failed(FAULT_MMAP));
+    CHECK_EQ(ended, MANY);
+    CHECK_EQ(refused, 0);
+    CHECK_EQ(check_hits(&started), MANY);
+    fault_disarm();
+}
+
+static unsigned refused(pica_task **tasks, unsigned n)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < n; i++) {
+        intptr_t result = 0;
+        if (pica_task_result(tasks[i], &result) == 0)
+            count += CHECK_EQ(result, -ENOMEM);
+    }
+    return count;
+}
+
+/* None of them will return one: what can't start ends with -ENOMEM, its function never called,
+ * and those that have started stay as they are. */
+static void stacks_run_out_for_good(void)
+{
+    enum { MANY = 3000 };
+    static pica_task *tasks[MANY];
+    check_latch started = {0};
+    fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
+    for (unsigned i = 0; i < MANY; i++)
+        CHECK_FATAL_OK(pica_spawn(&tasks[i], body_sleeps, &started));
+    CHECK_SOON(refused(tasks, MANY) > 0);
+    CHECK_SOON(refused(tasks, MANY) + check_hits(&started) == MANY);
+    CHECK_LT(0, check_hits(&started));
+    CHECK_OK(pica_yield()); /* the executor goes on */
+    fault_disarm();
+    for (unsigned i = 0; i < MANY; i++)
+        (void)pica_cancel(tasks[i]);
+    for (unsigned i = 0; i < MANY; i++) {
+        intptr_t result = 0;
+        CHECK_EQ(pica_join(tasks[i], &result), 0);
+        CHECK(result == -ENOMEM || result == -ECANCELED);
+        pica_unref(tasks[i]);
+    }
+}
+
+CHECK_MAIN
+{
+    check_run("spawning", spawning);
+    check_run("every k-th allocation", every_kth_allocation);
+    check_run("gathering", gathering);
+    check_run("errors of a group", errors_of_a_group);
+    check_run("timers", timers);
+    check_run_in(CHECK_ALL & ~CHECK_MIGRATE, "stacks run out for a while",
+                 stacks_run_out_for_a_while);
+    check_run("stacks run out for good", stacks_run_out_for_good);
+}
