@@ -42,7 +42,8 @@ static int play(pica_http_request *req, void *arg)
         while (rc == 0)
             rc = pica_http_write(req, piece, sizeof(piece));
     }
-    sc->failed = rc;
+    if (rc < 0) /* one at a time, in the scenes that look at it */
+        sc->failed = rc;
     check_hit(&sc->left);
     return rc < 0 ? (int)rc : pica_http_reply(req, 200, NULL, "ok", 2);
 }
