@@ -59,11 +59,10 @@ static inline void prefetch(const pi_fiber *fiber)
 bool pi_wait_end(pi_token token, pi_how how)
 {
     pi_fiber *fiber = token.wait->fiber; /* before the swap: then a thread's may be gone */
-    pica_task *base = fiber ? fiber->base : NULL;
     pi_how was = win(token.wait, token.word, how);
-    if (was == PI_PARKED && base) {
+    if (was == PI_PARKED && fiber) {
         prefetch(fiber);
-        pi_worker_ready(base);
+        pi_worker_ready(fiber->base); /* read after the swap: it may be bound anew before */
     } else if (was != PI_WAIT_IDLE && !fiber)
         pi_futex_wake(futex_of(token.wait), 1); /* an address, not a look */
     return was != PI_WAIT_IDLE;
