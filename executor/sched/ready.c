@@ -173,7 +173,9 @@ __attribute__((noinline, cold)) void pi_ready_feed_slow(pi_worker *worker, bool 
     while (task) {
         pica_task *next = task->next;
         task->next = NULL;
-        pi_worker_ready(task);
+        /* Into the own deque: the free stack lies in this worker's cache. */
+        if (task->pin || pi_worker_push(worker, task) < 0)
+            pi_worker_ready(task);
         task = next;
     }
 }
