@@ -4,6 +4,7 @@
 #include "executor/sched/executor.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 struct dump {
@@ -43,9 +44,13 @@ static void one(pica_task *task, void *arg)
         snprintf(inlined, sizeof(inlined), ", inline in task %llu",
                  (unsigned long long)fiber->base->id);
     uint32_t cancels = pi_load_relaxed(&task->cancels);
-    int n = snprintf(line, sizeof(line), "task %llu (%s) %s%s%s%s, spawned at %s by %llu\n",
+    /* Long names are cut, so that the rest and the line's end still fit; of a path the end counts. */
+    size_t site_length = strlen(task->site);
+    const char *site = task->site + (site_length > 80 ? site_length - 80 : 0);
+    int n = snprintf(line, sizeof(line),
+                     "task %llu (%.80s) %s%s%s%s, spawned at %s by %llu\n",
                      (unsigned long long)task->id, pica_task_name(task), names[status], since,
-                     cancels ? ", cancelled" : "", inlined, task->site,
+                     cancels ? ", cancelled" : "", inlined, site,
                      (unsigned long long)task->parent);
     if (n < 0)
         return;
