@@ -44,7 +44,7 @@ static void one(pica_task *task, void *arg)
         snprintf(inlined, sizeof(inlined), ", inline in task %llu",
                  (unsigned long long)fiber->base->id);
     uint32_t cancels = pi_load_relaxed(&task->cancels);
-    /* Long names are cut, so that the rest and the line's end still fit; of a path the end counts. */
+    /* Long names are cut, so that the rest of the line still fits; of a path, the end counts. */
     size_t site_length = strlen(task->site);
     const char *site = task->site + (site_length > 80 ? site_length - 80 : 0);
     int n = snprintf(line, sizeof(line),
