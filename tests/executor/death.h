@@ -32,8 +32,8 @@ static inline death death_of(void (*body)(void *arg), void *arg)
     }
     close(ends[1]);
     size_t n = 0;
-    for (ssize_t got; n < sizeof(d.said) - 1 &&
-                      (got = read(ends[0], d.said + n, sizeof(d.said) - 1 - n)) > 0;)
+    for (ssize_t got;
+         n < sizeof(d.said) - 1 && (got = read(ends[0], d.said + n, sizeof(d.said) - 1 - n)) > 0;)
         n += (size_t)got;
     close(ends[0]);
     CHECK_EQ(waitpid(pid, &d.state, 0), pid);

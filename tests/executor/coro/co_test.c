@@ -6,7 +6,7 @@
 #include <pica/co.h>
 #include <pica/sem.h>
 
-/* --- Values ------------------------------------------------------------------------------------- */
+/* --- Values ------------------------------------------------------------------------------- */
 
 static intptr_t counts(pica_co *co, void *arg)
 {
@@ -78,7 +78,7 @@ static void refusals(void)
     CHECK_EQ(pica_co_resume(NULL, 0, NULL), -EINVAL);
 }
 
-/* --- Coroutines that resume coroutines ----------------------------------------------------------------- */
+/* --- Coroutines that resume coroutines ---------------------------------------------------- */
 
 struct nest {
     pica_co *self, *outer;
@@ -180,7 +180,8 @@ static void stack_size_is_granted(void)
     for (unsigned i = 0; i < 4; i++) {
         pica_co *co = NULL;
         intptr_t value = 0;
-        CHECK_FATAL_OK(pica_co_create(&co, uses_stack, body_arg((intptr_t)sizes[i] - 512), sizes[i]));
+        CHECK_FATAL_OK(
+            pica_co_create(&co, uses_stack, body_arg((intptr_t)sizes[i] - 512), sizes[i]));
         CHECK_EQ(pica_co_resume(co, 0, &value), 1);
         CHECK_EQ(value, 1);
         CHECK_EQ(pica_co_resume(co, 0, &value), 0);
@@ -188,7 +189,7 @@ static void stack_size_is_granted(void)
     }
 }
 
-/* --- Inside tasks --------------------------------------------------------------------------------------- */
+/* --- Inside tasks ------------------------------------------------------------------------- */
 
 static intptr_t sleeps_inside(pica_co *co, void *arg)
 {
@@ -292,7 +293,7 @@ static void handed_from_task_to_task(void)
     pica_co_destroy(h.co);
 }
 
-/* --- Misuse is said ------------------------------------------------------------------------------------- */
+/* --- Misuse is said ----------------------------------------------------------------------- */
 
 static intptr_t destroys_itself(pica_co *co, void *arg)
 {

@@ -12,7 +12,7 @@ static void classes(void)
     CHECK_EQ(pi_stack_class(1), 0);
     CHECK_EQ(pi_stack_class(PI_STACK_CLASS0), 0);
     CHECK_EQ(pi_stack_class(PI_STACK_CLASS0 + 1), 1);
-    for (unsigned class = 0; class < PI_STACK_CLASSES; class++) {
+    for (unsigned class = 0; class < PI_STACK_CLASSES; class ++) {
         size_t size = pi_stack_class_size(class);
         CHECK_EQ(pi_stack_class(size), class);
         CHECK_EQ(pi_stack_class(size + 1), class + 1);
@@ -55,7 +55,7 @@ static void carving(void)
     carved(1 << 20, 50); /* a few each */
 }
 
-/* --- Guards ---------------------------------------------------------------------------------------- */
+/* --- Guards ------------------------------------------------------------------------------- */
 
 static void writes_below(void *arg)
 {

@@ -7,7 +7,6 @@
 #include "executor/coro/stack.h"
 #include "tests/check.h"
 
-
 #define CONTEXTS 8
 
 struct flow {

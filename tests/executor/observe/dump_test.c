@@ -69,7 +69,8 @@ static void each_live_task(void)
     pica_task *sleeper = spawn_named("sleeper", body_sleeps, &asleep, 0);
     CHECK_HITS(&asleep, 1);
     BODY_WAITS(sleeper);
-    pica_task *queued = spawn_named("queued", body_returns, NULL, (unsigned)pica_worker_index() + 1);
+    pica_task *queued =
+        spawn_named("queued", body_returns, NULL, (unsigned)pica_worker_index() + 1);
     CHECK_EQ(dump(&text), 3);
     CHECK_EQ(lines(text), 3);
     const char *line = line_of(text, pica_self());

@@ -114,7 +114,7 @@ static void descriptors(void)
     close(fd);
 }
 
-/* --- What only grows --------------------------------------------------------------------------------- */
+/* --- What only grows ---------------------------------------------------------------------- */
 
 static intptr_t spins_until(void *arg)
 {

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-/* --- pica_run() ----------------------------------------------------------------------------------- */
+/* --- pica_run() --------------------------------------------------------------------------- */
 
 static intptr_t spawns_and_leaves(void *arg)
 {
@@ -109,7 +109,7 @@ static void run_leaves_nothing(void)
     }
 }
 
-/* --- Options -------------------------------------------------------------------------------------- */
+/* --- Options ------------------------------------------------------------------------------ */
 
 static void bad(const pica_options *options)
 {
@@ -185,7 +185,7 @@ static void default_stack_size(void)
     CHECK_EQ(pica_run(uses_stack, body_arg((700 << 10) - 512), &o), 1);
 }
 
-/* --- Several at once, both drivers -------------------------------------------------------------------- */
+/* --- Several at once, both drivers -------------------------------------------------------- */
 
 static intptr_t works(void *arg)
 {
@@ -237,7 +237,7 @@ static void the_futex_driver(void)
     check_executor_close(ex);
 }
 
-/* --- Shutting down ------------------------------------------------------------------------------------- */
+/* --- Shutting down ------------------------------------------------------------------------ */
 
 static pica_executor *opened(void)
 {
@@ -371,7 +371,7 @@ static void misuse(void)
     death_says_in_task(destroys_its_own, "pica_executor_destroy()");
 }
 
-/* --- Spawning while it shuts down ------------------------------------------------------------------------ */
+/* --- Spawning while it shuts down --------------------------------------------------------- */
 
 struct spawning {
     pica_executor *ex;

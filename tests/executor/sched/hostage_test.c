@@ -13,18 +13,14 @@
 #define TRIES 31
 #define LIMIT_NS PICA_MS(1)
 
-enum what {
-    QUEUED,
-    TIMER,
-    DESCRIPTOR
-};
+enum what { QUEUED, TIMER, DESCRIPTOR };
 
 struct hostage {
     enum what what;
     int fd;
-    int64_t due;      /* [atomic] when it could have run */
-    int64_t served;   /* [atomic] when it did; 0: not yet */
-    int worker;       /* [atomic] where it waits */
+    int64_t due;    /* [atomic] when it could have run */
+    int64_t served; /* [atomic] when it did; 0: not yet */
+    int worker;     /* [atomic] where it waits */
     check_latch ready;
 };
 

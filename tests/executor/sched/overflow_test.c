@@ -102,7 +102,8 @@ static bool says(const death *d, const char *words)
 {
     bool said = strstr(d->said, words) != NULL;
     if (!said)
-        fprintf(stderr, "not said: \"%s\"; status %x, but:\n%s\n", words, (unsigned)d->state, d->said);
+        fprintf(stderr, "not said: \"%s\"; status %x, but:\n%s\n", words, (unsigned)d->state,
+                d->said);
     return said;
 }
 

@@ -10,7 +10,7 @@
 #define SOON pica_after(PICA_MS(3))
 #define LATER pica_after(PICA_SEC(100))
 
-/* --- Timeouts ----------------------------------------------------------------------------------- */
+/* --- Timeouts ----------------------------------------------------------------------------- */
 
 static void a_wait_in_time(void)
 {
@@ -115,7 +115,7 @@ static void reschedule(void)
     CHECK_OK(pica_yield());
 }
 
-/* --- Nesting -------------------------------------------------------------------------------------- */
+/* --- Nesting ------------------------------------------------------------------------------ */
 
 static void the_inner_expires(void)
 {
@@ -175,7 +175,7 @@ static void expired_inside_a_cancelled(void)
     CHECK_OK(pica_yield());
 }
 
-/* --- Shields --------------------------------------------------------------------------------------- */
+/* --- Shields ------------------------------------------------------------------------------ */
 
 struct shielded {
     check_latch in, out;
@@ -294,7 +294,7 @@ static void a_shield_hides_a_deadline(void)
     CHECK_EQ(pica_scope_end(&outer, -ECANCELED), -ETIMEDOUT);
 }
 
-/* --- Below inlined children ---------------------------------------------------------------------------- */
+/* --- Below inlined children --------------------------------------------------------------- */
 
 /* The child has scopes and a shield of its own; the waiter's timeout is not its own. */
 static intptr_t child(void *arg)
@@ -410,7 +410,7 @@ static void a_child_swallows_the_expiry(void)
     pica_unref(task);
 }
 
-/* --- Misuse is said --------------------------------------------------------------------------------------- */
+/* --- Misuse is said ----------------------------------------------------------------------- */
 
 static intptr_t ends_the_outer_first(void *arg)
 {
@@ -442,7 +442,7 @@ static void misuse(void)
     death_says(begins_on_a_thread, &left_open, "outside of a task");
 }
 
-/* --- Races of deadline, cancel and wake -------------------------------------------------------------------- */
+/* --- Races of deadline, cancel and wake --------------------------------------------------- */
 
 static intptr_t waits_for_a_moment(void *arg)
 {

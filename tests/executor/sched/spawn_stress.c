@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* --- Each exactly once ------------------------------------------------------------------------------ */
+/* --- Each exactly once -------------------------------------------------------------------- */
 
 struct tally {
     uint8_t *runs; /* [atomic, relaxed] one per number */
@@ -122,7 +122,7 @@ static void each_exactly_once(void)
     free(tally.runs);
 }
 
-/* --- Trees ------------------------------------------------------------------------------------------ */
+/* --- Trees -------------------------------------------------------------------------------- */
 
 struct node {
     uint64_t sum;
@@ -160,7 +160,7 @@ static void trees(void)
     }
 }
 
-/* --- Many at once: memory goes up and comes back --------------------------------------------------------- */
+/* --- Many at once: memory goes up and comes back ------------------------------------------ */
 
 static void waves(void)
 {

@@ -105,7 +105,8 @@ static void a_late_timer(void)
     CHECK(timed_out(1));
     disarm(0);
     begin_wait(0); /* and the next wait on the same word is not hit by the last one's token */
-    CHECK(!pi_wait_end((pi_token){&all[0].wait, all[0].token.word - (UINT64_C(1) << 24)}, PI_TIMEOUT));
+    CHECK(!pi_wait_end((pi_token){&all[0].wait, all[0].token.word - (UINT64_C(1) << 24)},
+                       PI_TIMEOUT));
     CHECK_EQ(PI_WAIT_STATE(all[0].wait.word), PI_WAITING);
     disarm(1);
     close_set();

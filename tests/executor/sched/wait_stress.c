@@ -14,7 +14,7 @@ static uint64_t sleeps_of(const pica_executor *ex)
     return s.sleeps;
 }
 
-/* --- Between tasks: a ring in which tokens go round ------------------------------------------------- */
+/* --- Between tasks: a ring in which tokens go round --------------------------------------- */
 
 #define RING 6u
 
@@ -69,7 +69,7 @@ static void a_ring_of_tasks(void)
     rings(check_rounds(check_mode() == CHECK_TWO ? 4000000 : 1500000));
 }
 
-/* --- Between a thread and a task: the only worker awake goes to sleep each time ---------------------------- */
+/* --- Between a thread and a task: the only worker awake goes to sleep each time ----------- */
 
 struct pair {
     pica_sem to, fro;
@@ -115,7 +115,7 @@ static void a_thread_and_a_task(void)
     CHECK_LE(wanted, sleeps);
 }
 
-/* --- The idle protocol: work comes from outside, to whoever sleeps ------------------------------------------ */
+/* --- The idle protocol: work comes from outside, to whoever sleeps ------------------------ */
 
 static intptr_t spawns_a_few(void *arg)
 {
@@ -154,7 +154,7 @@ static void work_from_outside(void)
     check_executor_close(ex);
 }
 
-/* --- Bursts: everybody is asleep, then there is much to do, then nothing again ------------------------------- */
+/* --- Bursts: everybody is asleep, then there is much to do, then nothing again ------------ */
 
 static intptr_t naps(void *arg)
 {

@@ -13,9 +13,9 @@
 
 struct stress {
     pica_sem sem;
-    uint32_t inside; /* [atomic] */
-    uint32_t over;   /* [atomic] more were inside than there are permits */
-    uint32_t plain;  /* guarded by the permits, where there is one permit */
+    uint32_t inside;  /* [atomic] */
+    uint32_t over;    /* [atomic] more were inside than there are permits */
+    uint32_t plain;   /* guarded by the permits, where there is one permit */
     uint64_t done[3]; /* [atomic, relaxed] acquired, timed out, cancelled */
     uint64_t rounds;
     uint32_t permits;

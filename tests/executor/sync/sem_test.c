@@ -48,11 +48,11 @@ static void limits(void)
     CHECK_EQ(pica_sem_destroy(&sem), 0);
 }
 
-/* --- First come, first served --------------------------------------------------------------------- */
+/* --- First come, first served ------------------------------------------------------------- */
 
 struct served {
     pica_sem sem;
-    uint32_t next;      /* [atomic] the next number to be served */
+    uint32_t next; /* [atomic] the next number to be served */
     check_latch served;
 };
 
@@ -113,7 +113,7 @@ static void nobody_barges(void)
     }
 }
 
-/* --- Giving up leaves no trace --------------------------------------------------------------------- */
+/* --- Giving up leaves no trace ------------------------------------------------------------ */
 
 static void cancelled_waiters(void)
 {
@@ -185,7 +185,7 @@ static void timed_out_waiters(void)
     CHECK_EQ(pica_sem_destroy(&sem), 0);
 }
 
-/* --- Its end, and who else may use it ---------------------------------------------------------------- */
+/* --- Its end, and who else may use it ----------------------------------------------------- */
 
 static void destroy_while_somebody_waits(void)
 {

@@ -7,7 +7,7 @@
 #include <pica/scope.h>
 #include <pthread.h>
 
-/* --- Results ------------------------------------------------------------------------------- */
+/* --- Results ------------------------------------------------------------------------------ */
 
 static intptr_t writes(void *arg)
 {
@@ -78,7 +78,7 @@ static void many_wait_for_one(void)
     CHECK_EQ(body_end(one), 7);
 }
 
-/* --- Oneself ------------------------------------------------------------------------------- */
+/* --- Oneself ------------------------------------------------------------------------------ */
 
 static intptr_t awaits_an_ancestor(void *arg)
 {
@@ -112,7 +112,7 @@ static void oneself_below_inline_children(void)
     CHECK_EQ(body_end(body_spawn(has_a_child_await, pica_self())), 0);
 }
 
-/* --- The caller is cancelled ---------------------------------------------------------------- */
+/* --- The caller is cancelled -------------------------------------------------------------- */
 
 static void ended_under_a_cancel(void)
 {
@@ -266,7 +266,7 @@ static void cancel_goes_down_a_chain(void)
     }
 }
 
-/* --- The child is cancelled by somebody else -------------------------------------------------- */
+/* --- The child is cancelled by somebody else ---------------------------------------------- */
 
 static intptr_t awaits_a_sleeper(void *arg)
 {
@@ -325,7 +325,7 @@ static void both_are_cancelled(void)
     }
 }
 
-/* --- Where the stack runs out ------------------------------------------------------------------ */
+/* --- Where the stack runs out ------------------------------------------------------------- */
 
 static intptr_t recurses(void *arg)
 {
@@ -371,7 +371,7 @@ static void deep_cancel(void)
     CHECK_EQ(body_end(task), -ECANCELED);
 }
 
-/* --- Fairness: a loop of inline awaits starves neither timers nor tasks ------------------------- */
+/* --- Fairness: a loop of inline awaits starves neither timers nor tasks ------------------- */
 
 static void a_loop_of_awaits_lets_others_run(void)
 {
@@ -404,7 +404,7 @@ static void a_loop_of_awaits_lets_timers_fire(void)
     CHECK_EQ(body_end(sleeper), 0);
 }
 
-/* --- Plain threads --------------------------------------------------------------------------- */
+/* --- Plain threads ------------------------------------------------------------------------ */
 
 static check_latch thread_latch;
 

@@ -142,10 +142,10 @@ static void a_value_after_a_cancel(void)
     CHECK_EQ(body_end(task), 7);
 }
 
-/* --- One that ignores its cancel -------------------------------------------------------------- */
+/* --- One that ignores its cancel ---------------------------------------------------------- */
 
 struct ignoring {
-    uint32_t stop;      /* [atomic] */
+    uint32_t stop; /* [atomic] */
     unsigned kind;
     check_latch rounds;
     pica_sem none;
@@ -194,7 +194,7 @@ static void ignored_cancels_starve_nobody(void)
     }
 }
 
-/* --- From any thread, at any time ------------------------------------------------------------- */
+/* --- From any thread, at any time --------------------------------------------------------- */
 
 struct target {
     pica_task *task;

@@ -19,7 +19,7 @@ static void unref_all(pica_task **tasks, size_t n)
         pica_unref(tasks[i]);
 }
 
-/* --- Results ------------------------------------------------------------------------------- */
+/* --- Results ------------------------------------------------------------------------------ */
 
 /* Ends in the reverse of the arguments' order, where that can be told. */
 static intptr_t ends_late(void *arg)
@@ -86,7 +86,7 @@ static void the_same_task_twice(void)
     }
 }
 
-/* --- Refusals: before any effect ----------------------------------------------------------------- */
+/* --- Refusals: before any effect ---------------------------------------------------------- */
 
 static void refusals(void)
 {
@@ -112,7 +112,7 @@ static void refusals(void)
     CHECK_EQ(body_end(task), -ECANCELED);
 }
 
-/* --- Failures -------------------------------------------------------------------------------- */
+/* --- Failures ----------------------------------------------------------------------------- */
 
 static intptr_t fails_after(void *arg)
 {
@@ -199,7 +199,8 @@ static void all_failed_before(void)
 static void collect_waits_for_all(void)
 {
     pica_task *tasks[4] = {body_spawn(fails_after, body_arg(0)), body_spawn(ends_late, body_arg(1)),
-                           body_spawn(fails_after, body_arg(5)), body_spawn(ends_late, body_arg(3))};
+                           body_spawn(fails_after, body_arg(5)),
+                           body_spawn(ends_late, body_arg(3))};
     intptr_t results[4];
     fill(results, 4);
     CHECK_EQ(pica_gather(tasks, 4, results, PICA_GATHER_COLLECT), 0);
@@ -231,7 +232,7 @@ static void a_child_is_cancelled_by_somebody(void)
     }
 }
 
-/* --- The caller is cancelled ------------------------------------------------------------------ */
+/* --- The caller is cancelled -------------------------------------------------------------- */
 
 struct gathering {
     pica_task *tasks[10];
@@ -391,7 +392,7 @@ static void a_scope_expires(void)
     }
 }
 
-/* --- Many, and from a plain thread --------------------------------------------------------------- */
+/* --- Many, and from a plain thread -------------------------------------------------------- */
 
 static void many(void)
 {

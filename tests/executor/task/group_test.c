@@ -26,7 +26,7 @@ static intptr_t hits_late(void *arg)
     return 1;
 }
 
-/* --- Success ------------------------------------------------------------------------------- */
+/* --- Success ------------------------------------------------------------------------------ */
 
 static void waits_for_all(void)
 {
@@ -73,9 +73,9 @@ static intptr_t spawns_members(void *arg)
         pica_attr attr = PICA_ATTR_INIT;
         attr.copy_size = sizeof(below);
         for (unsigned i = 0; i < 3; i++)
-            CHECK_EQ(pica_group_spawn_at(here->group, NULL, spawns_members, &below, &attr,
-                                         PICA_SITE),
-                     0);
+            CHECK_EQ(
+                pica_group_spawn_at(here->group, NULL, spawns_members, &below, &attr, PICA_SITE),
+                0);
         if (here->depth % 2)
             CHECK_OK(pica_yield());
     }
@@ -96,7 +96,7 @@ static void members_spawn_members(void)
     CHECK_EQ(check_hits(&done), 1 + 3 + 9 + 27 + 81 + 243);
 }
 
-/* --- Failure ------------------------------------------------------------------------------- */
+/* --- Failure ------------------------------------------------------------------------------ */
 
 static intptr_t fails_when_hit(void *arg)
 {
@@ -225,7 +225,7 @@ static void the_body_fails(void)
     pica_group_deinit(&group);
 }
 
-/* --- Cancelling a group -------------------------------------------------------------------- */
+/* --- Cancelling a group ------------------------------------------------------------------- */
 
 static void cancel_is_idempotent(void)
 {
@@ -309,262 +309,7 @@ static void refusals(void)
     CHECK_EQ(pica_group_end(&group, 0), 0); /* and it waits for none of them */
 }
 
-/* --- A cancel from outside -------------------------------------------------------------------- */
-
-struct grouping {
-    check_latch asleep;
-    unsigned members;
-    pica_fn member;
-    intptr_t expected;
-    intptr_t body;
-};
-
-static intptr_t has_a_group(void *arg)
-{
-    struct grouping *g = arg;
-    pica_group group;
-    pica_group_begin(&group);
-    for (unsigned i = 0; i < g->members; i++)
-        CHECK_EQ(pica_group_spawn(&group, g->member, &g->asleep), 0);
-    CHECK_EQ(pica_group_end(&group, g->body), g->expected);
-    pica_group_deinit(&group);
-    CHECK_EQ(pica_yield(), -ECANCELED); /* stays pending */
-    return pica_cancelling();
-}
-
-static intptr_t sleeps_then_fails(void *arg)
-{
-    check_hit(arg);
-    CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
-    return -EIO;
-}
-
-static void cancelled_from_outside(const struct grouping *like)
-{
-    for (unsigned n = 1; n <= 9; n += 4) {
-        struct grouping g = *like;
-        g.members = n;
-        pica_task *owner = body_spawn(has_a_group, &g);
-        CHECK_HITS(&g.asleep, n);
-        BODY_WAITS(owner);
-        CHECK_EQ(pica_cancel(owner), 0);
-        CHECK_EQ(body_end(owner), 1);
-    }
-}
-
-static void outer_cancel(void)
-{
-    struct grouping g = {.member = body_sleeps, .expected = -ECANCELED};
-    cancelled_from_outside(&g);
-}
-
-static void outer_cancel_that_members_swallow(void)
-{
-    struct grouping g = {.member = body_swallows, .expected = -ECANCELED};
-    cancelled_from_outside(&g);
-}
-
-static void errors_beat_an_outer_cancel(void)
-{
-    struct grouping g = {.member = sleeps_then_fails, .expected = -EIO};
-    cancelled_from_outside(&g);
-}
-
-/* Cleans up only once a sibling, whom the same cancel has to reach, has ended. */
-struct siblings {
-    pica_task *first, *second;
-    bool deadline;
-    check_latch asleep;
-};
-
-static intptr_t ends_after_its_sibling(void *arg)
-{
-    struct siblings *s = arg;
-    check_hit(&s->asleep);
-    CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
-    pica_scope shield;
-    intptr_t result = 0;
-    pica_shield_begin(&shield, pica_after(PICA_SEC(5)));
-    int rc = pica_join(s->second, &result);
-    rc = (int)pica_scope_end(&shield, rc);
-    CHECK_EQ(rc, 0);
-    CHECK_EQ(result, 7);
-    return 7;
-}
-
-static intptr_t has_siblings(void *arg)
-{
-    struct siblings *s = arg;
-    pica_group group;
-    pica_group_begin_until(&group, s->deadline ? pica_after(PICA_MS(10)) : PICA_NEVER);
-    s->first = group_task(&group, ends_after_its_sibling, s);
-    s->second = group_task(&group, body_swallows, &s->asleep);
-    intptr_t rc = pica_group_end(&group, 0);
-    pica_unref(s->first);
-    pica_unref(s->second);
-    return rc;
-}
-
-/* All members hear of it at once, also if one of them runs on the owner's stack. */
-static void outer_cancel_reaches_all_at_once(void)
-{
-    struct siblings s = {.deadline = false};
-    pica_task *owner = body_spawn(has_siblings, &s);
-    CHECK_HITS(&s.asleep, 2);
-    BODY_WAITS(owner);
-    CHECK_EQ(pica_cancel(owner), 0);
-    CHECK_EQ(body_end(owner), -ECANCELED);
-}
-
-static void deadline_reaches_all_at_once(void)
-{
-    struct siblings s = {.deadline = true};
-    CHECK_EQ(body_end(body_spawn(has_siblings, &s)), -ETIMEDOUT);
-}
-
-/* --- Deadlines ------------------------------------------------------------------------------ */
-
-static void deadline(pica_fn member, unsigned n, int64_t deadline_ns)
-{
-    pica_group group;
-    pica_group_begin_until(&group, deadline_ns);
-    for (unsigned i = 0; i < n; i++)
-        CHECK_EQ(pica_group_spawn(&group, member, NULL), 0);
-    CHECK_EQ(pica_group_end(&group, 0), -ETIMEDOUT);
-    CHECK_OK(pica_yield());
-}
-
-static void deadline_passes(void)
-{
-    for (unsigned n = 1; n <= 9; n += 4) {
-        deadline(body_sleeps, n, pica_after(PICA_MS(3)));
-        deadline(body_swallows, n, pica_after(PICA_MS(3)));
-        deadline(body_sleeps, n, pica_now()); /* has passed from the start */
-    }
-}
-
-static void deadline_of_the_body(void)
-{
-    pica_group group;
-    pica_group_begin_until(&group, pica_after(PICA_MS(3)));
-    int rc = pica_sleep(PICA_NEVER);
-    CHECK_EQ(rc, -ECANCELED);
-    CHECK_EQ(pica_group_end(&group, rc), -ETIMEDOUT);
-    CHECK_OK(pica_yield());
-}
-
-static void deadline_far_away(void)
-{
-    check_latch done = {0};
-    pica_group group;
-    pica_group_begin_until(&group, pica_after(PICA_SEC(3600)));
-    for (unsigned i = 0; i < 10; i++)
-        CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
-    CHECK_EQ(pica_group_end(&group, 0), 0);
-    CHECK_EQ(check_hits(&done), 10);
-}
-
-static void errors_beat_a_deadline(void)
-{
-    check_latch asleep = {0};
-    pica_group group;
-    pica_group_begin_until(&group, pica_after(PICA_MS(3)));
-    CHECK_EQ(pica_group_spawn(&group, sleeps_then_fails, &asleep), 0);
-    CHECK_EQ(pica_group_end(&group, 0), -EIO);
-    pica_group_deinit(&group);
-    CHECK_OK(pica_yield());
-}
-
-/* --- Nesting ---------------------------------------------------------------------------------- */
-
-static void scope_around_a_group(void)
-{
-    pica_scope scope;
-    pica_group group;
-    pica_scope_begin(&scope, pica_after(PICA_MS(3)));
-    pica_group_begin(&group);
-    for (unsigned i = 0; i < 3; i++)
-        CHECK_EQ(pica_group_spawn(&group, body_sleeps, NULL), 0);
-    intptr_t rc = pica_group_end(&group, 0);
-    CHECK_EQ(rc, -ECANCELED); /* the group did not expire */
-    CHECK_EQ(pica_scope_end(&scope, rc), -ETIMEDOUT);
-    CHECK_OK(pica_yield());
-}
-
-static void group_around_a_scope(void)
-{
-    pica_scope scope;
-    pica_group group;
-    check_latch done = {0};
-    pica_group_begin(&group);
-    CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
-    pica_scope_begin(&scope, pica_after(PICA_MS(3)));
-    intptr_t rc = pica_sleep(PICA_NEVER);
-    CHECK_EQ(rc, -ECANCELED);
-    CHECK_EQ(pica_scope_end(&scope, rc), -ETIMEDOUT);
-    CHECK_OK(pica_yield());
-    CHECK_EQ(pica_group_end(&group, 0), 0);
-    CHECK_EQ(check_hits(&done), 1);
-}
-
-/* The outer group is cancelled: members of the inner one are, too, in any depth. */
-static intptr_t nests(void *arg)
-{
-    struct grouping *g = arg;
-    pica_group outer, inner;
-    pica_scope scope, shield;
-    pica_group_begin(&outer);
-    CHECK_EQ(pica_group_spawn(&outer, g->member, &g->asleep), 0);
-    pica_scope_begin(&scope, pica_after(PICA_SEC(100)));
-    pica_group_begin(&inner);
-    CHECK_EQ(pica_group_spawn(&inner, g->member, &g->asleep), 0);
-    CHECK_EQ(pica_group_spawn(&outer, g->member, &g->asleep), 0);
-    CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
-    pica_shield_begin(&shield, PICA_NEVER);
-    CHECK_OK(pica_yield());
-    CHECK_EQ(pica_scope_end(&shield, 0), 0);
-    CHECK_EQ(pica_group_end(&inner, 0), -ECANCELED);
-    CHECK_EQ(pica_scope_end(&scope, -ECANCELED), -ECANCELED);
-    CHECK_EQ(pica_group_end(&outer, 0), -ECANCELED);
-    return pica_cancelling();
-}
-
-static void nested(void)
-{
-    for (unsigned i = 0; i < 10; i++) {
-        struct grouping g = {.member = body_sleeps};
-        pica_task *task = body_spawn(nests, &g);
-        CHECK_HITS(&g.asleep, 3);
-        BODY_WAITS(task);
-        CHECK_EQ(pica_cancel(task), 0);
-        CHECK_EQ(body_end(task), 1);
-    }
-}
-
-static intptr_t fails_in_an_inner_group(void *arg)
-{
-    (void)arg;
-    pica_group inner;
-    pica_group_begin(&inner);
-    CHECK_EQ(pica_group_spawn(&inner, body_sleeps, NULL), 0);
-    CHECK_EQ(pica_group_spawn(&inner, body_returns, body_arg(-EDOM)), 0);
-    intptr_t rc = pica_group_end(&inner, 0);
-    pica_group_deinit(&inner);
-    return rc;
-}
-
-static void inner_failure_goes_outwards(void)
-{
-    pica_group outer;
-    pica_group_begin(&outer);
-    CHECK_EQ(pica_group_spawn(&outer, body_sleeps, NULL), 0);
-    CHECK_EQ(pica_group_spawn(&outer, fails_in_an_inner_group, NULL), 0);
-    CHECK_EQ(pica_group_end(&outer, 0), -EDOM);
-    pica_group_deinit(&outer);
-    CHECK_OK(pica_yield());
-}
-
-/* --- Under load --------------------------------------------------------------------------------- */
+/* --- Under load --------------------------------------------------------------------------- */
 
 static intptr_t random_member(void *arg)
 {
@@ -626,18 +371,5 @@ CHECK_MAIN
     check_run("a member cancels", a_member_cancels);
     check_run("cancelled before they start", cancelled_before_they_start);
     check_run("refusals", refusals);
-    check_run("an outer cancel", outer_cancel);
-    check_run("an outer cancel that members swallow", outer_cancel_that_members_swallow);
-    check_run("errors beat an outer cancel", errors_beat_an_outer_cancel);
-    check_run("an outer cancel reaches all at once", outer_cancel_reaches_all_at_once);
-    check_run("a deadline reaches all at once", deadline_reaches_all_at_once);
-    check_run("a deadline passes", deadline_passes);
-    check_run("a deadline of the body", deadline_of_the_body);
-    check_run("a deadline far away", deadline_far_away);
-    check_run("errors beat a deadline", errors_beat_a_deadline);
-    check_run("a scope around a group", scope_around_a_group);
-    check_run("a group around a scope", group_around_a_scope);
-    check_run("nested", nested);
-    check_run("an inner failure goes outwards", inner_failure_goes_outwards);
     check_run("stress", stress);
 }

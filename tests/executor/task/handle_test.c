@@ -7,7 +7,7 @@
 #include <pica/group.h>
 #include <stdio.h>
 
-/* --- Status and result ------------------------------------------------------------------------ */
+/* --- Status and result -------------------------------------------------------------------- */
 
 static intptr_t runs_until(void *arg)
 {
@@ -81,7 +81,7 @@ static void a_task_may_hold_itself(void)
     CHECK_EQ(body_end(task), 21);
 }
 
-/* --- Misuse is said ------------------------------------------------------------------------------ */
+/* --- Misuse is said ----------------------------------------------------------------------- */
 
 static intptr_t unrefs_too_often(void *arg)
 {
@@ -108,7 +108,7 @@ static void misuse(void)
     death_says_in_task(unrefs_what_is_gone, "pica_unref()");
 }
 
-/* --- Errors that nobody looked at ------------------------------------------------------------------ */
+/* --- Errors that nobody looked at --------------------------------------------------------- */
 
 static struct {
     check_latch calls;

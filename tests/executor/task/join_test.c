@@ -126,7 +126,8 @@ static void races(void)
 {
     check_rng rng = check_rng_make(2);
     for (uint64_t i = check_rounds(4000); i > 0; i--) {
-        pica_task *task = body_spawn(ends_in_a_moment, body_arg((intptr_t)check_rng_below(&rng, 30)));
+        pica_task *task =
+            body_spawn(ends_in_a_moment, body_arg((intptr_t)check_rng_below(&rng, 30)));
         pica_task *joiners[3];
         for (unsigned k = 0; k < 3; k++)
             joiners[k] = body_spawn(joins_for_a_moment, pica_ref(task));

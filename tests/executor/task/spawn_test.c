@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-/* --- Arguments ----------------------------------------------------------------------------- */
+/* --- Arguments ---------------------------------------------------------------------------- */
 
 struct copied {
     uint64_t words[PICA_COPY_MAX / sizeof(uint64_t)];
@@ -89,8 +89,7 @@ static void refused(const pica_attr *attr)
     pica_task *task = NULL;
     CHECK_EQ(pica_spawn_with(&task, body_returns, NULL, attr), -EINVAL);
     CHECK_EQ(task, NULL);
-    CHECK_EQ(pica_executor_spawn_with(check_executor(), &task, body_returns, NULL, attr),
-             -EINVAL);
+    CHECK_EQ(pica_executor_spawn_with(check_executor(), &task, body_returns, NULL, attr), -EINVAL);
     CHECK_EQ(task, NULL);
 }
 
@@ -144,7 +143,7 @@ static void out_may_be_null(void)
     CHECK_HITS(&latch, 100);
 }
 
-/* --- Where and when tasks run -------------------------------------------------------------- */
+/* --- Where and when tasks run ------------------------------------------------------------- */
 
 struct pinned {
     int worker;
@@ -268,7 +267,7 @@ static void order_of_many(void)
     CHECK_EQ(out_of_order, 0);
 }
 
-/* --- Stack --------------------------------------------------------------------------------- */
+/* --- Stack -------------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) intptr_t uses(size_t bytes)
 {
@@ -306,7 +305,7 @@ static void stack_size_is_granted(void)
     }
 }
 
-/* --- Handles ------------------------------------------------------------------------------- */
+/* --- Handles ------------------------------------------------------------------------------ */
 
 static intptr_t hits_and_fails(void *arg)
 {
@@ -337,7 +336,7 @@ static void unref_leaves_it_running(void)
     CHECK_HITS(&latch, 50);
 }
 
-/* --- From outside -------------------------------------------------------------------------- */
+/* --- From outside ------------------------------------------------------------------------- */
 
 static check_latch foreign_hits;
 

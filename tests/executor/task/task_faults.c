@@ -37,7 +37,7 @@ static void spawning(void)
     CHECK_EQ(pica_group_spawn(&group, body_returns, NULL), -ENOMEM);
     CHECK_EQ(pica_group_end(&group, 0), 0); /* waits for nobody */
     for (unsigned i = 0; i < n; i++)
-        CHECK_EQ(body_end(tasks[i]), i); /* those that were spawned run all the same */
+        CHECK_EQ(body_end(tasks[i]), i);            /* those that were spawned run all the same */
     CHECK_OK(pica_spawn(NULL, body_returns, NULL)); /* from what they gave back */
     fault_disarm();
     CHECK_EQ(body_end(body_spawn(body_returns, body_arg(1))), 1);
@@ -156,7 +156,7 @@ static void timers(void)
     fault_disarm();
 }
 
-/* --- Stacks ------------------------------------------------------------------------------------- */
+/* --- Stacks ------------------------------------------------------------------------------- */
 
 /* All stacks of the first slab are taken and there is no second: the others stay queued until
  * one returns. Timers will see to that, so nobody is refused. */
