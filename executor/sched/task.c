@@ -128,16 +128,30 @@ static __attribute__((noinline)) void end_slow(pica_task *task)
 {
     uint32_t word = lock(task);
     pi_waiter *waiter = task->waiters;
+    pi_fiber *woken = NULL;
     task->waiters = NULL;
     while (waiter) {
         pi_waiter *next = waiter->next; /* the waiter is gone once its wait has ended */
-        pi_task_notify(task, waiter);
+        pi_won won;
+        if (pi_task_notify(task, waiter, &won)) {
+            if (won.fiber) { /* parked until it is queued, so its link is free */
+                won.fiber->next = woken;
+                woken = won.fiber;
+            } else {
+                pi_wait_go(won);
+            }
+        }
         waiter = next;
     }
     uint32_t flags = PI_TASK_LOCK + (word & PI_TASK_WAITERS);
     uint32_t old = pi_add_acq_rel(&task->word, PI_TASK_DONE - flags - PI_TASK_REF);
     if (refs(old) == 1)
         dispose(task);
+    while (woken) {
+        pi_fiber *next = woken->next;
+        pi_wait_go((pi_won){.fiber = woken});
+        woken = next;
+    }
 }
 
 void pi_task_end(pica_task *task, intptr_t result)

@@ -125,15 +125,13 @@ void pi_task_await_done(const pica_task *task);
 /** Tell one waiter; under LOCK. A waiter with data is told through it (pi_task_watch), others by
  *  ending their wait. */
 typedef struct pi_task_watch {
-    void (*ended)(struct pi_task_watch *watch, pica_task *task); /* never suspends */
+    /* Never suspends. @return true: it won a wait, see pi_wait_win() */
+    bool (*ended)(struct pi_task_watch *watch, pica_task *task, pi_won *won);
 } pi_task_watch;
-static inline void pi_task_notify(pica_task *task, pi_waiter *waiter)
+static inline bool pi_task_notify(pica_task *task, pi_waiter *waiter, pi_won *won)
 {
     pi_task_watch *watch = waiter->data;
-    if (watch)
-        watch->ended(watch, task);
-    else
-        (void)pi_wait_end(waiter->token, PI_WOKEN);
+    return watch ? watch->ended(watch, task, won) : pi_wait_win(waiter->token, PI_WOKEN, won);
 }
 
 void pi_task_ref(pica_task *task);

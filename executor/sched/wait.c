@@ -56,16 +56,33 @@ static inline void prefetch(const pi_fiber *fiber)
         __builtin_prefetch(sp + line * PI_CACHE_LINE, 1);
 }
 
-bool pi_wait_end(pi_token token, pi_how how)
+bool pi_wait_win(pi_token token, pi_how how, pi_won *won)
 {
     pi_fiber *fiber = token.wait->fiber; /* before the swap: then a thread's may be gone */
     pi_how was = win(token.wait, token.word, how);
-    if (was == PI_PARKED && fiber) {
-        prefetch(fiber);
-        pi_worker_ready(fiber->base); /* read after the swap: it may be bound anew before */
-    } else if (was != PI_WAIT_IDLE && !fiber)
-        pi_futex_wake(futex_of(token.wait), 1); /* an address, not a look */
-    return was != PI_WAIT_IDLE;
+    if (was == PI_WAIT_IDLE)
+        return false;
+    *won = (pi_won){was == PI_PARKED ? fiber : NULL, fiber ? NULL : futex_of(token.wait)};
+    return true;
+}
+
+void pi_wait_go(pi_won won)
+{
+    if (won.fiber) {
+        prefetch(won.fiber);
+        pi_worker_ready(won.fiber->base); /* read after the swap: it may be bound anew before */
+    } else if (won.futex) {
+        pi_futex_wake(won.futex, 1); /* an address, not a look */
+    }
+}
+
+bool pi_wait_end(pi_token token, pi_how how)
+{
+    pi_won won;
+    if (!pi_wait_win(token, how, &won))
+        return false;
+    pi_wait_go(won);
+    return true;
 }
 
 /* ---- the waiter ---- */

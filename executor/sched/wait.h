@@ -137,6 +137,19 @@ pi_how pi_wait_park(pi_waiter *me, int64_t deadline_ns);
  */
 bool pi_wait_end(pi_token token, pi_how how);
 
+/** Who has to be set going after its wait was won: a parked fiber, a sleeping thread, or, all
+ *  zero, nobody (it runs and will see). */
+typedef struct pi_won {
+    pi_fiber *fiber;
+    uint32_t *futex;
+} pi_won;
+
+/** pi_wait_end() in two steps, for wakers that hold a lock: win under it, go after it. Setting
+ *  going may take a system call, and who wakes up would meet the lock.
+ *  @param won  set if this call won */
+bool pi_wait_win(pi_token token, pi_how how, pi_won *won);
+void pi_wait_go(pi_won won);
+
 /** (B), by the worker's loop. @return false: somebody has won already, queue the fiber */
 bool pi_wait_commit(pi_wait *wait);
 

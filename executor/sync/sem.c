@@ -61,10 +61,11 @@ static void leave(pica_sem *sem, pi_waiter *waiter)
         sem->tail = waiter->prev;
 }
 
-/* [lock] A release saw somebody waiting: give its permit to the next in line.
+/* [lock] A release saw somebody waiting: give its permit to the next in line, whom the caller
+ * sets going after the unlock.
  * @return true: the one that it was for has gone; the caller releases it anew, by adding to
  * value after the unlock */
-static bool hand_over(pica_sem *sem)
+static bool hand_over(pica_sem *sem, pi_won *won)
 {
     pi_waiter *waiter = sem->head;
     while (waiter) {
@@ -72,7 +73,7 @@ static bool hand_over(pica_sem *sem)
         pi_token token = waiter->token;
         leave(sem, waiter);
         waiter->data = sem; /* no longer queued */
-        if (pi_wait_end(token, PI_WOKEN))
+        if (pi_wait_win(token, PI_WOKEN, won))
             return false;
         waiter = next; /* it gave up, and will come for the lock to say so */
     }
@@ -86,13 +87,15 @@ static bool hand_over(pica_sem *sem)
 
 static __attribute__((noinline)) void release_slow(pica_sem *sem)
 {
+    pi_won won = {NULL, NULL};
     bool again;
     do {
         pi_lock_acquire(lock_of(sem));
-        again = hand_over(sem);
+        again = hand_over(sem, &won);
         pi_lock_release(lock_of(sem));
         /* The add is the last touch: who takes this permit may free the semaphore. */
     } while (again && pi_add_release(&sem->value, INT64_C(1)) < 0);
+    pi_wait_go(won);
 }
 
 /* [lock] A waiter that was not handed a permit stops waiting. @return true: a permit was on its

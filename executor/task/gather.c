@@ -38,13 +38,12 @@ static bool count(struct gather *gather, const pica_task *task)
 }
 
 /* Under the task's lock. */
-static void ended(pi_task_watch *base, pica_task *task)
+static bool ended(pi_task_watch *base, pica_task *task, pi_won *won)
 {
     struct watch *watch = (struct watch *)base;
     struct gather *gather = watch->gather;
     pi_token token = gather->token;
-    if (count(gather, task))
-        (void)pi_wait_end(token, PI_WOKEN);
+    return count(gather, task) && pi_wait_win(token, PI_WOKEN, won);
 }
 
 static bool all_done(pica_task *const *tasks, size_t n)

@@ -94,9 +94,11 @@ static void member_ended(pica_scope *scope, intptr_t result)
             return;
     pi_lock_acquire(lock_of(group));
     members = pi_sub_acq_rel(&group->members, MEMBER);
+    pi_won won = {NULL, NULL};
     if (members == (MEMBER | OWNER_WAITS))
-        (void)pi_wait_end(((pi_waiter *)group->waiter)->token, PI_WOKEN);
+        (void)pi_wait_win(((pi_waiter *)group->waiter)->token, PI_WOKEN, &won);
     pi_lock_release(lock_of(group));
+    pi_wait_go(won);
 }
 
 void pica_group_begin_until(pica_group *group, int64_t deadline_ns)

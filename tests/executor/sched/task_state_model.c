@@ -49,14 +49,20 @@ void pi_task_free(pi_pool *pool, pi_task_cache *cache, pica_task *t, unsigned ki
     model_free(t);
 }
 
-bool pi_wait_end(pi_token token, pi_how how)
+bool pi_wait_win(pi_token token, pi_how how, pi_won *won)
 {
     model_check(how == PI_WOKEN && token.word < WAITERS);
     model_plain_read(&waiters[token.word].alive);
     model_check(waiters[token.word].linked && !waiters[token.word].gone);
     waiters[token.word].times_told++;
-    model_wake(&waiters[token.word].told);
+    model_wake(&waiters[token.word].told); /* one that was not parked sees it at once */
+    *won = (pi_won){NULL, NULL};
     return true;
+}
+
+void pi_wait_go(pi_won won)
+{
+    model_check(!won.fiber && !won.futex);
 }
 
 const char *pica_task_name(const pica_task *t)
