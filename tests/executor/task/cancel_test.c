@@ -259,6 +259,62 @@ static void none_is_lost(void)
     pica_unref(task);
 }
 
+/* The cancel and the falling asleep at the same moment: one of the two sees the other. Nothing
+ * but the cancel ends this sleep, so one that is lost is a case that times out. */
+struct meeting {
+    pica_task *task;
+    uint64_t round; /* [atomic] the task is about to sleep in this one; OVER: no more */
+};
+
+#define OVER UINT64_MAX
+
+static void *thread_meets(void *arg)
+{
+    struct meeting *m = arg;
+    check_rng rng = check_rng_make(7);
+    for (uint64_t round = 1;; round++) {
+        uint64_t now;
+        for (unsigned spins = 0; (now = pi_load_acquire(&m->round)) < round; spins++)
+            if (spins > 10000)
+                sched_yield(); /* one CPU for both */
+        if (now == OVER)
+            return NULL;
+        for (uint64_t i = check_rng_below(&rng, 64); i > 0; i--)
+            __asm__ __volatile__("");
+        CHECK_FATAL(pica_cancel(m->task) == 0);
+    }
+}
+
+static intptr_t meets(void *arg)
+{
+    struct meeting *m = arg;
+    int64_t enough = pica_after(PICA_SEC(1)); /* on a machine that is busy otherwise */
+    uint64_t rounds = check_rounds(200000), round = 0;
+    check_rng rng = check_rng_make(6);
+    while (round < rounds && pica_now() < enough) {
+        uint64_t delay = round % 2 ? check_rng_below(&rng, 100) : 0; /* either may be first */
+        pi_store_release(&m->round, ++round);
+        while (delay-- > 0)
+            __asm__ __volatile__("");
+        CHECK_FATAL(pica_sleep(PICA_NEVER) == -ECANCELED);
+        CHECK_FATAL(pica_uncancel() == 0);
+    }
+    pi_store_release(&m->round, OVER);
+    CHECK_LT(0, round);
+    return 0;
+}
+
+static void cancel_meets_sleep(void)
+{
+    struct meeting m = {.round = 0};
+    m.task = body_spawn(meets, &m);
+    pthread_t thread;
+    CHECK_FATAL(pthread_create(&thread, NULL, thread_meets, &m) == 0);
+    CHECK_EQ(pica_join(m.task, NULL), 0);
+    pthread_join(thread, NULL);
+    CHECK_EQ(body_end(m.task), 0);
+}
+
 /* A cancel that races with the end is either counted or refused; it never hits another task
  * that got the same memory, or the same stack. */
 static intptr_t must_not_be_cancelled(void *arg)
@@ -332,5 +388,6 @@ CHECK_MAIN
     check_run("a value after a cancel", a_value_after_a_cancel);
     check_run("ignored cancels starve nobody", ignored_cancels_starve_nobody);
     check_run("none is lost", none_is_lost);
+    check_run("a cancel meets a sleep", cancel_meets_sleep);
     check_run("never a stranger", never_a_stranger);
 }
