@@ -119,10 +119,34 @@ static void maps(void)
     CHECK_EQ(pica_run(body_returns, body_arg(1), &options), 1);
 }
 
+/* No guards to be had: stacks without, and counted; or, where that was asked for, none. */
+static intptr_t counts_unguarded(void *arg)
+{
+    (void)arg;
+    pica_stats s = {.size = sizeof(s)};
+    CHECK_FATAL_OK(pica_executor_stats(pica_executor_self(), &s));
+    return (intptr_t)s.stacks_unguarded;
+}
+
+static void guards(void)
+{
+    pica_options options = check_options();
+    CHECK_EQ(pica_run(counts_unguarded, NULL, &options), 0);
+    fault_arm(FAULT_MADVISE, 1, 1, EINVAL);
+    CHECK_EQ(pica_run(counts_unguarded, NULL, &options), 0); /* by mprotect() */
+    fault_arm(FAULT_MPROTECT, 1, 1, ENOMEM);
+    CHECK_LE(1, pica_run(counts_unguarded, NULL, &options));
+    options.flags |= PICA_STRICT_GUARDS;
+    CHECK_EQ(pica_run(notes_that_it_runs, NULL, &options), -ENOMEM);
+    fault_disarm();
+    CHECK_EQ(pica_run(counts_unguarded, NULL, &options), 0);
+}
+
 CHECK_MAIN
 {
     check_plain_in(CHECK_ALL, "threads", threads);
     check_plain_in(CHECK_ALL, "descriptors", descriptors);
     check_plain_in(CHECK_ALL, "memory", memory);
     check_plain_in(CHECK_ALL, "maps", maps);
+    check_plain_in(CHECK_ALL, "guards", guards);
 }
