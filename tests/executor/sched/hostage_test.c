@@ -66,7 +66,7 @@ static intptr_t is_stuck(void *arg)
     return in_time;
 }
 
-/* @return how long it took, in nanoseconds */
+/* @return how long it took, in nanoseconds; -1: its time had come before anybody was stuck */
 static int64_t try_once(enum what what)
 {
     struct hostage h = {.what = what, .fd = -1, .worker = -1};
@@ -80,7 +80,12 @@ static int64_t try_once(enum what what)
     if (what != QUEUED) {
         CHECK_FATAL_OK(pica_spawn(&task, is_served, &h));
         CHECK_HITS(&h.ready, 1);
-        BODY_WAITS(task);
+        CHECK_SOON(pica_task_status(task) == PICA_WAITING || pi_load_acquire(&h.served));
+        if (pi_load_acquire(&h.served)) {
+            CHECK_EQ(body_end(task), 0);
+            close(h.fd);
+            return -1;
+        }
         /* The timer and, by default, the descriptor belong to the worker that it waits on. */
         attr.pin = (unsigned)pi_load_acquire(&h.worker) + 1;
     } else {
@@ -105,8 +110,8 @@ static void served(enum what what)
 {
     int64_t took[TRIES];
     for (unsigned i = 0; i < TRIES; i++) {
-        took[i] = try_once(what);
-        CHECK_LE(0, took[i]);
+        while ((took[i] = try_once(what)) < 0) {
+        }
     }
     qsort(took, TRIES, sizeof(took[0]), compare);
 #if defined(PI_ASAN) || defined(PI_TSAN)
