@@ -179,6 +179,25 @@ static void first_is_by_completion(void)
     }
 }
 
+/* Both have failed before the gathering task runs again; it still knows which one was first. */
+static intptr_t fails_late(void *arg)
+{
+    (void)arg;
+    return pica_yield() < 0 ? -ECANCELED : -EIO;
+}
+
+static void first_of_two_that_failed(void)
+{
+    pica_task *tasks[2] = {body_spawn(fails_late, NULL),
+                           body_spawn(body_returns, body_arg(-EPIPE))};
+    intptr_t results[2];
+    fill(results, 2);
+    CHECK_EQ(pica_gather(tasks, 2, results, 0), -EPIPE);
+    CHECK_EQ(results[0], -EIO);
+    CHECK_EQ(results[1], -EPIPE);
+    unref_all(tasks, 2);
+}
+
 static void all_failed_before(void)
 {
     pica_task *tasks[3] = {body_spawn(body_returns, body_arg(1)),
@@ -447,6 +466,7 @@ CHECK_MAIN
     check_run("refusals", refusals);
     check_run("the first failure returns at once", first_failure_returns_at_once);
     check_run("first is by completion", first_is_by_completion);
+    check_run_in(CHECK_ONE, "the first of two that failed", first_of_two_that_failed);
     check_run("all failed before", all_failed_before);
     check_run("collect waits for all", collect_waits_for_all);
     check_run("a child is cancelled by somebody", a_child_is_cancelled_by_somebody);
