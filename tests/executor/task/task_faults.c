@@ -233,7 +233,6 @@ CHECK_MAIN
     check_run("gathering", gathering);
     check_run("errors of a group", errors_of_a_group);
     check_run("timers", timers);
-    check_run_in(CHECK_ALL & ~CHECK_MIGRATE, "stacks run out for a while",
-                 stacks_run_out_for_a_while);
+    check_run("stacks run out for a while", stacks_run_out_for_a_while);
     check_run("stacks run out for good", stacks_run_out_for_good);
 }
