@@ -119,6 +119,9 @@ static inline bool pi_inc_is_not_positive_release(int64_t *p)
 #define pi_fence_after_rmw() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #endif
 
+/** Orders nothing but the compiler; the partner is a pi_membarrier(). */
+#define pi_fence_compiler() __asm__ __volatile__("" ::: "memory")
+
 /** Inside a loop that waits for another thread's store; rounds counts its turns. Bounded:
  *  after some turns it gives the processor away, so a preempted partner can go on. */
 void pi_spin_wait_slow(void);

@@ -89,7 +89,7 @@ static inline void pi_switch_arrived(pi_context *self, pi_context *from)
 #ifdef __AVX512F__
 #define PI_SWITCH_AVX512                                                                           \
     , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",    \
-        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",   \
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",  \
         "k7"
 #else
 #define PI_SWITCH_AVX512

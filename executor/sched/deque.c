@@ -4,6 +4,7 @@
 #include "executor/sched/deque.h"
 
 #include "executor/base/alloc.h"
+#include "executor/base/membarrier.h"
 
 #include <errno.h>
 #include <pica/base.h>
@@ -23,7 +24,7 @@ static pi_ring *ring_new(int64_t slots)
     return ring;
 }
 
-int pi_deque_init(pi_deque *deque, size_t capacity, bool alone)
+int pi_deque_init(pi_deque *deque, size_t capacity, bool biased)
 {
     int64_t slots = 2;
     while ((size_t)slots < capacity)
@@ -31,7 +32,11 @@ int pi_deque_init(pi_deque *deque, size_t capacity, bool alone)
     pi_ring *ring = ring_new(slots);
     if (!ring)
         return -ENOMEM;
-    *deque = (pi_deque){.ring = ring, .slots = ring->slots, .mask = ring->mask, .alone = alone};
+    *deque = (pi_deque){.ring = ring,
+                        .slots = ring->slots,
+                        .mask = ring->mask,
+                        .biased = biased,
+                        .state = biased ? PI_DEQUE_PRIVATE : PI_DEQUE_SHARED};
     return 0;
 }
 
@@ -111,7 +116,45 @@ static pi_node *steal_between(pi_deque *deque, pi_ring *ring, int64_t from, int6
     return NULL;
 }
 
-pi_node *pi_deque_steal(pi_deque *deque)
+/* (J) */
+static __attribute__((noinline, cold)) void revoke_slow(pi_deque *deque)
+{
+    uint32_t expected = PI_DEQUE_PRIVATE;
+    (void)pi_cas_relaxed(&deque->state, &expected, (uint32_t)PI_DEQUE_REVOKING);
+    pi_membarrier();
+    for (unsigned rounds = 0; pi_load_acquire(&deque->taking); rounds++)
+        pi_spin_wait(rounds);
+    expected = PI_DEQUE_REVOKING;
+    (void)pi_cas_relaxed(&deque->state, &expected, (uint32_t)PI_DEQUE_SHARED);
+}
+
+/* (I) */
+static void enter(pi_deque *deque)
+{
+    pi_add_relaxed(&deque->thieves, 1u);
+    pi_fence_after_rmw();
+    if (pi_load_relaxed(&deque->state) != PI_DEQUE_SHARED)
+        revoke_slow(deque);
+}
+
+/* (K) */
+static void leave(pi_deque *deque)
+{
+    pi_sub_release(&deque->thieves, 1u);
+}
+
+void pi_deque_privatize(pi_deque *deque)
+{
+    if (!deque->biased || pi_load_relaxed(&deque->state) != PI_DEQUE_SHARED ||
+        pi_load_relaxed(&deque->thieves))
+        return;
+    pi_store_relaxed(&deque->state, (uint32_t)PI_DEQUE_PRIVATE); /* (L) */
+    pi_fence_seq_cst();
+    if (pi_load_acquire(&deque->thieves))
+        pi_store_relaxed(&deque->state, (uint32_t)PI_DEQUE_SHARED);
+}
+
+static pi_node *steal_inside(pi_deque *deque)
 {
     int64_t head = pi_load_relaxed(&deque->head);
     int64_t tail = pi_load_relaxed(&deque->tail);
@@ -129,10 +172,23 @@ pi_node *pi_deque_steal(pi_deque *deque)
     return node ? node : steal_between(deque, ring, head, hint);
 }
 
+pi_node *pi_deque_steal(pi_deque *deque)
+{
+    if (pi_deque_size(deque) == 0)
+        return NULL;
+    enter(deque);
+    pi_node *node = steal_inside(deque);
+    leave(deque);
+    return node;
+}
+
 bool pi_deque_claim_foreign(pi_deque *deque, pi_node *node)
 {
+    enter(deque);
     pi_ring *ring = pi_load_acquire(&deque->ring); /* (E) */
     pi_node **slot = &ring->slots[pi_load_relaxed(&node->slot) & ring->mask];
     pi_node *found = pi_load_relaxed(slot);
-    return found == node && pi_cas_acquire(slot, &found, (pi_node *)NULL); /* (C) */
+    bool got = found == node && pi_cas_acquire(slot, &found, (pi_node *)NULL); /* (C) */
+    leave(deque);
+    return got;
 }

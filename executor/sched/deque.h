@@ -2,8 +2,9 @@
 /* deque.h: a worker's queue of tasks. The owner pushes at the tail and takes from either
  * end, or one very entry wherever it lies; any thread steals from the head.
  *
- * Possession means having exchanged the pointer out of its slot. The indices only say where
- * to look: whoever reads them stale looks in vain, but never gets what another got.
+ * Possession means having exchanged the pointer out of its slot (or taken it, see PRIVATE
+ * below). The indices only say where to look: whoever reads them stale looks in vain, but
+ * never gets what another got.
  *
  * Always true
  *   1. Only the owner writes head, tail and ring; only the owner stores a pointer into a
@@ -45,8 +46,6 @@ typedef struct pi_ring {
  *                          it finds is there by its latest push.
  *   (D) ring = new         growth, release: publishes the new ring's slots. Pairs with (E).
  *   (E) ring               thief's load, acquire. With an old one the thief finds NULL.
- *   Alone: where no other worker exists, nobody steals, and (B) is a load and a store. What
- *   relied on the exchange as a fence then has to do without (see scope.c, who_looks_first()).
  *   head, tail and node->slot are relaxed. A push is not fenced: a thief may see "empty"
  *   shortly after it, which costs nothing but time, because the owner is awake. It makes
  *   up for it once per turn: exchange (B), fence, look at who sleeps (idle.h).
@@ -58,28 +57,61 @@ typedef struct pi_deque {
     pi_ring *ring;   /* [atomic, owner] */
     pi_node **slots; /* [owner] ring->slots */
     int64_t mask;    /* [owner] ring->mask */
-    bool alone;      /* [const] nobody else takes */
+    uint32_t state;  /* [atomic] PRIVATE, REVOKING, SHARED */
+    uint32_t taking; /* [atomic, owner] 1: between the look at state and the end of a plain take */
+    bool biased;     /* [const] may be PRIVATE */
 
     /* [atomic, thieves] Below it a thief saw nothing. A guess: the owner may have taken back
      * its tail and pushed there again; so who finds nothing above it looks below it, too. */
     int64_t hint __attribute__((aligned(PI_CACHE_LINE)));
+    uint32_t thieves; /* [atomic, thieves] how many are inside */
 } __attribute__((aligned(PI_CACHE_LINE))) pi_deque;
 
+/* Protocol: taking without an exchange.
+ *
+ *   While nobody steals, the owner's exchange (B), a fifth of a spawn and await, serves nobody.
+ *   So the deque is PRIVATE at first, and (B) a load and a store; the first thief revokes that.
+ *
+ *   owner   (F) taking = 1; (G) state PRIVATE? load, store NULL; (H) taking = 0, release.
+ *           Otherwise the exchange. Between (F) and (G) stands no fence:
+ *   thief   (I) thieves + 1, fence; state not SHARED: (J) REVOKING, membarrier(2), wait for
+ *           taking 0, acquire; SHARED. Steal by (C). (K) thieves - 1, release.
+ *           After the membarrier the owner either has seen REVOKING at (G), or its (F) is seen.
+ *           A thief that finds REVOKING does (J) too: another's membarrier may not be over.
+ *   owner   (L) when nobody looks for work: state = PRIVATE, fence, thieves 0? if not, SHARED
+ *           again. Partner: (I).
+ *   What relies on the exchange as a fence has to do without: cancels (scope.c) fence for both;
+ *   a wake-up of a thief that is missed so is made up for by the monitor's tick.
+ *   After Dice, Moir and Scherer, "Quickly reacquirable locks" (2003), whose lock this is.
+ */
+enum {
+    PI_DEQUE_SHARED = 0,
+    PI_DEQUE_REVOKING = 1,
+    PI_DEQUE_PRIVATE = 2
+};
+
 /** (B) @return what the slot held, which is the caller's if it is not NULL */
-static inline pi_node *pi_deque_exchange(const pi_deque *deque, pi_node **slot)
+static inline pi_node *pi_deque_exchange(pi_deque *deque, pi_node **slot)
 {
-    if (deque->alone) {
-        pi_node *node = pi_load_relaxed(slot);
+    pi_store_relaxed(&deque->taking, 1u); /* (F) */
+    pi_fence_compiler();
+    if (PI_LIKELY(pi_load_relaxed(&deque->state) == PI_DEQUE_PRIVATE)) { /* (G) */
+        pi_node *node = pi_load_relaxed(slot); /* the own push, or NULL by (K) */
         pi_store_relaxed(slot, (pi_node *)NULL);
+        pi_store_release(&deque->taking, 0u); /* (H) */
         return node;
     }
+    pi_store_relaxed(&deque->taking, 0u);
     return pi_xchg_seq_cst(slot, (pi_node *)NULL);
 }
 
+/** (L) Nobody looks for work: take without exchanges again. Owner. */
+void pi_deque_privatize(pi_deque *deque);
+
 /** Set up an empty deque. @param capacity  slots of the first ring, rounded up to a power
- *  of two, at least 2. @param alone  true: nobody but the owner will ever take. @return 0,
- *  -ENOMEM */
-int pi_deque_init(pi_deque *deque, size_t capacity, bool alone);
+ *  of two, at least 2. @param biased  the process can membarrier: it may be PRIVATE, and is
+ *  at first. @return 0, -ENOMEM */
+int pi_deque_init(pi_deque *deque, size_t capacity, bool biased);
 
 /** Free the rings. Entries left are forgotten. Nobody may use the deque any more. */
 void pi_deque_deinit(pi_deque *deque);

@@ -68,12 +68,17 @@ void pi_executor_drained_slow(pica_executor *ex)
     }
 }
 
-static void cancel_one(pica_task *task, void *arg)
+static void mark_one(pica_task *task, void *only_new)
 {
-    bool again = arg;
-    if (pi_task_done(task) || (again && pi_load_relaxed(&task->cancels)))
-        return;
-    pi_scope_cancel(task);
+    if (!pi_task_done(task) && !(only_new && pi_load_relaxed(&task->cancels)))
+        pi_add_seq_cst(&task->cancels, 1u);
+}
+
+static void interrupt_one(pica_task *task, void *unused)
+{
+    (void)unused;
+    if (pi_load_relaxed(&task->cancels))
+        pi_scope_interrupt(task, NULL, 0, true);
 }
 
 void pi_executor_close(pica_executor *ex)
@@ -83,14 +88,18 @@ void pi_executor_close(pica_executor *ex)
     if (!pi_cas_seq_cst(&ex->phase, &running, (uint32_t)PI_CLOSING))
         return;
     pi_fence_after_rmw();
-    pi_pool_each(&ex->pool, cancel_one, NULL);
+    pi_pool_each(&ex->pool, mark_one, NULL);
+    pi_scope_fence(ex);
+    pi_pool_each(&ex->pool, interrupt_one, NULL);
 }
 
 /* A spawn that was under way while the closer walked may have been missed by it and not have
  * seen CLOSING either. Its worker has fenced since, sees both, and makes up for it here. */
 void pi_executor_close_again_slow(pica_executor *ex)
 {
-    pi_pool_each(&ex->pool, cancel_one, ex); /* not NULL: only those without a cancel */
+    pi_pool_each(&ex->pool, mark_one, ex); /* not NULL: only those without a cancel */
+    pi_scope_fence(ex);
+    pi_pool_each(&ex->pool, interrupt_one, NULL);
 }
 
 /* ---- beginning ---- */
@@ -142,7 +151,7 @@ static int executor_new(pica_executor **out, const pica_options *options)
     pthread_mutex_init(&ex->inject_mutex, NULL);
     pthread_mutex_init(&ex->rescue_mutex, NULL);
     pi_idle_init(&ex->idle, ex->workers_count);
-    ex->asymmetric = ex->workers_count == 1 && pi_membarrier_ready();
+    ex->asymmetric = pi_membarrier_ready();
     rc = pi_pool_init(&ex->pool, ex, o->flags & PICA_STRICT_GUARDS);
     if (rc < 0)
         goto no_pool;

@@ -35,7 +35,7 @@ struct pica_executor {
     uint32_t draining;      /* [atomic] somebody waits for the last task's end */
     const pi_driver_ops *driver; /* [const] */
     void *driver_shared;         /* [const] */
-    bool asymmetric;             /* [const] one worker, which does not fence; see scope.c */
+    bool asymmetric;             /* [const] who cancels fences for the workers; see scope.c */
     unsigned stack_class;        /* [const] the default */
     void (*on_lost_error)(void *, const pica_lost_error *); /* [const] */
     void *hook_arg;                                         /* [const] */

@@ -134,23 +134,26 @@ int64_t pi_scopes_deadline(const pi_fiber *fiber)
     return earliest;
 }
 
-/* The flag is set before the fiber is looked for; the task that inlines another sets the fiber
+/* The flag is set before the fiber is looked for; a task that inlines another has set its fiber
  * before it looks at its flag (inline.h). One of the two sees the other if both fence. A worker
- * that is alone does not, because nothing else in its queue needs it to; then a canceller from
- * outside fences for both. */
-static void who_looks_first(const pica_executor *ex)
+ * does not, where it takes tasks without an exchange (deque.h); then the canceller fences for
+ * both, but only if it found no fiber: there is no other case that could go wrong. */
+void pi_scope_fence(const pica_executor *ex)
 {
-    pi_fence_after_rmw();
     pi_worker *self = pi_worker_self();
-    if (ex->asymmetric && !(self && self->ex == ex))
+    pi_fence_after_rmw();
+    if (ex->asymmetric && !(ex->workers_count == 1 && self && self->ex == ex))
         pi_membarrier();
 }
 
-void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level)
+void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level, bool fenced)
 {
     uint64_t id = task->id;
-    who_looks_first(pi_task_executor(task)); /* partners: pi_wait_park(), pi_inline_run() */
     pi_fiber *fiber = pi_load_acquire(&task->fiber);
+    if (!fiber && !fenced) {
+        pi_scope_fence(pi_task_executor(task)); /* partner: pi_inline_run() */
+        fiber = pi_load_acquire(&task->fiber);
+    }
     if (!fiber)
         return; /* not started: it looks at the flag itself */
     pi_xchg_seq_cst(&fiber->attention, 1u);
@@ -174,7 +177,7 @@ void pi_scope_cancel(pica_task *task)
      * after the cancel was taken back. */
     pi_add_seq_cst(&task->cancelling, 1u);
     pi_add_seq_cst(&task->cancels, 1u);
-    pi_scope_interrupt(task, NULL, 0);
+    pi_scope_interrupt(task, NULL, 0, false);
     pi_sub_release(&task->cancelling, 1u);
 }
 

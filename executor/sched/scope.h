@@ -41,8 +41,12 @@ int64_t pi_scopes_deadline(const pi_fiber *fiber);
  *  cancel reaches. The flag is set already, by a read-modify-write.
  *  @param group  NULL: the caller knows that the task has not been freed; else: the task counts
  *  only while it is a member of this group
- *  @param level  of the scope that is cancelled; 0: the task's root */
-void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level);
+ *  @param level  of the scope that is cancelled; 0: the task's root
+ *  @param fenced  pi_scope_fence() has been called since the flag was set */
+void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level, bool fenced);
+
+/** Between setting a flag that many tasks look at and interrupting each of them. */
+void pi_scope_fence(const pica_executor *ex);
 
 /** pica_cancel(). The caller knows that the task has not been freed. */
 void pi_scope_cancel(pica_task *task);

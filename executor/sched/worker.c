@@ -138,6 +138,8 @@ static __attribute__((noinline)) bool look_around_slow(pi_worker *worker)
 {
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET);
     notice_closing(worker);
+    if (!pi_idle_asleep(worker->idle) && !pi_idle_searching(worker->idle))
+        pi_deque_privatize(&worker->deque);
     unsigned found = pi_worker_look_around(worker, worker);
     if (PI_UNLIKELY(pi_load_relaxed(&worker->rescuer)))
         pi_monitor_recovered(worker);

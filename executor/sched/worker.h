@@ -56,7 +56,7 @@ typedef struct pi_worker {
     uint32_t fibers_count;    /* [owner] */
     pica_task *comeback;      /* [owner] who gave way between two inline runs; it runs again at
                                  the next look around, if it still lies in the own deque */
-    uint32_t breaths;         /* [owner] looks around from inside inline runs */
+    uint32_t gave_way_ms;     /* [owner] when it last did between two inline runs, coarse */
     uint64_t spawned;         /* [owner, atomic] */
     uint64_t ended;           /* [owner, atomic] */
 

@@ -46,7 +46,7 @@ static pi_fiber *owner_here(const pica_group *group, const char *what)
 static void interrupt_member(pica_task *task, void *arg)
 {
     if (pi_load_acquire(&task->group) == arg)
-        pi_scope_interrupt(task, arg, 0);
+        pi_scope_interrupt(task, arg, 0, true);
 }
 
 void pica_group_cancel(pica_group *group)
@@ -55,7 +55,8 @@ void pica_group_cancel(pica_group *group)
     if (old & PI_SCOPE_CANCELLED)
         return;
     pica_task *owner = group->scope.owner;
-    pi_scope_interrupt(owner, NULL, group->scope.level);
+    pi_scope_fence(pi_task_executor(owner));
+    pi_scope_interrupt(owner, NULL, group->scope.level, true);
     pi_pool_each(&pi_task_executor(owner)->pool, interrupt_member, &group->scope);
 }
 

@@ -2,16 +2,15 @@
 /* inline.c: see inline.h. */
 #include "executor/task/inline.h"
 
-/* Of so many exhausted budgets one is a real suspension, so that other ready tasks get their
- * turn; all of them would turn depth first into breadth first. */
-#define BREATHS 61
-
+/* Of the exhausted budgets one in each millisecond, and each that woke somebody, is a real
+ * suspension, so that other ready tasks get their turn; all of them would turn depth first into
+ * breadth first. */
 bool pi_inline_breathe_slow(pi_worker *worker, pi_fiber *fiber)
 {
     bool found = pi_worker_breathe(worker);
-    if (!found && ++worker->breaths < BREATHS)
+    if (!found && worker->now_ms == worker->gave_way_ms)
         return false;
-    worker->breaths = 0;
+    worker->gave_way_ms = worker->now_ms;
     if (worker->flags & PICA_NO_INLINE)
         return false; /* parks often enough */
     /* Not behind all that is queued: that may be a million children that the caller is about

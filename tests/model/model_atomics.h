@@ -112,6 +112,7 @@ static inline bool pi_inc_is_not_positive_release(int64_t *p)
 }
 
 #define pi_fence_seq_cst() model_fence(MODEL_SITE("fence", MODEL_SEQ_CST))
+#define pi_fence_compiler() ((void)0)
 #define pi_fence_after_rmw() model_fence(MODEL_SITE("fence_after_rmw", MODEL_SEQ_CST))
 
 static inline void pi_spin_wait(unsigned rounds)

@@ -311,8 +311,55 @@ static void owner_goes_back(void)
     tell();
 }
 
+/* --- Without an exchange (the second protocol of deque.h) -------------------------------------- */
+
+static void setup_private(void)
+{
+    setup();
+    pi_deque_deinit(&deque);
+    model_check(pi_deque_init(&deque, 4, true) == 0);
+    push(0);
+    push(1);
+}
+
+/* A thief has been here before. */
+static void setup_shared(void)
+{
+    setup_private();
+    deque.state = PI_DEQUE_SHARED;
+}
+
+static void owner_takes(void)
+{
+    take_oldest();
+    claim(1);
+}
+
+static void owner_takes_one(void)
+{
+    take_oldest();
+}
+
+static void owner_privatizes(void)
+{
+    pi_deque_privatize(&deque);
+    take_oldest();
+}
+
+static void owner_takes_and_privatizes(void)
+{
+    take_oldest();
+    pi_deque_privatize(&deque);
+    claim(1);
+}
+
+static void foreign_claims_one(void)
+{
+    claim_foreign(0);
+}
+
 static const model_test tests[] = {
-    {"take, two thieves", setup, {owner_take, thief_one, thief_one}, finish, false, 0, 0},
+    {"take, two thieves", setup, {owner_take, thief_one, thief_one}, finish, false, 3, 1},
     {"take, one thief", setup, {owner_take, thief_two}, finish, false, 0, 0},
     {"newest, one thief", setup, {owner_newest, thief_two}, finish, false, 0, 0},
     {"growth, one thief", setup_two, {owner_grow, thief_two}, finish, false, 0, 0},
@@ -326,21 +373,51 @@ static const model_test tests[] = {
     {"growth twice, a thief", setup_two, {owner_grow_twice, thief_one}, finish, false, 0, 0},
     {"wrap, a thief", setup_wrapped, {owner_wrap, thief_two}, finish, false, 0, 0},
     {"the same slot again, a thief", setup, {owner_again, thief_two}, finish, false, 0, 0},
-    {"claims, two thieves", setup_two, {owner_claims, thief_one, thief_one}, finish, false, 0, 0},
+    {"claims, two thieves", setup_two, {owner_claims, thief_one, thief_one}, finish, false, 3, 1},
     {"holes, a thief", setup_three, {owner_holes, thief_two}, finish, false, 0, 0},
     {"foreign claims, a thief",
      setup_two,
      {owner_claims, foreign_claims, thief_one},
      finish,
      false,
-     0,
-     0},
+     3,
+     1},
     {"foreign claims, take", setup, {owner_take, foreign_claims}, finish, false, 0, 0},
     {"foreign claims, growth", setup_two, {owner_grow, foreign_claims}, finish, false, 0, 0},
     {"through another deque", setup, {owner_of_first, owner_of_other}, finish, false, 0, 0},
     {"no memory", setup, {owner_without_memory, thief_one}, finish, false, 0, 0},
     {"told thieves find", setup, {owner_tells, thief_told, thief_told}, finish, false, 0, 0},
     {"told foreigner finds", setup, {owner_tells, foreign_told}, finish, false, 0, 0},
+    {"private, a thief", setup_private, {owner_takes, thief_two}, finish, false, 0, 0},
+    {"private, two thieves",
+     setup_private,
+     {owner_takes_one, thief_one, thief_one},
+     finish,
+     false,
+     2,
+     1},
+    {"private, a thief and a foreign claim",
+     setup_private,
+     {owner_takes_one, thief_one, foreign_claims_one},
+     finish,
+     false,
+     2,
+     1},
+    {"privatized, a thief", setup_shared, {owner_privatizes, thief_two}, finish, false, 0, 0},
+    {"taken and privatized, a thief",
+     setup_shared,
+     {owner_takes_and_privatizes, thief_one},
+     finish,
+     false,
+     0,
+     0},
+    {"privatized, two thieves",
+     setup_shared,
+     {owner_privatizes, thief_one, thief_one},
+     finish,
+     false,
+     2,
+     1},
     {"hints hide nothing", setup, {owner_goes_back, thief_one, thief_told}, finish, false, 0, 0},
 };
 
@@ -348,8 +425,14 @@ static const model_test tests[] = {
     "the deque itself needs no order here: it is for the owner's pi_fence_after_rmw(), which is "  \
     "free because the exchange keeps earlier stores before it"
 
+#define IN_ORDER                                                                                   \
+    "the checker makes a thread's stores visible to read-modify-writes in program order; where a " \
+    "machine does not, the slot could become empty after the thief has seen taking 0"
+
 static const model_reason reasons[] = {
     {"pi_deque_exchange", "seq_cst xchg -> acq_rel", OWNER_FENCES},
+    {"pi_deque_exchange", "release store -> relaxed", IN_ORDER},
+    {"revoke_slow", "acquire load -> relaxed", IN_ORDER},
 };
 
 int main(int argc, char **argv)
