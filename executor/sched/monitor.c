@@ -10,7 +10,7 @@
 
 /* A stuck worker is noticed after one to two ticks; what it holds up is to be served within
  * a millisecond. */
-#define TICK_NS 300000
+#define TICK_NS 400000
 /* Nobody idles, so help is slower anyway: a few milliseconds. */
 #define TICK_BUSY_NS 2000000
 /* After so many ticks with all workers asleep the monitor sleeps, too. */
