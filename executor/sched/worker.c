@@ -48,7 +48,7 @@ void pi_fiber_main(pi_context *from, pi_context *self)
     pi_switch_arrived(self, from);
     for (;;) {
         pica_task *task = fiber->base;
-        (void)pi_load_acquire(&task->word); /* what the spawner wrote; partner: pi_task_spawn() */
+        (void)pi_load_acquire(&task->word); /* what the spawner wrote; partner: pi_spawn_fill() */
         intptr_t result = task->fn(task->arg);
         pi_require(fiber->level == 1, "task %llu (%s) returned inside a scope or group",
                    (unsigned long long)task->id, task->site);

@@ -54,6 +54,7 @@ pi_inline_run(pi_fiber *fiber, pica_task *task, bool held, bool *delivered)
     pica_task *outer = fiber->current;
     uint16_t floor = fiber->floor;
     uint16_t level = fiber->level;
+    (void)pi_load_acquire(&task->word); /* what the spawner wrote; partner: pi_spawn_fill() */
     task->outer = outer;
     fiber->level = (uint16_t)(level + 1);
     pi_store_relaxed(&task->level, (uint16_t)(level + 1));
