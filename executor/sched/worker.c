@@ -317,8 +317,13 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     pica_executor *ex = worker->ex;
     pi_idle *idle = &ex->idle;
     pica_task *task;
-    if (!*searching && ex->workers_count > 1)
+    if (!*searching && ex->workers_count > 1) {
+        /* What waits in the own reactor comes before what others have queued: its sockets are
+         * warm here, and theirs there. */
+        if (pi_worker_look_around(worker, worker) > 0)
+            return NULL;
         *searching = pi_idle_search_begin(idle);
+    }
     if (*searching && (task = look(worker))) {
         *searching = false;
         if (pi_idle_search_end(idle))
