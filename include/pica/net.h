@@ -15,7 +15,8 @@
  *
  * Waiting.   Every call that waits is a cancellation point, obeys the scopes of its task,
  *            and has no deadline of its own (but pica_poll_fd()): put it into a scope.
- *            They are for tasks; on a plain thread they return -EPERM.
+ *            They are for tasks; on a plain thread they return -EPERM, and in an executor
+ *            with the futex driver -ENOSYS.
  * Sharing.   One task may read while another writes. Two that wait for the same direction
  *            at once: the second gets -EBUSY.
  * Closing.   Close from any task: whoever waits on the descriptor gets -EBADF, later calls
@@ -181,7 +182,8 @@ PICA_API PICA_NODISCARD int pica_listener_adopt(pica_listener **out, int fd);
  * @param events       POLLIN, POLLOUT, POLLPRI of <poll.h>
  * @param deadline_ns  when to give up
  * @return the events that hold (POLLERR, POLLHUP, POLLRDHUP besides); -ETIMEDOUT;
- *         -ECANCELED; -EINVAL; -EBADF; -EPERM (epoll can't watch it); -ENOMEM
+ *         -ECANCELED; -EINVAL; -EBADF; -EPERM (epoll can't watch it, or a plain thread);
+ *         -EBUSY (another task waits for the same descriptor); -ENOMEM
  * Where: a task. Suspends; a cancellation point.
  */
 PICA_API PICA_NODISCARD int pica_poll_fd(int fd, short events, int64_t deadline_ns);
