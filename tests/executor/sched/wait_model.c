@@ -466,6 +466,9 @@ static const model_reason reasons[] = {
     {"takes_back", "acq_rel cas -> acquire", "nothing is published with it"},
     {"binds", "release store -> relaxed", BOUND},
     {"pi_inline_run", "release store -> relaxed", BOUND_OR_ENDED},
+    {"pi_inline_run", "acquire load -> relaxed",
+     "the claim's exchange, or the worker's own program order, gives it; ThreadSanitizer takes "
+     "the fibers of a worker for threads and needs to see it"},
     {"task.h", NULL, "task_state_model.c"},
 };
 
