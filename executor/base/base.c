@@ -8,6 +8,7 @@
 #include <pica/base.h>
 #include <pica/version.h>
 
+#include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,6 +36,10 @@ const char *pica_strerror(intptr_t code)
     switch (code) {
     case PICA_EPEERTIMEDOUT:
         return "the peer stopped answering";
+    case ETIMEDOUT:
+        return "the deadline has passed";
+    case ESHUTDOWN:
+        return "what this would belong to is cancelled, closed or has ended";
     case PICA_EPROTO_HTTP:
         return "the peer does not speak proper HTTP";
     default:

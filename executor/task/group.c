@@ -246,6 +246,8 @@ intptr_t pica_group_end(pica_group *group, intptr_t rc)
     pi_fiber *fiber = owner_here(group, "pica_group_end()");
     pi_require(fiber->current->scope == &group->scope,
                "pica_group_end() of a group that is not the innermost scope of its task");
+    if (rc == -ESHUTDOWN && pi_load_relaxed(&group->scope.flags) & PI_SCOPE_CANCELLED)
+        rc = -ECANCELED; /* the body's spawn was refused: an echo of the cancel, no failure */
     if (rc < 0) {
         if (rc != -ECANCELED)
             record(group, rc);

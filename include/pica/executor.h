@@ -22,7 +22,8 @@ enum {
     /** Never run an awaited child on the waiter's stack. For tests: it hides no races. */
     PICA_NO_INLINE = 1u << 0,
     /** Every suspension moves the task to another worker. For tests: it finds addresses
-     *  of thread-locals that are kept across a suspension. */
+     *  of thread-locals that are kept across a suspension. A task moved so waits for that
+     *  very worker, even if it is stuck; with one worker the flag does nothing. */
     PICA_FORCE_MIGRATION = 1u << 1,
     /** Report a stack overflow by task, size and spawn site on stderr before the process
      *  dies of it. Installs a handler for SIGSEGV and SIGBUS while the executor lives. */
@@ -89,7 +90,8 @@ PICA_API intptr_t pica_run(pica_fn fn, void *arg, const pica_options *options);
  * @param options  NULL for the defaults; read during the call only
  * @return 0; -EINVAL (out NULL, bad option), -ENOMEM, -EAGAIN, -EMFILE, -ENFILE
  *
- * Where: anywhere, but not for an executor's own tasks to destroy. Never suspends.
+ * Where: anywhere, also in a task (which blocks its worker for as long as threads take to
+ *        start). Never suspends.
  */
 PICA_API PICA_NODISCARD int pica_executor_create(pica_executor **out, const pica_options *options);
 

@@ -7,7 +7,8 @@
  *     int rc = pica_group_spawn(&g, fetch, a);
  *     if (rc == 0)
  *         rc = pica_group_spawn(&g, fetch, b);
- *     rc = pica_group_end(&g, rc);            // waits for both
+ *     rc = (int)pica_group_end(&g, rc);       // waits for both
+ *     pica_group_deinit(&g);                  // frees the list of errors, if there were any
  *
  * The first member that fails (returns a negative code other than -ECANCELED) cancels the
  * other members and the body: waits inside the body return -ECANCELED. The end waits for
@@ -56,8 +57,10 @@ PICA_API void pica_group_begin_until(pica_group *group, int64_t deadline_ns);
 /**
  * Spawn a member. Its result is the group's business: it needs no handle.
  *
- * @return 0; -ESHUTDOWN: the group is cancelled or has ended (arg is not consumed);
- *         -ENOMEM; -EINVAL
+ * @return 0; -ESHUTDOWN: pica_group_cancel() was called, a member has failed, or the group
+ *         has ended (arg is not consumed); -ENOMEM; -EINVAL; -EPERM on a plain thread. After
+ *         the group's deadline, or a cancel from outside, it still gives 0: the member
+ *         starts, cancelled
  * Where: the group's owner or one of its members, while it lives. Never suspends.
  */
 #define pica_group_spawn(group, fn, arg)                                                           \
@@ -76,7 +79,8 @@ PICA_API void pica_group_cancel(pica_group *group);
  * Wait for every member and end the group.
  *
  * @param group  the innermost group or scope of the caller
- * @param rc     what the body came to; a failure counts as a member's
+ * @param rc     what the body came to; a failure counts as a member's, but for -ECANCELED,
+ *               and for -ESHUTDOWN (a refused spawn) once the group is cancelled
  * @return the first failure; else, if an outer scope is cancelled or the group was,
  *         -ECANCELED; -ETIMEDOUT if the group's own deadline passed; else rc. Failures
  *         beat an outer cancel, which stays pending.

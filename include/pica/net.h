@@ -80,7 +80,8 @@ enum {
     PICA_LISTEN_V6ONLY = 1u << 2     /**< an IPv6 listener refuses IPv4 peers */
 };
 
-/** Listen. @param options NULL for the defaults. @return 0; -EINVAL; the kernel's codes.
+/** Listen. @param options NULL for the defaults. @return 0; -EINVAL; -EPERM; -ENOSYS (the
+ *  futex driver); -ENOMEM; the kernel's codes.
  *  Where: a task. Never suspends. */
 PICA_API PICA_NODISCARD int pica_tcp_listen(pica_listener **out, const pica_addr *addr,
                                             const pica_listen_options *options);

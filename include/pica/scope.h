@@ -5,7 +5,7 @@
  *     pica_scope s;
  *     pica_scope_begin(&s, pica_after(PICA_MS(200)));
  *     int rc = talk_to_the_peer();            // each wait in it may return -ECANCELED
- *     rc = pica_scope_end(&s, rc);            // -ETIMEDOUT, if this scope expired
+ *     rc = (int)pica_scope_end(&s, rc);       // -ETIMEDOUT, if this scope ended a wait
  *
  * While a scope is expired, every suspension point inside returns -ECANCELED. Its end
  * alone turns that into -ETIMEDOUT, and only if this very scope expired and no scope
