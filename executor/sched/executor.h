@@ -59,8 +59,7 @@ struct pica_executor {
     pthread_t monitor;
     bool monitor_started;     /* [creator] */
     uint32_t *monitor_counts; /* [monitor] every worker's turns at the last tick */
-    uint32_t monitor_tick;    /* [atomic] a futex; 1: stop */
-    uint32_t monitor_sleeps;  /* [atomic] a futex; 1: all workers slept, wake it */
+    uint32_t monitor_pace;    /* [atomic] a futex: how it waits for its next tick */
     pthread_mutex_t rescue_mutex; /* guards attaching and detaching drivers */
 
     pi_worker *workers; /* [const] */

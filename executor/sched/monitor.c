@@ -7,11 +7,12 @@
 #include "executor/base/futex.h"
 #include "executor/sched/executor.h"
 
-
 /* A stuck worker is noticed after one to two ticks; what it holds up is to be served within
  * a millisecond. */
 #define TICK_NS 400000
-/* Nobody idles, so help is slower anyway: a few milliseconds. */
+/* Nobody has idled for so many ticks: there is nobody to help. Until somebody lies down, who
+ * then hurries the monitor, these are enough. */
+#define BUSY_TICKS 5
 #define TICK_BUSY_NS 2000000
 /* After so many ticks with all workers asleep the monitor sleeps, too. */
 #define QUIET_TICKS 64
@@ -143,37 +144,44 @@ static void tick(pica_executor *ex)
     }
 }
 
+/* Wait in a way that a worker ends early if it makes an end of the reason for it. */
+static void pause_for(pica_executor *ex, uint32_t pace, int64_t deadline)
+{
+    uint32_t ticks = PI_MONITOR_TICKS;
+    if (!pi_cas_relaxed(&ex->monitor_pace, &ticks, pace))
+        return; /* to be stopped */
+    pi_fence_seq_cst(); /* before we look; partner: pi_monitor_notice() */
+    unsigned asleep = pi_idle_asleep(&ex->idle);
+    if (asleep == (pace == PI_MONITOR_SLEEPS ? ex->workers_count : 0))
+        pi_futex_wait(&ex->monitor_pace, pace, deadline);
+    (void)pi_cas_relaxed(&ex->monitor_pace, &pace, (uint32_t)PI_MONITOR_TICKS);
+}
+
 static void *monitor_main(void *arg)
 {
     pica_executor *ex = arg;
-    unsigned quiet = 0;
+    unsigned quiet = 0, busy = 0;
     while (pi_load_acquire(&ex->phase) != PI_STOPPED) {
         unsigned asleep = pi_idle_asleep(&ex->idle);
-        if (asleep == ex->workers_count && ++quiet > QUIET_TICKS) {
-            pi_store_seq_cst(&ex->monitor_sleeps, 1u);
-            pi_fence_seq_cst(); /* asleep before we look; partner: monitor_up() */
-            if (pi_idle_asleep(&ex->idle) == ex->workers_count &&
-                pi_load_acquire(&ex->phase) != PI_STOPPED)
-                pi_futex_wait(&ex->monitor_sleeps, 1, PICA_NEVER);
-            pi_store_relaxed(&ex->monitor_sleeps, 0u);
-            quiet = 0;
-            continue;
-        }
-        if (asleep < ex->workers_count)
-            quiet = 0;
-        if (asleep < ex->workers_count)
+        quiet = asleep == ex->workers_count ? quiet + 1 : 0;
+        busy = asleep == 0 ? busy + 1 : 0;
+        if (quiet == 0)
             tick(ex);
-        pi_futex_wait(&ex->monitor_tick, 0, pi_now() + (asleep ? TICK_NS : TICK_BUSY_NS));
+        if (quiet > QUIET_TICKS)
+            pause_for(ex, PI_MONITOR_SLEEPS, PICA_NEVER);
+        else if (busy > BUSY_TICKS)
+            pause_for(ex, PI_MONITOR_SLOW, pi_now() + TICK_BUSY_NS);
+        else
+            pi_futex_wait(&ex->monitor_pace, PI_MONITOR_TICKS, pi_now() + TICK_NS);
     }
     return NULL;
 }
 
-void pi_monitor_wake_slow(pica_executor *ex)
+void pi_monitor_hurry_slow(pica_executor *ex, uint32_t pace)
 {
-    pi_store_release(&ex->monitor_sleeps, 0u);
-    pi_futex_wake(&ex->monitor_sleeps, 1);
+    if (pi_cas_release(&ex->monitor_pace, &pace, (uint32_t)PI_MONITOR_TICKS))
+        pi_futex_wake(&ex->monitor_pace, 1);
 }
-
 
 int pi_monitor_start(pica_executor *ex)
 {
@@ -190,9 +198,8 @@ int pi_monitor_start(pica_executor *ex)
 void pi_monitor_stop(pica_executor *ex)
 {
     if (ex->monitor_started) {
-        pi_store_release(&ex->monitor_tick, 1u);
-        pi_futex_wake(&ex->monitor_tick, 1);
-        pi_monitor_wake_slow(ex);
+        pi_store_release(&ex->monitor_pace, (uint32_t)PI_MONITOR_STOPS);
+        pi_futex_wake(&ex->monitor_pace, 1);
         pthread_join(ex->monitor, NULL);
         ex->monitor_started = false;
     }

@@ -111,16 +111,27 @@ static bool bind(pi_worker *worker, pica_task *task)
 
 __attribute__((noinline)) int pi_worker_share_slow(pi_worker *worker)
 {
+    pi_store_relaxed(&worker->own_until, INT64_C(0));
     pi_executor_wake(worker->ex, pi_idle_pick(worker->idle));
     return 0;
 }
 
-unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at)
+/* After a poll: fire the timers, read the clock once for all that wants it.
+ * @return how many waits have ended */
+static unsigned take_batch(pi_worker *worker, pi_worker *at, int events, bool was_empty)
 {
-    int events = worker->ex->driver->poll(at->driver, 0);
     int64_t now = pi_now();
     worker->now_ms = (uint32_t)(now / 1000000);
-    return (unsigned)(events > 0 ? events : 0) + pi_timers_expire(&at->timers, now);
+    unsigned found = (unsigned)(events > 0 ? events : 0) + pi_timers_expire(&at->timers, now);
+    if (found && was_empty)
+        pi_store_relaxed(&worker->own_until, now + PI_OWN_NS);
+    return found;
+}
+
+unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at)
+{
+    bool was_empty = pi_deque_size(&worker->deque) <= 0;
+    return take_batch(worker, at, worker->ex->driver->poll(at->driver, 0), was_empty);
 }
 
 /* See pi_executor_close_again_slow(). */
@@ -156,12 +167,21 @@ bool pi_worker_breathe(pi_worker *worker)
     return true;
 }
 
+/* May others take from this worker's deque? That it says no for a while does no harm: it is awake,
+ * and if it gets stuck, the monitor wakes a thief later than that. */
+static bool shares(const pi_worker *worker)
+{
+    int64_t own_until = pi_load_relaxed(&worker->own_until);
+    return !own_until || pi_now() >= own_until;
+}
+
 /* After something was taken from the own deque: is there more, and somebody to help? The
  * take's exchange is the first half of the fence. */
 static inline void share(pi_worker *worker)
 {
     pi_fence_after_rmw();
-    if (PI_UNLIKELY(pi_idle_wanted(worker->idle)) && pi_deque_size(&worker->deque) > 0)
+    if (PI_UNLIKELY(pi_idle_wanted(worker->idle)) && pi_deque_size(&worker->deque) > 0 &&
+        shares(worker))
         (void)pi_worker_share_slow(worker);
 }
 
@@ -251,7 +271,8 @@ static uint32_t random_below(pi_worker *worker, uint32_t n)
 
 static pica_task *steal_from(pi_worker *worker, uint32_t victim)
 {
-    pi_node *node = pi_deque_steal(&worker->ex->workers[victim].deque);
+    pi_worker *from = &worker->ex->workers[victim];
+    pi_node *node = shares(from) ? pi_deque_steal(&from->deque) : NULL;
     if (!node)
         return NULL;
     worker->victim = victim;
@@ -284,8 +305,8 @@ static pica_task *look(pi_worker *worker)
     return task;
 }
 
-/* Sleep in the driver until something happens. */
-static void sleep_now(pi_worker *worker)
+/* Sleep in the driver until something happens. @return the events that ended it */
+static int sleep_now(pi_worker *worker)
 {
     pica_executor *ex = worker->ex;
     int64_t deadline = pi_timers_next(&worker->timers);
@@ -297,17 +318,9 @@ static void sleep_now(pi_worker *worker)
         deadline = 1; /* 0 means: do not sleep, and does not let a wake in */
     pi_store_relaxed(&worker->parked, 1u);
     pi_store_relaxed(&worker->sleeps, worker->sleeps + 1);
-    ex->driver->poll(worker->driver, deadline);
+    int events = ex->driver->poll(worker->driver, deadline);
     pi_store_relaxed(&worker->parked, 0u);
-}
-
-/* This worker is up, by a read-modify-write just before; so must be the monitor. Partner: its
- * fence between going to sleep and counting the sleepers. */
-static inline void monitor_up(pica_executor *ex)
-{
-    pi_fence_after_rmw();
-    if (PI_UNLIKELY(pi_load_relaxed(&ex->monitor_sleeps)))
-        pi_monitor_wake_slow(ex);
+    return events;
 }
 
 /* Nothing to run here. @return a task found elsewhere; NULL: look into the own queues again,
@@ -334,6 +347,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
         pi_monitor_recovered(worker);
     bool last = pi_idle_sleep_begin(idle, worker->index, *searching);
     *searching = false;
+    pi_monitor_notice(ex, PI_MONITOR_SLOW);
     notice_closing(worker);
     /* Its last task's end and somebody's `draining` may have missed each other; the fence of
      * sleep_begin stands between the two now. */
@@ -341,20 +355,18 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     if ((task = look(worker)) || pi_load_relaxed(&ex->phase) == PI_STOPPED) {
         if (!pi_idle_sleep_abort(idle, worker->index))
             last = pi_idle_search_end(idle);
-        monitor_up(ex);
+        pi_monitor_notice(ex, PI_MONITOR_SLEEPS);
         if (last)
             pi_executor_wake(ex, pi_idle_pick(idle));
         return task;
     }
-    sleep_now(worker);
+    int events = sleep_now(worker);
     if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)) && pi_now() >= worker->retry_ns)
         pi_ready_feed_slow(worker, true);
     *searching = pi_idle_woken(idle, worker->index);
-    monitor_up(ex);
+    pi_monitor_notice(ex, PI_MONITOR_SLEEPS);
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */
-    int64_t now = pi_now();
-    worker->now_ms = (uint32_t)(now / 1000000);
-    pi_timers_expire(&worker->timers, now);
+    (void)take_batch(worker, worker, events, true);
     pi_monitor_serve(worker);
     return NULL;
 }

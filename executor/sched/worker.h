@@ -75,6 +75,7 @@ typedef struct pi_worker {
     int64_t retry_ns;         /* [owner] when to look for a stack for the starved again */
     int *errno_at;            /* [const] the thread's errno */
     pi_driver *driver;        /* [const] */
+    int64_t own_until;        /* [owner, atomic] until then no thief takes from its deque */
     uint64_t steals, sleeps, wakes; /* [owner, atomic] statistics */
     pthread_t thread;
     bool thread_started;      /* [executor] */
@@ -148,6 +149,10 @@ unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at);
  *  epoll_wait of 105 ns adds less than 2 ns to each. */
 #define PI_BUDGET 61
 
+/** For so long what a batch of events has queued is left to the worker whose batch it was
+ *  (docs/decisions/batches.md). About what it costs two workers to wake one of them. */
+#define PI_OWN_NS 100000
+
 /** One inline run or switch. @return true: the budget is used up */
 static inline bool pi_worker_spend(pi_worker *worker)
 {
@@ -163,9 +168,9 @@ static inline int pi_worker_push(pi_worker *worker, pica_task *task)
     return pi_deque_push(&worker->deque, &task->node);
 }
 
-/** More lies in the own deque than the worker itself takes next: wake a thief. A single task
- *  is left alone: its spawner will most likely run it, and a thief that was woken for it would
- *  keep coming. @return 0 */
+/** More lies in the own deque than the worker itself takes next: wake a thief, and let it take.
+ *  A single task is left alone: its spawner will most likely run it, and a thief that was woken
+ *  for it would keep coming. @return 0 */
 int pi_worker_share_slow(pi_worker *worker);
 
 /** All that a task's end takes: its word, its group, the executor's count.
