@@ -2,6 +2,7 @@
 /* base.c: the slow halves of base/, and the public base.h. */
 #include "executor/base/assert.h"
 #include "executor/base/clock.h"
+#include "executor/base/line.h"
 #define PI_LOCK_DEFINE
 #include "executor/base/lock.h"
 
@@ -11,7 +12,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,18 +61,13 @@ void pi_spin_wait_slow(void)
 
 void pi_fatal(const char *format, ...)
 {
-    char line[512] = "pica: ";
-    size_t n = strlen(line);
+    pi_line line;
     va_list args;
+    pi_line_begin(&line);
+    pi_line_add(&line, "pica: ");
     va_start(args, format);
-    int more = vsnprintf(line + n, sizeof(line) - n - 1, format, args);
+    pi_line_vadd(&line, format, args);
     va_end(args);
-    n += more < 0 ? 0 : (size_t)more;
-    if (n > sizeof(line) - 2)
-        n = sizeof(line) - 2;
-    line[n] = '\n';
-    if (write(STDERR_FILENO, line, n + 1) < 0) {
-        /* nobody listens; the abort below says enough */
-    }
+    (void)pi_line_write(&line, STDERR_FILENO); /* if nobody listens, the abort says enough */
     abort();
 }

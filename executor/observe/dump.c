@@ -1,31 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* dump.c: what an executor's tasks are doing, for people. See pica_dump(). Everything is read
  * while others write it: a line may be out of date, never wild (memory is type-stable). */
+#include "executor/base/line.h"
 #include "executor/sched/executor.h"
-
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 struct dump {
     int fd;
     int count;
     int error;
 };
-
-static __attribute__((noinline)) int write_all(int fd, const char *text, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, text, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return -errno;
-        text += done;
-        n -= (size_t)done;
-    }
-    return 0;
-}
 
 static void one(pica_task *task, void *arg)
 {
@@ -35,27 +18,22 @@ static void one(pica_task *task, void *arg)
         return;
     pi_fiber *fiber = pi_load_acquire(&task->fiber);
     pica_status status = pica_task_status(task);
-    char since[32] = "", inlined[40] = "", line[320];
-    if (fiber && status == PICA_WAITING) {
-        uint32_t now_ms = (uint32_t)(pica_now() / 1000000);
-        snprintf(since, sizeof(since), " for %u ms", now_ms - fiber->since_ms);
-    }
+    pi_line line;
+    pi_line_begin(&line);
+    pi_line_add(&line, "task %llu (", (unsigned long long)task->id);
+    pi_line_add_name(&line, pica_task_name(task));
+    pi_line_add(&line, ") %s", names[status]);
+    if (fiber && status == PICA_WAITING)
+        pi_line_add(&line, " for %u ms",
+                    (uint32_t)(pica_now() / 1000000) - pi_load_relaxed(&fiber->since_ms));
+    if (pi_load_relaxed(&task->cancels))
+        pi_line_add(&line, ", cancelled");
     if (fiber && fiber->base != task)
-        snprintf(inlined, sizeof(inlined), ", inline in task %llu",
-                 (unsigned long long)fiber->base->id);
-    uint32_t cancels = pi_load_relaxed(&task->cancels);
-    /* Long names are cut, so that the rest of the line still fits; of a path, the end counts. */
-    size_t site_length = strlen(task->site);
-    const char *site = task->site + (site_length > 80 ? site_length - 80 : 0);
-    int n = snprintf(line, sizeof(line),
-                     "task %llu (%.80s) %s%s%s%s, spawned at %s by %llu\n",
-                     (unsigned long long)task->id, pica_task_name(task), names[status], since,
-                     cancels ? ", cancelled" : "", inlined, site,
-                     (unsigned long long)task->parent);
-    if (n < 0)
-        return;
-    dump->error = write_all(dump->fd, line,
-                            (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
+        pi_line_add(&line, ", inline in task %llu", (unsigned long long)fiber->base->id);
+    pi_line_add(&line, ", spawned at ");
+    pi_line_add_site(&line, task->site);
+    pi_line_add(&line, " by %llu", (unsigned long long)task->parent);
+    dump->error = pi_line_write(&line, dump->fd);
     dump->count++;
 }
 

@@ -3,15 +3,16 @@
 #include "executor/sched/overflow.h"
 
 #include "executor/base/alloc.h"
+#include "executor/base/line.h"
 #include "executor/sched/worker.h"
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define ALT_STACK ((size_t)32 << 10)
+#define CHAIN_MAX 32 /* tasks of an inline chain that are named, besides the outermost */
 
 /* Process-wide, because signal handlers are; touched only under the mutex or by the handler. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -20,13 +21,39 @@ static struct sigaction old_segv, old_bus;
 
 static void say(const pica_task *task, const char *how)
 {
-    char line[320];
-    int n = snprintf(line, sizeof(line), "pica: %s task %llu (%s, spawned at %s, stack %zu KiB)\n",
-                     how, (unsigned long long)task->id, pica_task_name(task), task->site,
-                     pi_stack_class_size(pi_task_stack_class(task)) >> 10);
-    if (n > 0 && write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n
-                                                                     : sizeof(line) - 1) < 0)
-        return;
+    pi_line line;
+    pi_line_begin(&line);
+    pi_line_add(&line, "pica: %s task %llu (", how, (unsigned long long)task->id);
+    pi_line_add_name(&line, pica_task_name(task));
+    pi_line_add(&line, ", spawned at ");
+    pi_line_add_site(&line, task->site);
+    pi_line_add(&line, ", stack %zu KiB)", pi_stack_class_size(pi_task_stack_class(task)) >> 10);
+    (void)pi_line_write(&line, STDERR_FILENO);
+}
+
+static void say_left_out(size_t n)
+{
+    pi_line line;
+    pi_line_begin(&line);
+    pi_line_add(&line, "pica:   run inline by %zu more", n);
+    (void)pi_line_write(&line, STDERR_FILENO);
+}
+
+/* The task, and those that run it inline, from the inside out. There may be ten thousands on a
+ * large stack: then the innermost ones and the one that lies at the bottom of it all. */
+static void say_chain(const pica_task *task)
+{
+    size_t n = 0, left_out = 0;
+    say(task, "stack overflow in");
+    for (const pica_task *t = task->outer; t; t = t->outer) {
+        if (n++ < CHAIN_MAX || !t->outer) {
+            if (left_out)
+                say_left_out(left_out);
+            say(t, "  run inline by");
+        } else {
+            left_out++;
+        }
+    }
 }
 
 static void handler(int number, siginfo_t *info, void *context)
@@ -35,9 +62,7 @@ static void handler(int number, siginfo_t *info, void *context)
     pi_fiber *fiber = worker ? worker->fiber : NULL;
     const char *at = info->si_addr;
     if (fiber && at < fiber->low && at >= fiber->low - PI_STACK_GUARD) {
-        say(fiber->current, "stack overflow in");
-        for (const pica_task *t = fiber->current->outer; t; t = t->outer)
-            say(t, "  run inline by");
+        say_chain(fiber->current);
     }
     const struct sigaction *old = number == SIGSEGV ? &old_segv : &old_bus;
     if (old->sa_flags & SA_SIGINFO) {
@@ -63,12 +88,21 @@ void pi_overflow_install(void)
     pthread_mutex_unlock(&mutex);
 }
 
+/* A handler that somebody else has put in place of ours since is theirs to keep. */
+static void restore(int number, const struct sigaction *old)
+{
+    struct sigaction now;
+    if (sigaction(number, NULL, &now) == 0 && now.sa_flags & SA_SIGINFO &&
+        now.sa_sigaction == handler)
+        sigaction(number, old, NULL);
+}
+
 void pi_overflow_uninstall(void)
 {
     pthread_mutex_lock(&mutex);
     if (--users == 0) {
-        sigaction(SIGSEGV, &old_segv, NULL);
-        sigaction(SIGBUS, &old_bus, NULL);
+        restore(SIGSEGV, &old_segv);
+        restore(SIGBUS, &old_bus);
     }
     pthread_mutex_unlock(&mutex);
 }

@@ -9,7 +9,8 @@
 #ifndef PI_OVERFLOW_H
 #define PI_OVERFLOW_H
 
-/** Count one more executor that wants it; the first installs, the last restores. */
+/** Count one more executor that wants it; the first installs, the last restores
+ *  what was there before, unless the host has put a handler of its own there meanwhile. */
 void pi_overflow_install(void);
 void pi_overflow_uninstall(void);
 

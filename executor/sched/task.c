@@ -3,9 +3,9 @@
 #include "executor/sched/task.h"
 
 #include "executor/base/assert.h"
+#include "executor/base/line.h"
 #include "executor/sched/executor.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 static inline uint32_t refs(uint32_t word)
@@ -69,13 +69,14 @@ void pi_task_await_done(const pica_task *task)
 /* A default hook, for programs that set none: a line on stderr. */
 static void report_lost(const pica_lost_error *e)
 {
-    char line[256];
-    int n = snprintf(line, sizeof(line),
-                     "pica: task %llu (%s, spawned at %s) failed and nobody looked: %s\n",
-                     (unsigned long long)e->id, e->name, e->site, pica_strerror(e->error));
-    if (n > 0 && write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n
-                                                                     : sizeof(line) - 1) < 0)
-        return; /* nobody listens */
+    pi_line line;
+    pi_line_begin(&line);
+    pi_line_add(&line, "pica: task %llu (", (unsigned long long)e->id);
+    pi_line_add_name(&line, e->name);
+    pi_line_add(&line, ", spawned at ");
+    pi_line_add_site(&line, e->site);
+    pi_line_add(&line, ") failed and nobody looked: %s", pica_strerror(e->error));
+    (void)pi_line_write(&line, STDERR_FILENO);
 }
 
 static __attribute__((noinline, cold)) void lost_slow(const pica_executor *ex,

@@ -15,7 +15,7 @@
 /** How it ended, and what it wrote to stderr. */
 typedef struct death {
     int state; /* of waitpid() */
-    char said[4000];
+    char said[8000];
 } death;
 
 static inline death death_of(void (*body)(void *arg), void *arg)

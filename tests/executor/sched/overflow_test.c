@@ -12,6 +12,8 @@ struct overflowing {
     size_t stack_size;
     pica_fn main;
     bool host_handler;
+    bool embedded; /* pica_executor_create() with two workers, not pica_run() */
+    const char *name;
 };
 
 static __attribute__((noinline)) intptr_t recurses(volatile char *above, intptr_t depth)
@@ -33,9 +35,10 @@ static intptr_t overflows(void *arg)
 
 static intptr_t spawns_one_that_overflows(void *arg)
 {
+    const struct overflowing *o = arg;
     pica_attr attr = PICA_ATTR_INIT;
-    attr.name = "greedy";
-    attr.stack_size = *(const size_t *)arg;
+    attr.name = o->name ? o->name : "greedy";
+    attr.stack_size = o->stack_size;
     pica_task *task = NULL;
     CHECK_FATAL_OK(pica_spawn_at(&task, overflows, NULL, &attr, "a/place.c:12"));
     intptr_t result = 0;
@@ -93,9 +96,17 @@ static void run(void *arg)
         sigaction(SIGSEGV, &action, NULL);
     }
     pica_options options = PICA_OPTIONS_INIT;
-    options.workers = 1;
+    options.workers = o->embedded ? 2 : 1;
     options.flags = o->flags;
-    (void)pica_run(o->main, &o->stack_size, &options);
+    if (!o->embedded) {
+        (void)pica_run(o->main, o, &options);
+        return;
+    }
+    pica_executor *ex;
+    pica_task *task;
+    intptr_t result;
+    if (pica_executor_create(&ex, &options) == 0 && pica_executor_spawn(ex, &task, o->main, o) == 0)
+        CHECK_OK(pica_join(task, &result));
 }
 
 static bool says(const death *d, const char *words)
@@ -109,7 +120,7 @@ static bool says(const death *d, const char *words)
 
 static void killed_at_the_guard(void)
 {
-    struct overflowing o = {0, 0, spawns_one_that_overflows, false};
+    struct overflowing o = {.main = spawns_one_that_overflows};
     death d = death_of(run, &o);
     CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
     CHECK_STR(d.said, "");
@@ -119,7 +130,9 @@ static void named(void)
 {
     const size_t sizes[] = {1, (size_t)1 << 20};
     for (unsigned i = 0; i < 2; i++) {
-        struct overflowing o = {PICA_NAME_OVERFLOWS, sizes[i], spawns_one_that_overflows, false};
+        struct overflowing o = {.flags = PICA_NAME_OVERFLOWS,
+                                .stack_size = sizes[i],
+                                .main = spawns_one_that_overflows};
         death d = death_of(run, &o);
         CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
         CHECK(says(&d, "stack overflow in task "));
@@ -133,7 +146,7 @@ static void named(void)
 
 static void named_with_the_inline_chain(void)
 {
-    struct overflowing o = {PICA_NAME_OVERFLOWS, 0, awaits_one_that_awaits, false};
+    struct overflowing o = {.flags = PICA_NAME_OVERFLOWS, .main = awaits_one_that_awaits};
     death d = death_of(run, &o);
     CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
     CHECK(says(&d, "(greedy, spawned at a/place.c:12"));
@@ -146,10 +159,100 @@ static void named_with_the_inline_chain(void)
 #endif
 }
 
+/* In a host's executor, whatever the stack's size; the worker that it happens on is a thread that
+ * the executor has started. */
+static void named_when_embedded(void)
+{
+    for (unsigned shift = 15; shift <= 24; shift += 3) {
+        struct overflowing o = {.flags = PICA_NAME_OVERFLOWS,
+                                .stack_size = (size_t)1 << shift,
+                                .main = spawns_one_that_overflows,
+                                .embedded = true};
+        death d = death_of(run, &o);
+        CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
+        CHECK(says(&d, "(greedy, spawned at a/place.c:12, stack "));
+        o.flags = 0;
+        d = death_of(run, &o);
+        CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
+        CHECK_STR(d.said, ""); /* a guest that was not asked says nothing */
+    }
+}
+
+/* However long the names are, each task has a line that ends, with the size in it. */
+static void long_names(void)
+{
+    static char name[1000];
+    memset(name, 'n', sizeof(name) - 1);
+    struct overflowing o = {
+        .flags = PICA_NAME_OVERFLOWS, .main = spawns_one_that_overflows, .name = name};
+    death d = death_of(run, &o);
+    CHECK(says(&d, "nnn, spawned at a/place.c:12, stack "));
+    CHECK(says(&d, " KiB)\n"));
+}
+
+#if !defined(PI_ASAN) && !defined(PI_TSAN) /* there each child has a stack of its own */
+#define CHAIN 40
+
+/* A chain of tasks, each run inline by the one before; the last one overflows. */
+static intptr_t awaits_many(void *arg)
+{
+    pica_attr attr = PICA_ATTR_INIT;
+    intptr_t left = (intptr_t)arg;
+    if (left == 0)
+        return overflows(NULL);
+    attr.name = left == 1 ? "greedy" : "link";
+    pica_task *task = NULL;
+    CHECK_FATAL_OK(pica_spawn_at(&task, awaits_many, body_arg(left - 1), &attr, "c/place.c:56"));
+    return body_end(task);
+}
+
+static intptr_t begins_a_long_chain(void *arg)
+{
+    (void)arg;
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.name = "bottom";
+    attr.stack_size = (size_t)1 << 20;
+    pica_task *task = NULL;
+    CHECK_FATAL_OK(pica_spawn_at(&task, awaits_many, body_arg(CHAIN), &attr, "c/place.c:78"));
+    intptr_t result = 0;
+    CHECK_EQ(pica_join(task, &result), 0);
+    pica_unref(task);
+    return result;
+}
+
+static int count(const char *text, const char *words)
+{
+    int n = 0;
+    for (; (text = strstr(text, words)); text++)
+        n++;
+    return n;
+}
+
+/* The innermost ones of a long chain, how many there are besides, and the outermost. A worker that
+ * is told to look around on the way breaks the chain in two, so it may take a few attempts. */
+static void a_long_chain(void)
+{
+    struct overflowing o = {.flags = PICA_NAME_OVERFLOWS, .main = begins_a_long_chain};
+    death d;
+    for (int attempts = 0; attempts < 50; attempts++) {
+        d = death_of(run, &o);
+        CHECK(says(&d, "(greedy, spawned at c/place.c:56"));
+        if (!strstr(d.said, "(bottom, "))
+            continue;
+        CHECK_EQ(count(d.said, "(link, "), 32);
+        CHECK(says(&d, "run inline by 7 more\n"));
+        CHECK_EQ(count(d.said, "\n"), 1 + 32 + 1 + 1);
+        CHECK_STR(strrchr(d.said, '('), strstr(d.said, "(bottom, "));
+        return;
+    }
+    CHECK(says(&d, "(bottom, "));
+}
+#endif
+
 /* Other faults are none of its business: no word, and the same signal. */
 static void not_an_overflow(void)
 {
-    struct overflowing o = {PICA_NAME_OVERFLOWS, 0, writes_where_nothing_is, false};
+    struct overflowing o = {.flags = PICA_NAME_OVERFLOWS, .main = writes_where_nothing_is};
     death d = death_of(run, &o);
     CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
     CHECK_STR(d.said, "");
@@ -157,7 +260,8 @@ static void not_an_overflow(void)
 
 static void the_hosts_handler_is_called(void)
 {
-    struct overflowing o = {PICA_NAME_OVERFLOWS, 0, spawns_one_that_overflows, true};
+    struct overflowing o = {
+        .flags = PICA_NAME_OVERFLOWS, .main = spawns_one_that_overflows, .host_handler = true};
     death d = death_of(run, &o);
     CHECK(WIFEXITED(d.state) && WEXITSTATUS(d.state) == 41);
     CHECK(says(&d, "stack overflow in task "));
@@ -190,12 +294,32 @@ static void handlers_come_and_go(void)
     CHECK_EQ((uintptr_t)after.sa_sigaction, (uintptr_t)host);
 }
 
+/* A handler that the host installs meanwhile stays. */
+static void a_later_handler_stays(void)
+{
+    struct sigaction before, after, other;
+    memset(&other, 0, sizeof(other));
+    other.sa_sigaction = host;
+    other.sa_flags = SA_SIGINFO;
+    pica_options options = PICA_OPTIONS_INIT;
+    options.workers = 1;
+    options.flags = PICA_NAME_OVERFLOWS;
+    sigaction(SIGSEGV, NULL, &before);
+    pica_executor *ex = check_executor_open(&options);
+    sigaction(SIGSEGV, &other, NULL);
+    check_executor_close(ex);
+    sigaction(SIGSEGV, &before, &after);
+    CHECK_EQ((uintptr_t)after.sa_sigaction, (uintptr_t)host);
+}
+
 /* Not only now and then. */
 static void each_is_named(void)
 {
     for (uint64_t i = check_rounds(40); i > 0; i--) {
-        struct overflowing o = {PICA_NAME_OVERFLOWS, (size_t)1 << (15 + i % 4),
-                                spawns_one_that_overflows, false};
+        struct overflowing o = {.flags = PICA_NAME_OVERFLOWS,
+                                .stack_size = (size_t)1 << (15 + i % 4),
+                                .main = spawns_one_that_overflows,
+                                .embedded = i % 2};
         death d = death_of(run, &o);
         CHECK(says(&d, "stack overflow in task "));
     }
@@ -206,8 +330,14 @@ CHECK_MAIN
     check_plain("killed at the guard", killed_at_the_guard);
     check_plain("named", named);
     check_plain("named with the inline chain", named_with_the_inline_chain);
+    check_plain("named when embedded", named_when_embedded);
+    check_plain("long names", long_names);
+#if !defined(PI_ASAN) && !defined(PI_TSAN)
+    check_plain("a long chain", a_long_chain);
+#endif
     check_plain("not an overflow", not_an_overflow);
     check_plain("the host's handler is called", the_hosts_handler_is_called);
     check_plain("handlers come and go", handlers_come_and_go);
+    check_plain("a later handler stays", a_later_handler_stays);
     check_plain("each is named", each_is_named);
 }

@@ -257,6 +257,32 @@ static void each_lost_error_once(void)
     CHECK_EQ(check_hits(&calls), n);
 }
 
+static intptr_t loses_one_with_a_long_name(void *arg)
+{
+    (void)arg;
+    static char name[500];
+    memset(name, 'n', sizeof(name) - 1);
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.name = name;
+    return pica_spawn_at(NULL, body_returns, body_arg(-EDOM), &attr, "here:3");
+}
+
+static void loses_on_stderr(void *arg)
+{
+    (void)arg;
+    (void)pica_run(loses_one_with_a_long_name, NULL, NULL);
+}
+
+/* Without a hook: a line on stderr, whole and ended, whatever it has to name. */
+static void a_lost_error_without_a_hook(void)
+{
+    death d = death_of(loses_on_stderr, NULL);
+    CHECK(WIFEXITED(d.state));
+    CHECK(strstr(d.said, "nnn, spawned at here:3) failed and nobody looked: ") != NULL);
+    const char *end = strchr(d.said, '\n');
+    CHECK(end && end[1] == 0);
+}
+
 CHECK_MAIN
 {
     check_run("status", status);
@@ -264,5 +290,6 @@ CHECK_MAIN
     check_run("a task may hold itself", a_task_may_hold_itself);
     check_plain("misuse", misuse);
     check_plain_in(CHECK_ALL, "lost errors", lost_errors);
+    check_plain("a lost error without a hook", a_lost_error_without_a_hook);
     check_plain_in(CHECK_ALL, "each lost error once", each_lost_error_once);
 }
