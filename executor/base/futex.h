@@ -16,4 +16,7 @@ void pi_futex_wake(uint32_t *at, int n);
 /** Start a thread that leaves all signals to the host's threads. @return 0; -EAGAIN */
 int pi_thread_start(pthread_t *out, void *(*fn)(void *), void *arg);
 
+/** The CPU time that a thread of this process has had, in nanoseconds; 0: it can't be told. */
+int64_t pi_thread_cpu_ns(pthread_t thread);
+
 #endif

@@ -18,10 +18,11 @@ int pica_executor_stats(const pica_executor *ex, pica_stats *out)
     /* The pool's lock is no part of what the caller may see change. */
     pica_executor *unlocked = (pica_executor *)(uintptr_t)ex;
     uint64_t ended = pi_load_relaxed(&ex->foreign_undone);
-    for (uint32_t i = 0; i < ex->workers_count; i++)
+    uint32_t seats = pi_executor_seats(ex);
+    for (uint32_t i = 0; i < seats; i++)
         ended += pi_load_relaxed(&ex->workers[i].ended);
     uint64_t spawned = pi_load_relaxed(&ex->foreign_spawned), free_fibers = 0;
-    for (uint32_t i = 0; i < ex->workers_count; i++) {
+    for (uint32_t i = 0; i < seats; i++) {
         const pi_worker *worker = &ex->workers[i];
         spawned += pi_load_relaxed(&worker->spawned);
         free_fibers += pi_load_relaxed(&worker->fibers_count);

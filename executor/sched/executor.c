@@ -11,13 +11,15 @@
 #include "executor/sched/monitor.h"
 #include "executor/sched/overflow.h"
 #include "executor/sched/scope.h"
+#include "executor/sched/spare.h"
 #include "executor/sched/spawn.h"
 
 #include <limits.h>
 #include <string.h>
 
 #define KNOWN_FLAGS                                                                                \
-    (PICA_NO_INLINE | PICA_FORCE_MIGRATION | PICA_NAME_OVERFLOWS | PICA_STRICT_GUARDS)
+    (PICA_NO_INLINE | PICA_FORCE_MIGRATION | PICA_NAME_OVERFLOWS | PICA_STRICT_GUARDS |           \
+     PICA_NO_SPARE)
 
 void pi_executor_wake(pica_executor *ex, int i)
 {
@@ -33,11 +35,13 @@ void pi_executor_wake(pica_executor *ex, int i)
 static bool drained(const pica_executor *ex)
 {
     uint64_t ended = pi_load_acquire(&ex->foreign_undone);
-    for (uint32_t i = 0; i < ex->workers_count; i++)
+    uint32_t seats = pi_executor_seats(ex);
+    for (uint32_t i = 0; i < seats; i++)
         ended += pi_load_acquire(&ex->workers[i].ended);
     pi_fence_seq_cst();
     uint64_t spawned = pi_load_acquire(&ex->foreign_spawned);
-    for (uint32_t i = 0; i < ex->workers_count; i++)
+    seats = pi_executor_seats(ex);
+    for (uint32_t i = 0; i < seats; i++)
         spawned += pi_load_acquire(&ex->workers[i].spawned);
     return ended == spawned;
 }
@@ -48,7 +52,7 @@ static void stop(pica_executor *ex)
     pi_futex_wake(&ex->phase, INT_MAX);
     pi_store_release(&ex->quiet, 1u); /* several may wait in shutdown */
     pi_futex_wake(&ex->quiet, INT_MAX);
-    for (uint32_t i = 0; i < ex->workers_count; i++)
+    for (uint32_t i = 0; i < pi_executor_seats(ex); i++)
         ex->driver->wake(ex->workers[i].driver);
 }
 
@@ -115,7 +119,7 @@ static int check_options(const pica_options *o)
 
 static int workers_init(pica_executor *ex)
 {
-    ex->workers = pi_aligned_zalloc(PI_CACHE_LINE, ex->workers_count * sizeof(pi_worker));
+    ex->workers = pi_aligned_zalloc(PI_CACHE_LINE, (ex->workers_count + 1) * sizeof(pi_worker));
     if (!ex->workers)
         return -ENOMEM;
     for (uint32_t i = 0; i < ex->workers_count; i++) {
@@ -127,6 +131,7 @@ static int workers_init(pica_executor *ex)
             return rc;
         }
     }
+    ex->seats = ex->workers_count;
     return 0;
 }
 
@@ -150,7 +155,7 @@ static int executor_new(pica_executor **out, const pica_options *options)
     ex->starved_tail = &ex->starved_head;
     pthread_mutex_init(&ex->inject_mutex, NULL);
     pthread_mutex_init(&ex->rescue_mutex, NULL);
-    pi_idle_init(&ex->idle, ex->workers_count);
+    pi_idle_init(&ex->idle, ex->workers_count, ex->workers_count < PI_IDLE_MAX);
     ex->asymmetric = pi_membarrier_ready();
     rc = pi_pool_init(&ex->pool, ex, o->flags & PICA_STRICT_GUARDS);
     if (rc < 0)
@@ -177,7 +182,7 @@ static void executor_free(pica_executor *ex)
     /* A stranger that woke the last task may still be inside pi_worker_inject(). */
     pthread_mutex_lock(&ex->inject_mutex);
     pthread_mutex_unlock(&ex->inject_mutex);
-    for (uint32_t i = 0; i < ex->workers_count; i++)
+    for (uint32_t i = 0; i < ex->seats; i++)
         pi_worker_deinit(&ex->workers[i]);
     pi_free(ex->workers);
     ex->driver->shared_close(ex->driver_shared);
@@ -187,21 +192,24 @@ static void executor_free(pica_executor *ex)
     pi_free(ex);
 }
 
-static void *worker_main(void *arg)
+void *pi_worker_main(void *arg)
 {
     pi_worker *worker = arg;
     void *alt_stack = worker->flags & PICA_NAME_OVERFLOWS ? pi_overflow_thread_begin() : NULL;
-    pi_worker_run(worker);
+    while (pi_load_acquire(&worker->ex->phase) != PI_STOPPED) {
+        pi_worker_run(worker);
+        pi_spare_rest(worker);
+    }
     pi_overflow_thread_end(alt_stack);
     return NULL;
 }
 
 static void join(pica_executor *ex)
 {
-    for (uint32_t i = 0; i < ex->workers_count; i++)
+    pi_monitor_stop(ex); /* first: it starts the spare */
+    for (uint32_t i = 0; i < ex->seats; i++)
         if (ex->workers[i].thread_started)
             pthread_join(ex->workers[i].thread, NULL);
-    pi_monitor_stop(ex);
     pi_pool_join(&ex->pool);
     if (ex->flags & PICA_NAME_OVERFLOWS)
         pi_overflow_uninstall();
@@ -212,12 +220,16 @@ static int start(pica_executor *ex, uint32_t first)
 {
     if (ex->flags & PICA_NAME_OVERFLOWS)
         pi_overflow_install();
-    int rc = pi_monitor_start(ex);
+    int rc = 0;
+    if (first > 0)
+        ex->workers[0].thread = pthread_self();
     for (uint32_t i = first; rc == 0 && i < ex->workers_count; i++) {
         pi_worker *worker = &ex->workers[i];
-        rc = pi_thread_start(&worker->thread, worker_main, worker);
+        rc = pi_thread_start(&worker->thread, pi_worker_main, worker);
         worker->thread_started = rc == 0;
     }
+    if (rc == 0)
+        rc = pi_monitor_start(ex);
     if (rc < 0) {
         stop(ex);
         join(ex);
@@ -307,7 +319,7 @@ intptr_t pica_run(pica_fn fn, void *arg, const pica_options *options)
         executor_free(ex);
         return rc;
     }
-    worker_main(&ex->workers[0]);
+    pi_worker_main(&ex->workers[0]);
     join(ex);
     intptr_t result = task->result; /* the joins order it */
     pi_store_relaxed(&task->observed, (uint8_t)1);

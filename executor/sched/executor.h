@@ -29,6 +29,7 @@ enum {
 
 struct pica_executor {
     uint32_t workers_count; /* [const] */
+    uint32_t seats;         /* [atomic] in workers[]: the same, and one once there is a spare */
     uint32_t flags;         /* [const] */
     uint32_t phase;         /* [atomic] RUNNING, CLOSING, STOPPED; a futex */
     uint32_t quiet;         /* [atomic] a futex: 1: the last task ended while RUNNING */
@@ -58,12 +59,20 @@ struct pica_executor {
     /* Monitor. */
     pthread_t monitor;
     bool monitor_started;     /* [creator] */
-    uint32_t *monitor_counts; /* [monitor] every worker's turns at the last tick */
+    uint32_t *monitor_turns;  /* [monitor] every worker's turns at the last tick */
+    int64_t *monitor_cpu_ns;  /* [monitor] every worker's CPU time when all seemed stuck */
     uint32_t monitor_pace;    /* [atomic] a futex: how it waits for its next tick */
+    int64_t monitor_alive;    /* [monitor] since when all seem stuck, or 0 */
     pthread_mutex_t rescue_mutex; /* guards attaching and detaching drivers */
 
-    pi_worker *workers; /* [const] */
+    pi_worker *workers; /* [const] room for the spare behind the others (spare.h) */
 };
+
+/** How many workers there are to steal from, to wake and to count, the spare included. */
+static inline uint32_t pi_executor_seats(const pica_executor *ex)
+{
+    return pi_load_acquire(&ex->seats); /* partner: pi_spare_work() */
+}
 
 /** Begin closing: refuse foreign spawns, cancel every live task. Any thread; again: no-op. */
 void pi_executor_close(pica_executor *ex);

@@ -24,10 +24,11 @@ static uint64_t called_bit(unsigned w)
 
 static const uint64_t all_asleep = UINT64_C(0x5555555555555555);
 
-void pi_idle_init(pi_idle *idle, unsigned workers)
+void pi_idle_init(pi_idle *idle, unsigned workers, unsigned spares)
 {
-    pi_require(workers >= 1 && workers <= PI_IDLE_MAX, "an executor of %u workers", workers);
-    *idle = (pi_idle){.workers = workers, .limit = (workers + 1) / 2};
+    pi_require(workers >= 1 && workers + spares <= PI_IDLE_MAX, "an executor of %u workers",
+               workers);
+    *idle = (pi_idle){.workers = workers + spares, .limit = (workers + 1) / 2};
     cpu_set_t cpus;
     if (sched_getaffinity(0, sizeof cpus, &cpus) == 0) {
         unsigned count = (unsigned)CPU_COUNT(&cpus);

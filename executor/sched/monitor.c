@@ -5,15 +5,22 @@
 #include "executor/base/alloc.h"
 #include "executor/base/clock.h"
 #include "executor/base/futex.h"
-#include "executor/sched/executor.h"
+#include "executor/sched/spare.h"
 
 /* A stuck worker is noticed after one to two ticks; what it holds up is to be served within
  * a millisecond. */
 #define TICK_NS 400000
+/* With one worker there is no other that idles; only the spare could help. */
+#define TICK_ALONE_NS 2000000
 /* Nobody has idled for so many ticks: there is nobody to help. Until somebody lies down, who
  * then hurries the monitor, these are enough. */
 #define BUSY_TICKS 5
 #define TICK_BUSY_NS 2000000
+/* All are stuck when each has computed for so long in one turn. Wall time would tell the same
+ * of one that only waits for a CPU that others have; but one that blocks in a call computes
+ * nothing, so after a long time all are stuck, too. */
+#define STUCK_CPU_NS 3000000
+#define BLOCKED_NS 100000000
 /* After so many ticks with all workers asleep the monitor sleeps, too. */
 #define QUIET_TICKS 64
 
@@ -49,6 +56,8 @@ void pi_monitor_recovered(pi_worker *worker)
     pthread_mutex_lock(&ex->rescue_mutex);
     set_rescuer(ex, worker, 0);
     pthread_mutex_unlock(&ex->rescue_mutex);
+    if (worker != pi_spare_of(ex))
+        pi_spare_send_to_rest(ex);
 }
 
 void pi_monitor_serve_slow(pi_worker *worker)
@@ -63,7 +72,7 @@ void pi_monitor_serve_slow(pi_worker *worker)
         pthread_mutex_unlock(&ex->rescue_mutex);
         pi_store_relaxed(&worker->rescues, worker->rescues + 1);
     }
-    for (uint32_t i = 0; i < ex->workers_count; i++)
+    for (uint32_t i = 0; i < pi_executor_seats(ex); i++)
         if (pi_load_relaxed(&ex->workers[i].rescuer) == worker->index + 1)
             pi_worker_look_around(worker, &ex->workers[i]);
 }
@@ -72,7 +81,7 @@ int64_t pi_monitor_deadline_slow(const pi_worker *worker)
 {
     const pica_executor *ex = worker->ex;
     int64_t earliest = PICA_NEVER;
-    for (uint32_t i = 0; i < ex->workers_count; i++) {
+    for (uint32_t i = 0; i < pi_executor_seats(ex); i++) {
         const pi_worker *other = &ex->workers[i];
         int64_t next = pi_timers_next(&other->timers);
         if (pi_load_relaxed(&other->rescuer) == worker->index + 1 && next < earliest)
@@ -90,7 +99,7 @@ static void hurry(pi_worker *worker)
 /* Find somebody for a stuck worker: an idle one, else one that turns. */
 static void call_for_help(pica_executor *ex, uint32_t stuck, const bool *turned)
 {
-    uint32_t n = ex->workers_count;
+    uint32_t n = pi_executor_seats(ex);
     int helper = pi_idle_pick(&ex->idle);
     bool idle = helper >= 0;
     for (uint32_t i = 1; helper < 0 && i < n; i++)
@@ -121,19 +130,50 @@ static bool is_served(pica_executor *ex, pi_worker *stuck, const bool *turned)
     return turned[rescuer - 1];
 }
 
+/* Has every worker computed since the monitor saw the last of them alive? */
+static bool all_compute(pica_executor *ex)
+{
+    for (uint32_t i = 0; i < ex->workers_count; i++)
+        if (pi_thread_cpu_ns(ex->workers[i].thread) - ex->monitor_cpu_ns[i] < STUCK_CPU_NS)
+            return false;
+    return true;
+}
+
+/* Nobody can rescue anybody? Then the spare can. As soon as somebody can, it rests. */
+static void look_after_spare(pica_executor *ex, bool alive)
+{
+    if (alive) {
+        ex->monitor_alive = 0;
+        pi_spare_send_to_rest(ex);
+        return;
+    }
+    int64_t now = pi_now();
+    if (!ex->monitor_alive) {
+        ex->monitor_alive = now;
+        for (uint32_t i = 0; i < ex->workers_count; i++)
+            ex->monitor_cpu_ns[i] = pi_thread_cpu_ns(ex->workers[i].thread);
+    }
+    if (!pi_spare_works(ex) && (now - ex->monitor_alive >= BLOCKED_NS || all_compute(ex)))
+        pi_spare_work(ex, 0);
+}
+
 static void tick(pica_executor *ex)
 {
-    bool turned[PI_IDLE_MAX];
-    for (uint32_t i = 0; i < ex->workers_count; i++) {
+    bool turned[PI_IDLE_MAX] = {false};
+    bool alive = false;
+    uint32_t seats = ex->workers_count + pi_spare_works(ex);
+    for (uint32_t i = 0; i < seats; i++) {
         pi_worker *worker = &ex->workers[i];
         uint32_t turns = pi_load_relaxed(&worker->turns);
-        uint32_t since = turns - ex->monitor_counts[i];
-        ex->monitor_counts[i] = turns;
+        uint32_t since = turns - ex->monitor_turns[i];
+        ex->monitor_turns[i] = turns;
         turned[i] = since > 0;
-        if (since > 0 && since < PI_BUDGET)
+        alive = alive || (i < ex->workers_count && (since > 0 || is_idle(worker)));
+        if (since < PI_BUDGET)
             hurry(worker); /* long turns: its reactor would wait for 61 of them */
     }
-    for (uint32_t i = 0; i < ex->workers_count; i++) {
+    look_after_spare(ex, alive);
+    for (uint32_t i = 0; i < seats; i++) {
         pi_worker *worker = &ex->workers[i];
         if (turned[i] || is_idle(worker))
             continue;
@@ -144,6 +184,11 @@ static void tick(pica_executor *ex)
     }
 }
 
+static bool all_sleep(pica_executor *ex)
+{
+    return pi_idle_asleep(&ex->idle) >= ex->workers_count + pi_spare_works(ex);
+}
+
 /* Wait in a way that a worker ends early if it makes an end of the reason for it. */
 static void pause_for(pica_executor *ex, uint32_t pace, int64_t deadline)
 {
@@ -151,8 +196,7 @@ static void pause_for(pica_executor *ex, uint32_t pace, int64_t deadline)
     if (!pi_cas_relaxed(&ex->monitor_pace, &ticks, pace))
         return; /* to be stopped */
     pi_fence_seq_cst(); /* before we look; partner: pi_monitor_notice() */
-    unsigned asleep = pi_idle_asleep(&ex->idle);
-    if (asleep == (pace == PI_MONITOR_SLEEPS ? ex->workers_count : 0))
+    if (pace == PI_MONITOR_SLEEPS ? all_sleep(ex) : pi_idle_asleep(&ex->idle) == 0)
         pi_futex_wait(&ex->monitor_pace, pace, deadline);
     (void)pi_cas_relaxed(&ex->monitor_pace, &pace, (uint32_t)PI_MONITOR_TICKS);
 }
@@ -162,9 +206,8 @@ static void *monitor_main(void *arg)
     pica_executor *ex = arg;
     unsigned quiet = 0, busy = 0;
     while (pi_load_acquire(&ex->phase) != PI_STOPPED) {
-        unsigned asleep = pi_idle_asleep(&ex->idle);
-        quiet = asleep == ex->workers_count ? quiet + 1 : 0;
-        busy = asleep == 0 ? busy + 1 : 0;
+        quiet = all_sleep(ex) ? quiet + 1 : 0;
+        busy = pi_idle_asleep(&ex->idle) == 0 ? busy + 1 : 0;
         if (quiet == 0)
             tick(ex);
         if (quiet > QUIET_TICKS)
@@ -172,7 +215,8 @@ static void *monitor_main(void *arg)
         else if (busy > BUSY_TICKS)
             pause_for(ex, PI_MONITOR_SLOW, pi_now() + TICK_BUSY_NS);
         else
-            pi_futex_wait(&ex->monitor_pace, PI_MONITOR_TICKS, pi_now() + TICK_NS);
+            pi_futex_wait(&ex->monitor_pace, PI_MONITOR_TICKS,
+                          pi_now() + (ex->workers_count == 1 ? TICK_ALONE_NS : TICK_NS));
     }
     return NULL;
 }
@@ -185,12 +229,13 @@ void pi_monitor_hurry_slow(pica_executor *ex, uint32_t pace)
 
 int pi_monitor_start(pica_executor *ex)
 {
-    if (ex->workers_count < 2)
+    if (ex->workers_count < 2 && ex->flags & PICA_NO_SPARE)
         return 0;
-    ex->monitor_counts = pi_zalloc(ex->workers_count * sizeof(uint32_t));
-    if (!ex->monitor_counts)
-        return -ENOMEM;
-    int rc = pi_thread_start(&ex->monitor, monitor_main, ex);
+    ex->monitor_turns = pi_zalloc((ex->workers_count + 1) * sizeof(uint32_t));
+    ex->monitor_cpu_ns = pi_zalloc(ex->workers_count * sizeof(int64_t));
+    int rc = ex->monitor_turns && ex->monitor_cpu_ns ? 0 : -ENOMEM;
+    if (rc == 0)
+        rc = pi_thread_start(&ex->monitor, monitor_main, ex);
     ex->monitor_started = rc == 0;
     return rc;
 }
@@ -203,6 +248,8 @@ void pi_monitor_stop(pica_executor *ex)
         pthread_join(ex->monitor, NULL);
         ex->monitor_started = false;
     }
-    pi_free(ex->monitor_counts);
-    ex->monitor_counts = NULL;
+    pi_free(ex->monitor_turns);
+    pi_free(ex->monitor_cpu_ns);
+    ex->monitor_turns = NULL;
+    ex->monitor_cpu_ns = NULL;
 }

@@ -15,7 +15,8 @@
  *      that gets up, or lies down, hurries it. Both only after many ticks of the same, so that
  *      a busy service pays nothing for it.
  *
- * One worker alone has no monitor.
+ * Where all are stuck, nobody can be asked: then the monitor puts a spare worker to work (spare.h).
+ * One worker alone has a monitor for that, unless the spare is forbidden.
  */
 #ifndef PI_MONITOR_H
 #define PI_MONITOR_H
@@ -30,7 +31,7 @@ enum {
     PI_MONITOR_STOPS      /**< it shall end */
 };
 
-/** Start and stop the monitor of an executor with several workers. */
+/** Start and stop the monitor. @return 0; -ENOMEM, -EAGAIN */
 int pi_monitor_start(pica_executor *ex);
 void pi_monitor_stop(pica_executor *ex);
 

@@ -142,7 +142,8 @@ void pi_scope_fence(const pica_executor *ex)
 {
     pi_worker *self = pi_worker_self();
     pi_fence_after_rmw();
-    if (ex->asymmetric && !(ex->workers_count == 1 && self && self->ex == ex))
+    /* Alone it needs no fence; when it gets company, pi_spare_work() fences for it. */
+    if (ex->asymmetric && !(pi_executor_seats(ex) == 1 && self && self->ex == ex))
         pi_membarrier();
 }
 

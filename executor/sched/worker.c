@@ -8,6 +8,7 @@
 #include "executor/sched/executor.h"
 #include "executor/sched/monitor.h"
 #include "executor/sched/ready.h"
+#include "executor/sched/spare.h"
 
 #include <string.h>
 
@@ -20,7 +21,7 @@ int pi_worker_init(pi_worker *worker, pica_executor *ex, uint32_t index)
     worker->default_flags = ex->stack_class << PI_TASK_CLASS_SHIFT;
     worker->idle = &ex->idle;
     worker->look_at = PI_BUDGET;
-    worker->victim = (index + 1) % ex->workers_count;
+    worker->victim = (index + 1) % (ex->workers_count + 1);
     worker->random = 0x9e3779b97f4a7c15u * (index + 1);
     worker->pinned_tail = &worker->pinned_head;
     pi_timers_init(&worker->timers);
@@ -134,15 +135,19 @@ unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at)
     return take_batch(worker, at, worker->ex->driver->poll(at->driver, 0), was_empty);
 }
 
-/* See pi_executor_close_again_slow(). */
+void pi_worker_notice_closing_slow(pi_worker *worker)
+{
+    if (pi_load_relaxed(&worker->ex->phase) != PI_CLOSING || worker->closing_seen)
+        return;
+    pi_fence_seq_cst();
+    worker->closing_seen = true;
+    pi_executor_close_again_slow(worker->ex);
+}
+
 static inline void notice_closing(pi_worker *worker)
 {
-    if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->phase) == PI_CLOSING) &&
-        !worker->closing_seen) {
-        pi_fence_seq_cst();
-        worker->closing_seen = true;
-        pi_executor_close_again_slow(worker->ex);
-    }
+    if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->phase) == PI_CLOSING))
+        pi_worker_notice_closing_slow(worker);
 }
 
 static __attribute__((noinline)) bool look_around_slow(pi_worker *worker)
@@ -205,6 +210,8 @@ static inline pica_task *next_task(pi_worker *worker)
     }
     if (pi_worker_spend(worker)) {
         (void)look_around_slow(worker);
+        if (PI_UNLIKELY(pi_load_relaxed(&worker->rests)))
+            return NULL;
         task = worker->comeback;
         worker->comeback = NULL;
         if (task && pi_deque_claim(&worker->deque, &task->node))
@@ -293,10 +300,11 @@ static pica_task *look(pi_worker *worker)
     pica_task *task = pi_ready_pop_pinned(worker);
     if (!task && pi_load_relaxed(&ex->inject_length))
         task = pi_ready_take_injected(worker);
-    uint32_t n = ex->workers_count;
+    uint32_t n = pi_executor_seats(ex);
     if (task || n < 2)
         return task;
-    if (worker->victim != worker->index && (task = steal_from(worker, worker->victim)))
+    uint32_t last = worker->victim;
+    if (last != worker->index && last < n && (task = steal_from(worker, last)))
         return task;
     uint32_t start = random_below(worker, n);
     for (uint32_t i = 0; i < n && !task; i++)
@@ -330,7 +338,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     pica_executor *ex = worker->ex;
     pi_idle *idle = &ex->idle;
     pica_task *task;
-    if (!*searching && ex->workers_count > 1) {
+    if (!*searching && (ex->workers_count > 1 || pi_spare_works(ex))) {
         /* What waits in the own reactor comes before what others have queued: its sockets are
          * warm here, and theirs there. */
         if (pi_worker_look_around(worker, worker) > 0)
@@ -352,7 +360,9 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     /* Its last task's end and somebody's `draining` may have missed each other; the fence of
      * sleep_begin stands between the two now. */
     pi_executor_task_ended(ex);
-    if ((task = look(worker)) || pi_load_relaxed(&ex->phase) == PI_STOPPED) {
+    /* So is the one that rests and whoever sends it to: one of them sees the other. */
+    if ((task = look(worker)) || pi_load_relaxed(&ex->phase) == PI_STOPPED ||
+        pi_load_relaxed(&worker->rests)) {
         if (!pi_idle_sleep_abort(idle, worker->index))
             last = pi_idle_search_end(idle);
         pi_monitor_notice(ex, PI_MONITOR_SLEEPS);
@@ -400,9 +410,11 @@ void pi_worker_run(pi_worker *worker)
          * of each member once and for all, and reads it from the stack on every turn. */
         __asm__ __volatile__("" : "+r"(worker));
         pica_task *task = next_task(worker);
-        if (!task && !(task = idle(worker, &searching))) {
-            if (pi_load_acquire(&worker->ex->phase) == PI_STOPPED)
-                break; /* no task lives, so nothing was found */
+        if (!task && (pi_load_relaxed(&worker->rests) || !(task = idle(worker, &searching)))) {
+            /* Stopped: no task lives, so nothing was found. */
+            if (pi_load_acquire(&worker->ex->phase) == PI_STOPPED ||
+                pi_load_relaxed(&worker->rests))
+                break;
             continue;
         }
         if (searching) {

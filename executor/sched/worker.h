@@ -87,6 +87,7 @@ typedef struct pi_worker {
     uint32_t to_rescue;       /* [atomic] 1 + whom to serve on waking; the monitor asks */
     uint32_t rescuing;        /* [rescue mutex writes, atomic] how many it serves */
     uint64_t rescues;         /* [owner, atomic] */
+    uint32_t rests;           /* [atomic] the spare alone: it hands over what it has (spare.h) */
 } pi_worker;
 
 /** The worker whose thread this is, or NULL. The value is read anew each time, and no address
@@ -110,11 +111,17 @@ void pi_worker_set_self(pi_worker *worker);
 /** The task that runs, or NULL outside of tasks. */
 pica_task *pi_task_self(void);
 
+/** Partner of pi_executor_close(): once per worker, after a fence of its own. */
+void pi_worker_notice_closing_slow(pi_worker *worker);
+
+/** A worker's thread. @param arg  the worker */
+void *pi_worker_main(void *arg);
+
 /** Set up and tear down one worker; its thread is the executor's business. */
 int pi_worker_init(pi_worker *worker, pica_executor *ex, uint32_t index);
 void pi_worker_deinit(pi_worker *worker);
 
-/** Run tasks until the executor stops. */
+/** Run tasks until the executor stops, or the worker rests. */
 void pi_worker_run(pi_worker *worker);
 
 /** Leave the fiber's stack and have `after` done. Returns on whatever worker goes on. */

@@ -28,7 +28,7 @@ pi_claim pi_inline_claim(pi_worker *worker, pi_fiber *fiber, pica_task *task)
     if (home == worker->index) {
         if (!pi_deque_claim(&worker->deque, &task->node))
             return PI_CLAIM_NO;
-    } else if (home >= worker->ex->workers_count || pi_task_executor(task) != worker->ex ||
+    } else if (home >= pi_executor_seats(worker->ex) || pi_task_executor(task) != worker->ex ||
                !pi_deque_claim_foreign(&worker->ex->workers[home].deque, &task->node)) {
         return PI_CLAIM_NO;
     }

@@ -30,7 +30,11 @@ enum {
     PICA_NAME_OVERFLOWS = 1u << 2,
     /** Where the kernel grants no more guard pages, fail with -ENOMEM; without this flag
      *  stacks without a guard are used then, counted in pica_stats.stacks_unguarded. */
-    PICA_STRICT_GUARDS = 1u << 3
+    PICA_STRICT_GUARDS = 1u << 3,
+    /** Never start the spare worker, which otherwise runs the other tasks while every worker
+     *  is stuck in a task that neither ends nor suspends. With one worker and this flag no two
+     *  tasks ever run at the same time. */
+    PICA_NO_SPARE = 1u << 4
 };
 
 /** What a worker sleeps in. */
@@ -126,8 +130,9 @@ PICA_API pica_executor *pica_executor_self(void);
 /** The number of workers of an executor. Where: anywhere. */
 PICA_API unsigned pica_executor_workers(const pica_executor *ex);
 
-/** The worker that runs the caller, 0 to workers - 1, or -1 on a plain thread. It may
- *  differ after every call that suspends. */
+/** The worker that runs the caller, 0 to workers - 1; pica_executor_workers() for the spare, which
+ *  stands in while all others are stuck; -1 on a plain thread. It may differ after every call that
+ *  suspends. */
 PICA_API int pica_worker_index(void);
 
 /** Which malloc is live in this process: "jemalloc" or "system". Where: anywhere. */

@@ -54,6 +54,7 @@ static inline void death_run(void *fn)
 {
     pica_options options = PICA_OPTIONS_INIT;
     options.workers = 1;
+    options.flags = PICA_NO_SPARE; /* no second thread: TSan allows none in a fork */
     (void)pica_run(*(pica_fn *)fn, NULL, &options);
 }
 

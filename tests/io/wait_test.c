@@ -346,6 +346,7 @@ static void closed_twice(void)
     if (child == 0) {
         pica_options own = PICA_OPTIONS_INIT;
         own.workers = 1;
+        own.flags = PICA_NO_SPARE; /* TSan allows no second thread in a fork */
         close(STDERR_FILENO); /* the sentence is expected */
         _exit(pica_run(closes_twice, NULL, &own) == 0 ? 0 : 1);
     }
