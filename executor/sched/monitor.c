@@ -208,7 +208,7 @@ static void *monitor_main(void *arg)
     while (pi_load_acquire(&ex->phase) != PI_STOPPED) {
         quiet = all_sleep(ex) ? quiet + 1 : 0;
         busy = pi_idle_asleep(&ex->idle) == 0 ? busy + 1 : 0;
-        if (quiet == 0)
+        if (quiet == 0 || pi_spare_works(ex)) /* which it need not, if the others sleep */
             tick(ex);
         if (quiet > QUIET_TICKS)
             pause_for(ex, PI_MONITOR_SLEEPS, PICA_NEVER);
