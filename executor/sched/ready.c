@@ -66,6 +66,7 @@ __attribute__((noinline)) pica_task *pi_ready_take_injected(pi_worker *worker)
         ex->inject_tail = &ex->inject_head;
     pi_store_relaxed(&ex->inject_length, length - share);
     pthread_mutex_unlock(&ex->inject_mutex);
+    bool several = share > 1;
     for (pica_task *task = share ? first->next : NULL; share > 1; share--) {
         pica_task *next = task->next;
         task->next = NULL;
@@ -73,6 +74,8 @@ __attribute__((noinline)) pica_task *pi_ready_take_injected(pi_worker *worker)
             pi_worker_inject(ex, task); /* at the end again, but not lost */
         task = next;
     }
+    if (several) /* who sleeps looks here now; the first may run for long */
+        pi_executor_wake(ex, pi_idle_submitted(&ex->idle));
     if (first)
         first->next = NULL;
     return first;
