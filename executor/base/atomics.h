@@ -111,6 +111,18 @@ static inline bool pi_inc_is_not_positive_release(int64_t *p)
 #endif
 }
 
+/** Is *p at least n? Relaxed. x86-64 compares without fetching the value. */
+static inline bool pi_is_at_least_relaxed(const int64_t *p, int64_t n)
+{
+#if defined(__x86_64__) && !defined(PI_TSAN)
+    bool yes;
+    __asm__ __volatile__("cmpq %2, %1" : "=@ccge"(yes) : "m"(*p), "r"(n) : "cc");
+    return yes;
+#else
+    return __atomic_load_n(p, __ATOMIC_RELAXED) >= n;
+#endif
+}
+
 #if defined(__x86_64__) && !defined(PI_TSAN)
 #define pi_fence_seq_cst() __asm__ __volatile__("lock orl $0, (%%rsp)" ::: "memory", "cc")
 #define pi_fence_after_rmw() __asm__ __volatile__("" ::: "memory")

@@ -1,25 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* sem.c: the counting semaphore. See pica/sem.h.
+/* sem.c: the semaphore. See pica/sem.h.
  *
- * Protocol: value counts permits; below zero, acquirers that wait or are about to.
+ * Protocol: value is what is free less what waiters want (those about to wait included), so
+ * below zero it says how much they lack. owed is what has been put aside for them: while
+ * somebody waits, whatever is added to value below zero is brought there under the lock.
  *
- *   acquire  value - 1, acquire. It was > 0: the permit is taken. Else: lock; a permit owed is
- *            taken; else queue and sleep.
- *   release  value + 1, release. It was >= 0: the permit lies there. Else one acquirer more
- *            than before has a claim: lock; hand over to the first in the queue whose wait can
- *            still be ended; if there is none, it is on its way (owed + 1), or one that was
- *            counted has given up since (orphans).
- *   give up  lock; leave the queue; then value + 1 by compare-and-swap while it is below zero:
- *            not waiting any more. If it is not below zero, a release has counted on this one
- *            and is coming for the lock: a permit owed already is passed on, else orphans + 1
- *            tells the release to put its permit back.
- *   Always   value + orphans - owed = initial + releases - acquires that succeeded - acquirers
- *            that wait, whenever the lock is free.
+ *   acquire  value - n, acquire. There were n: they are taken. Else lock; what there was of
+ *            them is owed; queue; serve; sleep.
+ *   release  value + n, release, but not across zero. It was >= 0: the permits lie there. Else
+ *            lock; owed + what was added; serve; unlock; go on with the rest of n.
+ *   serve    [lock] while the first in the queue wants no more than is owed: hand it over, if
+ *            its wait can still be ended; if not, it gave up and will come for the lock.
+ *   give up  lock; leave the queue; value + n, but not across zero. What is left of n waiters
+ *            do not need: if it is owed, release it anew after the unlock; if it is not, it is
+ *            on its way in a release that comes for the lock (orphans), which puts it back.
+ *   close    [lock] value - CLOSED: nobody finds a permit, each release and acquire comes
+ *            for the lock. owed and orphans are settled; who waits is turned out, and each
+ *            adds to value again what it wanted.
+ *   Always   (whenever the lock is free, leaving out permits in the hands of a call)
+ *            value (+ CLOSED) + orphans = what is free - what waiters want;
+ *            before a close, owed + on its way to it - orphans = what they want - what they lack.
  *
- * A waiter that was handed a permit looks at the lock until it is free once: the releaser's
- * unlock is the last touch (law 6). After Dijkstra's P and V; the negative count as in
- * Mitchell's and others' "benaphores" (Schillings, Be Newsletter 1(26), 1996).
- * Lock rank SEM; inside it a wait may be ended, which queues a task.
+ * most: a release of one permit into fewer than so many needs no closer look. PICA_SEM_MAX; or
+ * bound - BOUNDED, below any value, so that each release into a bounded one is looked at.
+ *
+ * A waiter that was handed permits looks at the lock until it is free once: the releaser's
+ * unlock is the last touch (law 6); so is an addition above zero. After Dijkstra's P and V; the
+ * negative count as in Mitchell's and others' "benaphores" (Schillings, Be Newsletter 1(26),
+ * 1996).
+ * Proof: tests/executor/sync/sem_model.c.
+ * Lock rank SEM; inside it waits may be ended; tasks are queued after it.
  */
 #include <pica/sem.h>
 
@@ -31,10 +41,56 @@
 #include <stddef.h>
 #include <string.h>
 
+/* Further below zero than waiters ever get: 2^28 of them want less than 2^59. */
+#define CLOSED (INT64_C(1) << 61)
+#define CLOSED_BELOW (-CLOSED / 2)
+/* Further still. */
+#define BOUNDED (INT64_C(1) << 62)
+
+/* One that waits. waiter.data: NULL while it is queued, then DEALT or TURNED_OUT. */
+typedef struct wanting {
+    pi_waiter waiter;
+    int64_t n; /* [const] */
+} wanting;
+
+#define DEALT(sem) ((void *)&(sem)->head)
+#define TURNED_OUT(sem) ((void *)&(sem)->leaving)
+
+/* Who is to be set going after the unlock: fibers, in the order in which they were served, and
+ * a plain thread. */
+typedef struct wake_list {
+    pi_fiber *first, *last;
+    pi_won thread;
+} wake_list;
+
 static pi_lock *lock_of(pica_sem *sem)
 {
     return (pi_lock *)&sem->lock;
 }
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool is_closed(int64_t value)
+{
+    return value < CLOSED_BELOW;
+}
+
+/* What is free by this value; not above zero while somebody waits. */
+static int64_t free_of(int64_t value)
+{
+    return is_closed(value) ? value + CLOSED : value;
+}
+
+static int64_t bound_of(const pica_sem *sem)
+{
+    int64_t most = pi_load_relaxed(&sem->most);
+    return most < 0 ? most + BOUNDED : PICA_SEM_MAX;
+}
+
+/* ---- the queue ---- */
 
 /* [lock] */
 static void enqueue(pica_sem *sem, pi_waiter *waiter)
@@ -61,96 +117,212 @@ static void leave(pica_sem *sem, pi_waiter *waiter)
         sem->tail = waiter->prev;
 }
 
-/* [lock] A release saw somebody waiting: give its permit to the next in line, whom the caller
- * sets going after the unlock.
- * @return true: the one that it was for has gone; the caller releases it anew, by adding to
- * value after the unlock */
-static bool hand_over(pica_sem *sem, pi_won *won)
+/* [lock] Take one out of the queue and end its wait. @return false: it has ended by itself */
+static bool take_out(pica_sem *sem, pi_waiter *waiter, void *why, pi_how how, wake_list *woken)
 {
-    pi_waiter *waiter = sem->head;
-    while (waiter) {
-        pi_waiter *next = waiter->next; /* gone once its wait has ended */
-        pi_token token = waiter->token;
-        leave(sem, waiter);
-        waiter->data = sem; /* no longer queued */
-        if (pi_wait_win(token, PI_WOKEN, won))
-            return false;
-        waiter = next; /* it gave up, and will come for the lock to say so */
-    }
-    if (!sem->orphans) {
-        sem->owed++;
+    pi_won won;
+    pi_token token = waiter->token; /* the waiter is gone once its wait has ended */
+    leave(sem, waiter);
+    waiter->data = why;
+    if (!pi_wait_win(token, how, &won))
         return false;
+    if (!won.fiber) {
+        pi_wait_go(woken->thread); /* of several threads all but the last meet the lock */
+        woken->thread = won;
+        return true;
     }
-    sem->orphans--;
+    won.fiber->next = NULL; /* parked until it is queued, so its link is free */
+    if (woken->first)
+        woken->last->next = won.fiber;
+    else
+        woken->first = won.fiber;
+    woken->last = won.fiber;
     return true;
 }
 
-static __attribute__((noinline)) void release_slow(pica_sem *sem)
+static void go(wake_list woken)
 {
-    pi_won won = {NULL, NULL};
-    bool again;
+    pi_wait_go(woken.thread);
+    while (woken.first) {
+        pi_fiber *fiber = woken.first;
+        woken.first = fiber->next;
+        pi_wait_go((pi_won){.fiber = fiber});
+    }
+}
+
+/* [lock] */
+static void serve(pica_sem *sem, wake_list *woken)
+{
+    wanting *first;
+    while ((first = sem->head) && first->n <= sem->owed) {
+        int64_t n = first->n;
+        if (take_out(sem, &first->waiter, DEALT(sem), PI_WOKEN, woken))
+            sem->owed -= n;
+    }
+}
+
+/* ---- giving ---- */
+
+/* Add to value, release, but not across zero. *n: what is left to add
+ * @return what was added below zero, and has to be brought to owed */
+static int64_t add(pica_sem *sem, int64_t *n)
+{
+    int64_t value = pi_load_relaxed(&sem->value), part;
+    do
+        part = value < 0 ? least(*n, -value) : *n;
+    while (!pi_cas_release(&sem->value, &value, value + part));
+    *n -= part;
+    return value < 0 ? part : 0;
+}
+
+/* Bring to owed what was added below zero, then add the rest, and so on. */
+static void bring(pica_sem *sem, int64_t added, int64_t rest)
+{
+    wake_list woken = {NULL, NULL, {NULL, NULL}};
     do {
         pi_lock_acquire(lock_of(sem));
-        again = hand_over(sem, &won);
+        if (!is_closed(pi_load_relaxed(&sem->value))) {
+            int64_t back = least(added, sem->orphans);
+            sem->orphans -= back;
+            sem->owed += added - back;
+            rest += back;
+            serve(sem, &woken);
+        }
         pi_lock_release(lock_of(sem));
-        /* The add is the last touch: who takes this permit may free the semaphore. */
-    } while (again && pi_add_release(&sem->value, INT64_C(1)) < 0);
-    pi_wait_go(won);
+        /* What is added above zero is the last touch: who takes it may free the semaphore. */
+    } while (rest && (added = add(sem, &rest)));
+    go(woken);
 }
 
-/* [lock] A waiter that was not handed a permit stops waiting. @return true: a permit was on its
- * way to it, which the caller has to release after the unlock */
-static bool give_up(pica_sem *sem)
+static void give(pica_sem *sem, int64_t n)
 {
-    int64_t value = pi_load_relaxed(&sem->value);
-    while (value < 0)
-        if (pi_cas_relaxed(&sem->value, &value, value + 1))
-            return false;
-    if (!sem->owed) {
-        sem->orphans++;
-        return false;
-    }
-    sem->owed--;
-    return true;
+    int64_t added = add(sem, &n);
+    if (added)
+        bring(sem, added, n);
 }
 
-static __attribute__((noinline)) int acquire_slow(pica_sem *sem, int64_t deadline_ns)
+static __attribute__((noinline)) int release_slow(pica_sem *sem)
 {
-    pi_waiter me;
-    pi_wait_begin(&me);
-    me.data = NULL;
+    bring(sem, 1, 0);
+    return 0;
+}
+
+/* Would n more be too many, while somebody waits? Those put aside count. */
+static bool too_many(pica_sem *sem, int64_t n, int64_t bound)
+{
     pi_lock_acquire(lock_of(sem));
-    if (sem->owed) {
-        sem->owed--;
-        pi_lock_release(lock_of(sem));
-        (void)pi_wait_abandon(&me);
+    bool yes = n > bound - sem->owed;
+    pi_lock_release(lock_of(sem));
+    return yes;
+}
+
+static __attribute__((noinline)) int release_checked(pica_sem *sem, int64_t n)
+{
+    int64_t bound = bound_of(sem);
+    if (!pi_load_relaxed(&sem->most)) /* was zeroed; who else comes stores the same */
+        pi_store_relaxed(&sem->most, (int64_t)PICA_SEM_MAX);
+    int64_t value = pi_load_relaxed(&sem->value);
+    while (value >= 0) {
+        if (n > bound - value)
+            return -EOVERFLOW;
+        if (pi_cas_release(&sem->value, &value, value + n))
+            return 0;
+    }
+    if (is_closed(value) ? free_of(value) > bound - n : too_many(sem, n, bound))
+        return -EOVERFLOW;
+    give(sem, n);
+    return 0;
+}
+
+/* ---- taking ---- */
+
+/* [lock] A waiter that was not handed anything wants n no more.
+ * @return what the caller has to give after the unlock */
+static int64_t give_up(pica_sem *sem, int64_t n, wake_list *woken)
+{
+    int64_t value = pi_load_relaxed(&sem->value), part;
+    if (is_closed(value)) {
+        pi_add_relaxed(&sem->value, n);
         return 0;
     }
-    enqueue(sem, &me);
-    pi_lock_release(lock_of(sem));
-    pi_how how = pi_wait_park(&me, deadline_ns);
+    do
+        part = value < 0 ? least(n, -value) : 0;
+    while (part && !pi_cas_relaxed(&sem->value, &value, value + part));
+    int64_t back = least(n - part, sem->owed);
+    sem->owed -= back;
+    sem->orphans += n - part - back;
+    serve(sem, woken); /* it may have stood before one that wants less */
+    return back;
+}
+
+static int how_it_ended(pi_how how)
+{
+    return how == PI_CLOSED ? -ESHUTDOWN : how == PI_TIMEOUT ? -ETIMEDOUT : -ECANCELED;
+}
+
+static int wait_for(pica_sem *sem, wanting *me, int64_t deadline_ns)
+{
+    wake_list woken = {NULL, NULL, {NULL, NULL}};
+    pi_how how = pi_wait_park(&me->waiter, deadline_ns);
     if (how == PI_WOKEN) {
         for (unsigned rounds = 0; pi_load_acquire(&sem->lock); rounds++)
             pi_spin_wait(rounds);
         return 0;
     }
     pi_lock_acquire(lock_of(sem));
-    if (!me.data)
-        leave(sem, &me);
-    bool permit = give_up(sem);
+    if (!me->waiter.data)
+        leave(sem, &me->waiter);
+    sem->leaving -= me->waiter.data == TURNED_OUT(sem);
+    int64_t back = give_up(sem, me->n, &woken);
     pi_lock_release(lock_of(sem));
-    if (permit && pi_add_release(&sem->value, INT64_C(1)) < 0)
-        release_slow(sem);
-    return how == PI_TIMEOUT ? -ETIMEDOUT : -ECANCELED;
+    if (back)
+        give(sem, back);
+    go(woken);
+    return how_it_ended(how);
 }
+
+/* n were subtracted and not all were there. @param found  how many were */
+static __attribute__((noinline)) int acquire_slow(pica_sem *sem, int64_t n, int64_t found,
+                                                  int64_t deadline_ns)
+{
+    wanting me = {.n = n};
+    wake_list woken = {NULL, NULL, {NULL, NULL}};
+    pi_wait_begin(&me.waiter);
+    pi_lock_acquire(lock_of(sem));
+    bool closed = is_closed(pi_load_relaxed(&sem->value));
+    if (closed) {
+        (void)give_up(sem, n, &woken);
+    } else {
+        sem->owed += found;
+        enqueue(sem, &me.waiter);
+        serve(sem, &woken); /* perhaps others too, who waited for what was found */
+    }
+    pi_lock_release(lock_of(sem));
+    go(woken);
+    if (!closed)
+        return wait_for(sem, &me, deadline_ns);
+    (void)pi_wait_abandon(&me.waiter);
+    return -ESHUTDOWN;
+}
+
+/* ---- public ---- */
 
 int pica_sem_init(pica_sem *sem, int64_t n)
 {
     if (!sem || n < 0 || n > PICA_SEM_MAX)
         return -EINVAL;
-    memset(sem, 0, sizeof(*sem));
-    sem->value = n;
+    *sem = (pica_sem)PICA_SEM_INIT(n);
     return 0;
+}
+
+int pica_sem_init_bounded(pica_sem *sem, int64_t n, int64_t bound)
+{
+    if (bound < 1 || bound > PICA_SEM_MAX || n > bound)
+        return -EINVAL;
+    int rc = pica_sem_init(sem, n);
+    if (rc == 0)
+        sem->most = bound - BOUNDED;
+    return rc;
 }
 
 int pica_sem_acquire_until(pica_sem *sem, int64_t deadline_ns)
@@ -158,7 +330,7 @@ int pica_sem_acquire_until(pica_sem *sem, int64_t deadline_ns)
     int rc = pi_wait_check();
     if (rc < 0)
         return rc;
-    return pi_dec_is_negative_acquire(&sem->value) ? acquire_slow(sem, deadline_ns) : 0;
+    return pi_dec_is_negative_acquire(&sem->value) ? acquire_slow(sem, 1, 0, deadline_ns) : 0;
 }
 
 static __attribute__((noinline)) int acquire_general(pica_sem *sem)
@@ -172,38 +344,86 @@ int pica_sem_acquire(pica_sem *sem)
     if (PI_UNLIKELY(!worker || !worker->fiber || !pi_scopes_quiet(worker->fiber)))
         return acquire_general(sem);
     if (PI_UNLIKELY(pi_dec_is_negative_acquire(&sem->value)))
-        return acquire_slow(sem, PICA_NEVER);
+        return acquire_slow(sem, 1, 0, PICA_NEVER);
     return 0;
+}
+
+int pica_sem_acquire_n_until(pica_sem *sem, int64_t n, int64_t deadline_ns)
+{
+    if (n < 1 || n > bound_of(sem))
+        return -EINVAL;
+    int rc = pi_wait_check();
+    if (rc < 0)
+        return rc;
+    int64_t value = pi_sub_acquire(&sem->value, n);
+    return value >= n ? 0 : acquire_slow(sem, n, value > 0 ? value : 0, deadline_ns);
+}
+
+int pica_sem_acquire_n(pica_sem *sem, int64_t n)
+{
+    return pica_sem_acquire_n_until(sem, n, PICA_NEVER);
+}
+
+static inline int try_acquire(pica_sem *sem, int64_t n)
+{
+    int64_t value = pi_load_relaxed(&sem->value);
+    while (value >= n)
+        if (pi_cas_acquire(&sem->value, &value, value - n))
+            return 0;
+    return is_closed(value) ? -ESHUTDOWN : -EAGAIN;
 }
 
 int pica_sem_try_acquire(pica_sem *sem)
 {
-    int64_t value = pi_load_relaxed(&sem->value);
-    while (value > 0)
-        if (pi_cas_acquire(&sem->value, &value, value - 1))
-            return 0;
-    return -EAGAIN;
+    return try_acquire(sem, 1);
+}
+
+int pica_sem_try_acquire_n(pica_sem *sem, int64_t n)
+{
+    return n < 1 || n > bound_of(sem) ? -EINVAL : try_acquire(sem, n);
 }
 
 int pica_sem_release(pica_sem *sem)
 {
-    if (PI_UNLIKELY(pi_load_relaxed(&sem->value) >= PICA_SEM_MAX))
-        return -EOVERFLOW;
+    if (PI_UNLIKELY(pi_is_at_least_relaxed(&sem->value, pi_load_relaxed(&sem->most))))
+        return release_checked(sem, 1);
     if (PI_UNLIKELY(pi_inc_is_not_positive_release(&sem->value)))
-        release_slow(sem);
+        return release_slow(sem);
     return 0;
+}
+
+int pica_sem_release_n(pica_sem *sem, int64_t n)
+{
+    return n < 1 || n > PICA_SEM_MAX ? -EINVAL : release_checked(sem, n);
+}
+
+void pica_sem_close(pica_sem *sem)
+{
+    wake_list woken = {NULL, NULL, {NULL, NULL}};
+    pi_waiter *waiter;
+    pi_lock_acquire(lock_of(sem));
+    if (!is_closed(pi_load_relaxed(&sem->value))) {
+        pi_add_relaxed(&sem->value, sem->orphans - CLOSED);
+        sem->owed = sem->orphans = 0;
+        while ((waiter = sem->head)) {
+            sem->leaving++;
+            (void)take_out(sem, waiter, TURNED_OUT(sem), PI_CLOSED, &woken);
+        }
+    }
+    pi_lock_release(lock_of(sem));
+    go(woken);
 }
 
 int64_t pica_sem_value(const pica_sem *sem)
 {
-    int64_t value = pi_load_relaxed(&sem->value);
+    int64_t value = free_of(pi_load_relaxed(&sem->value));
     return value > 0 ? value : 0;
 }
 
 int pica_sem_destroy(pica_sem *sem)
 {
     pi_lock_acquire(lock_of(sem));
-    bool busy = sem->head != NULL;
+    bool busy = sem->head || sem->leaving;
     pi_lock_release(lock_of(sem));
     return busy ? -EBUSY : 0;
 }

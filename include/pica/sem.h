@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * A counting semaphore for tasks and plain threads alike.
+ * A semaphore for tasks and plain threads alike: counting, weighted, bounded, with a close.
  *
  *     static pica_sem slots = PICA_SEM_INIT(3);
  *
@@ -10,10 +10,14 @@
  *     ...
  *     pica_sem_release(&slots);
  *
- * Strictly first come, first served: a permit that is released while somebody waits is
- * handed to the one that waits longest, and nobody overtakes. At every instant permits
- * free + held + handed over = the initial number + releases - acquires. A waiter that
- * gives up leaves the queue and holds nothing.
+ * Strictly first come, first served: permits that are released while somebody waits are
+ * kept for the one that waits longest, and nobody overtakes, also where a small request
+ * stands behind a big one. At every instant permits free + held + handed over = the initial
+ * number + releases - acquires. A waiter that gives up leaves the queue and holds nothing;
+ * who stands behind it is looked at at once.
+ *
+ * After pica_sem_close() nobody gets a permit any more: waiters and later ones are refused.
+ * What is held is released as ever.
  */
 #ifndef PICA_SEM_H
 #define PICA_SEM_H
@@ -25,33 +29,51 @@ PICA_BEGIN_DECLS
 /** A semaphore in the caller's memory; every member is private. Zeroed: no permit. Do not
  *  copy one that has been used. */
 typedef struct pica_sem {
-    int64_t value;    /* [atomic] permits; negative: that many wait */
+    int64_t value;    /* [atomic] permits; negative: those that waiters lack; see sem.c */
+    int64_t most;     /* [atomic] from how many on a release is looked at closely; 0: not set */
     uint32_t lock;    /* [atomic] guards what follows */
-    uint32_t owed;    /* [lock] released to acquirers that have not queued yet */
-    uint32_t orphans; /* [lock] waiters that gave up while a release was on its way to them */
-    uint32_t reserved0;
-    void *head; /* [lock] the one that waits longest */
-    void *tail; /* [lock] the one that came last */
-    void *reserved[3];
+    uint32_t leaving; /* [lock] waiters that a close has turned out and that have not left */
+    int64_t owed;     /* [lock] permits kept for waiters */
+    int64_t orphans;  /* [lock] permits on their way to waiters that gave up */
+    void *head;       /* [lock] the one that waits longest */
+    void *tail;       /* [lock] the one that came last */
+    void *reserved;
 } pica_sem;
-
-/** A semaphore with n permits, 0 <= n <= PICA_SEM_MAX. */
-#ifdef __cplusplus
-#define PICA_SEM_INIT(n) {(n), 0, 0, 0, 0, NULL, NULL, {NULL, NULL, NULL}}
-#else
-#define PICA_SEM_INIT(n) {.value = (n)}
-#endif
 
 /** The most permits. */
 #define PICA_SEM_MAX INT32_MAX
 
-/** Set up a semaphore. @return 0; -EINVAL: n < 0 or n > PICA_SEM_MAX. Where: anywhere. */
+/** A semaphore with n permits, 0 <= n <= PICA_SEM_MAX. */
+#ifdef __cplusplus
+#define PICA_SEM_INIT(n)                                                                           \
+    {                                                                                              \
+        (n), PICA_SEM_MAX, 0, 0, 0, 0, NULL, NULL, NULL                                            \
+    }
+#else
+#define PICA_SEM_INIT(n)                                                                           \
+    {                                                                                              \
+        .value = (n), .most = PICA_SEM_MAX                                                         \
+    }
+#endif
+
+/** Set up a semaphore. @return 0; -EINVAL: NULL, n < 0 or n > PICA_SEM_MAX. Where: anywhere. */
 PICA_API PICA_NODISCARD int pica_sem_init(pica_sem *sem, int64_t n);
+
+/**
+ * Set up a bounded semaphore: one that is never released more often than acquired.
+ *
+ * @param n      permits at the beginning
+ * @param bound  the most there may be, 1 <= bound <= PICA_SEM_MAX; a release beyond them gives
+ *               -EOVERFLOW. A release costs about as much as of one without bound
+ * @return 0; -EINVAL: NULL, n < 0, n > bound, or a bound that is out of range
+ * Where: anywhere.
+ */
+PICA_API PICA_NODISCARD int pica_sem_init_bounded(pica_sem *sem, int64_t n, int64_t bound);
 
 /**
  * Take one permit; sleep until there is one.
  *
- * @return 0; -ECANCELED (no permit was taken)
+ * @return 0; -ECANCELED; -ESHUTDOWN: it is closed (both: no permit was taken)
  * Where:  a task (suspends; a cancellation point) or a plain thread (blocks).
  * Order:  what ran before the release that fed it happens before the return.
  */
@@ -60,19 +82,52 @@ PICA_API PICA_NODISCARD int pica_sem_acquire(pica_sem *sem);
 /** pica_sem_acquire() with a deadline: -ETIMEDOUT when it passes. */
 PICA_API PICA_NODISCARD int pica_sem_acquire_until(pica_sem *sem, int64_t deadline_ns);
 
-/** Take one permit if one is free and nobody waits. @return 0; -EAGAIN. Where: anywhere.
- *  Never suspends, is no cancellation point. */
+/** Take one permit if one is free and nobody waits. @return 0; -EAGAIN; -ESHUTDOWN. Where:
+ *  anywhere. Never suspends, is no cancellation point. */
 PICA_API PICA_NODISCARD int pica_sem_try_acquire(pica_sem *sem);
 
-/** Give one permit back, or hand it to the one that waits longest. @return 0; -EOVERFLOW:
- *  there would be more than PICA_SEM_MAX. Where: anywhere. Never suspends, is no
- *  cancellation point. Order: what ran before happens before the acquire it feeds. */
+/** Give one permit back; the one that waits longest gets it. @return 0; -EOVERFLOW: there would
+ *  be more than the bound, or than PICA_SEM_MAX; nothing has happened. Where: anywhere, also
+ *  after a close. Never suspends, is no cancellation point. Order: what ran before happens
+ *  before the acquire it feeds. */
 PICA_API int pica_sem_release(pica_sem *sem);
 
-/** How many permits are free; 0 while somebody waits. Out of date when it is read. */
+/**
+ * Take n permits at once; sleep until there are so many.
+ *
+ * All or none: a call that fails has taken nothing. While it waits, permits that are released
+ * are kept for it, and who comes later waits behind it.
+ *
+ * @param n  1 <= n <= the bound or PICA_SEM_MAX
+ * @return as pica_sem_acquire(); -EINVAL: n is out of range
+ * Where, order: as pica_sem_acquire().
+ */
+PICA_API PICA_NODISCARD int pica_sem_acquire_n(pica_sem *sem, int64_t n);
+
+/** pica_sem_acquire_n() with a deadline: -ETIMEDOUT when it passes. */
+PICA_API PICA_NODISCARD int pica_sem_acquire_n_until(pica_sem *sem, int64_t n, int64_t deadline_ns);
+
+/** pica_sem_try_acquire() of n permits: all or none. @return as that; -EINVAL */
+PICA_API PICA_NODISCARD int pica_sem_try_acquire_n(pica_sem *sem, int64_t n);
+
+/** Give n permits back; those that wait longest get them, as far as they suffice. @return as
+ *  pica_sem_release(); -EINVAL: n < 1 or n > PICA_SEM_MAX */
+PICA_API int pica_sem_release_n(pica_sem *sem, int64_t n);
+
+/**
+ * Close a semaphore: who waits wakes up, and each acquire from now on gives -ESHUTDOWN.
+ *
+ * A permit that was handed over before stays with its acquirer, whose call gives 0. Again:
+ * nothing more happens. Where: anywhere. Never suspends, is no cancellation point.
+ */
+PICA_API void pica_sem_close(pica_sem *sem);
+
+/** How many permits are free, also of a closed one; 0 while somebody waits. Out of date when it
+ *  is read. */
 PICA_API int64_t pica_sem_value(const pica_sem *sem);
 
-/** End a semaphore's life. @return 0; -EBUSY: somebody waits. Where: anywhere. */
+/** End a semaphore's life, once no call but pending waits can be under way. @return 0; -EBUSY:
+ *  somebody waits, or has not yet noticed a close. Where: anywhere. */
 PICA_API PICA_NODISCARD int pica_sem_destroy(pica_sem *sem);
 
 PICA_END_DECLS

@@ -110,6 +110,10 @@ static inline bool pi_inc_is_not_positive_release(int64_t *p)
 {
     return pi_add_release(p, 1) < 0;
 }
+static inline bool pi_is_at_least_relaxed(const int64_t *p, int64_t n)
+{
+    return pi_load_relaxed(p) >= n;
+}
 
 #define pi_fence_seq_cst() model_fence(MODEL_SITE("fence", MODEL_SEQ_CST))
 #define pi_fence_compiler() ((void)0)

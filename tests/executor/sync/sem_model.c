@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/* sem_model.c: the semaphore (sem.c): acquires of one and of several against releases, cancels
+ * and a close, all interleavings of small programs. sem.c is the real one; a wait is a word that
+ * is swapped to end it, as in wait.c.
+ *
+ * What has to hold: no permit is lost or doubled; nobody sleeps who could be served; what ran
+ * before a release happens before the return of the acquire that it fed; a waiter is not touched
+ * once its call has returned; the semaphore is not touched once its last user has what he
+ * waited for, or destroy has said that it may go.
+ */
+#include "executor/sched/scope.h"
+#include "executor/sched/worker.h"
+
+#include "tests/model/model.h"
+
+#include <pica/sem.h>
+
+#include <errno.h>
+#include <string.h>
+
+/* --- What sem.c calls --------------------------------------------------------------------------- */
+
+extern __thread pi_worker *pi_worker_current;
+__thread pi_worker *pi_worker_current
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+static struct {
+    uint32_t state;  /* [atomic] a pi_how */
+    uint32_t parked; /* [atomic, relaxed] it is in the queue */
+    model_event ended;
+    int alive; /* plain: the waiter's frame */
+} waits[MODEL_THREADS];
+
+static int until_unlock; /* plain: stands for the semaphore, which a waker still changes */
+
+int pi_wait_check(void)
+{
+    return 0;
+}
+
+void pi_wait_begin(pi_waiter *me)
+{
+    me->token = (pi_token){NULL, model_self()};
+    pi_store_relaxed(&waits[model_self()].state, (uint32_t)PI_WAITING);
+}
+
+static bool end(uint64_t who, pi_how how)
+{
+    uint32_t waiting = PI_WAITING;
+    if (!pi_cas_acq_rel(&waits[who].state, &waiting, (uint32_t)how))
+        return false;
+    model_wake(&waits[who].ended);
+    return true;
+}
+
+bool pi_wait_win(pi_token token, pi_how how, pi_won *won)
+{
+    model_plain_read(&waits[token.word].alive);
+    *won = (pi_won){NULL, NULL};
+    bool yes = end(token.word, how);
+    model_plain_read(&until_unlock);
+    return yes;
+}
+
+void pi_wait_go(pi_won won)
+{
+    model_check(!won.fiber && !won.futex);
+}
+
+pi_how pi_wait_park(pi_waiter *me, int64_t deadline_ns)
+{
+    model_check(deadline_ns == PICA_NEVER);
+    pi_store_relaxed(&waits[me->token.word].parked, 1u);
+    if (pi_load_acquire(&waits[me->token.word].state) == PI_WAITING)
+        model_sleep(&waits[me->token.word].ended);
+    return (pi_how)pi_or_acq_rel(&waits[me->token.word].state, 0u); /* the newest there is */
+}
+
+bool pi_wait_abandon(pi_waiter *me)
+{
+    (void)end(me->token.word, PI_WAIT_IDLE); /* only a cancel may have won: it was never queued */
+    return true;
+}
+
+bool pi_scopes_cancelled_slow(pi_fiber *fiber)
+{
+    model_fail("%p: there is no fiber", (void *)fiber);
+}
+
+/* --- Set-up --------------------------------------------------------------------------------------- */
+
+static pica_sem *sem;
+static uint32_t users;   /* [atomic] those that have not come to their end */
+static uint32_t held;    /* [atomic, relaxed] */
+static uint32_t refused; /* [atomic, relaxed] */
+static int guarded;      /* plain: what permits guard, or what a release publishes */
+
+static void reset(int64_t n)
+{
+    memset(waits, 0, sizeof(waits));
+    users = held = refused = 0;
+    sem = model_alloc(sizeof(*sem), 8);
+    model_check(pica_sem_init(sem, n) == 0);
+}
+
+static void none(void)
+{
+    reset(0);
+}
+
+static void one(void)
+{
+    reset(1);
+}
+
+static void two(void)
+{
+    reset(2);
+}
+
+static void none_of_one(void)
+{
+    reset(0);
+    model_check(pica_sem_init_bounded(sem, 0, 1) == 0);
+}
+
+static void zeroed(void)
+{
+    reset(0);
+    memset(sem, 0, sizeof(*sem));
+}
+
+/* Two that wait; who gets what it waited for last frees the semaphore. */
+static void none_freed(void)
+{
+    reset(0);
+    users = 2;
+}
+
+/* --- Threads -------------------------------------------------------------------------------------- */
+
+static int acquires_n(int64_t n)
+{
+    int rc = n == 1 ? pica_sem_acquire(sem) : pica_sem_acquire_n(sem, n);
+    model_plain_write(&waits[model_self()].alive);
+    model_check(rc == 0 || rc == -ECANCELED || rc == -ESHUTDOWN);
+    if (rc == 0)
+        pi_add_relaxed(&held, (uint32_t)n);
+    return rc;
+}
+
+static void gives_n(int64_t n)
+{
+    pi_sub_relaxed(&held, (uint32_t)n);
+    model_check((n == 1 ? pica_sem_release(sem) : pica_sem_release_n(sem, n)) == 0);
+}
+
+static void acquires(void)
+{
+    (void)acquires_n(1);
+}
+
+static void acquires_two(void)
+{
+    (void)acquires_n(2);
+}
+
+static void takes_turns(void)
+{
+    if (acquires_n(1) == 0) {
+        model_plain_write(&guarded);
+        gives_n(1);
+    }
+}
+
+static void takes_two(void)
+{
+    if (acquires_n(2) == 0) {
+        model_plain_write(&guarded); /* there are two in all */
+        gives_n(2);
+    }
+}
+
+static void takes_one_of_two(void)
+{
+    if (acquires_n(1) == 0) {
+        model_plain_read(&guarded);
+        gives_n(1);
+    }
+}
+
+/* There never are so many; it has to be cancelled, or turned out. */
+static void wants_three(void)
+{
+    model_check(acquires_n(3) < 0);
+}
+
+static void receives(void)
+{
+    if (acquires_n(1) == 0)
+        model_plain_read(&guarded);
+}
+
+static void tries(void)
+{
+    for (unsigned rounds = 0; pica_sem_try_acquire(sem) < 0; rounds++)
+        pi_spin_wait(rounds);
+    model_plain_read(&guarded);
+    pi_add_relaxed(&held, 1u);
+}
+
+static void releases(void)
+{
+    model_plain_write(&guarded);
+    model_check(pica_sem_release(sem) == 0);
+}
+
+static void releases_one(void)
+{
+    model_check(pica_sem_release(sem) == 0);
+}
+
+static void releases_three(void)
+{
+    model_check(pica_sem_release_n(sem, 3) == 0);
+}
+
+static void releases_two(void)
+{
+    model_plain_write(&guarded);
+    model_check(pica_sem_release_n(sem, 2) == 0);
+}
+
+static void releases_if_it_may(void)
+{
+    int rc = pica_sem_release(sem);
+    model_check(rc == 0 || rc == -EOVERFLOW);
+    pi_add_relaxed(&refused, rc < 0 ? 1u : 0u);
+}
+
+static void leaves(void)
+{
+    if (pi_sub_acq_rel(&users, 1u) == 1) {
+        model_plain_write(&until_unlock);
+        model_free(sem);
+    }
+}
+
+static void acquires_and_leaves(void)
+{
+    (void)acquires_n(1);
+    leaves();
+}
+
+static void passes_on_and_leaves(void)
+{
+    if (acquires_n(1) == 0)
+        gives_n(1);
+    leaves();
+}
+
+static void acquires_two_and_leaves(void)
+{
+    (void)acquires_n(2);
+    leaves();
+}
+
+/* Whenever thread 0 waits; perhaps it never will. */
+static void cancels(void)
+{
+    (void)end(0, PI_CANCEL);
+}
+
+static void cancels_for_sure(void)
+{
+    for (unsigned rounds = 0; pi_load_relaxed(&waits[0].state) != PI_WAITING; rounds++)
+        pi_spin_wait(rounds);
+    (void)end(0, PI_CANCEL);
+}
+
+static void closes(void)
+{
+    pica_sem_close(sem);
+}
+
+static void closes_and_frees(void)
+{
+    for (unsigned rounds = 0; !pi_load_relaxed(&waits[0].parked); rounds++)
+        pi_spin_wait(rounds);
+    pica_sem_close(sem);
+    if (pica_sem_destroy(sem) == 0)
+        model_free(sem);
+}
+
+/* --- The end -------------------------------------------------------------------------------------- */
+
+static void adds_up_to(int64_t n)
+{
+    int64_t value = sem->value < -(INT64_C(1) << 60) ? sem->value + (INT64_C(1) << 61) : sem->value;
+    model_check(value + held == n);
+    model_check(sem->owed == 0 && sem->orphans == 0 && sem->leaving == 0);
+    model_check(!sem->head && !sem->tail && !sem->lock);
+}
+
+static void adds_up_to_none(void)
+{
+    adds_up_to(0);
+}
+
+static void adds_up_to_one(void)
+{
+    adds_up_to(1);
+}
+
+static void adds_up_to_two(void)
+{
+    adds_up_to(2);
+}
+
+static void one_was_refused(void)
+{
+    model_check(refused == 1);
+    adds_up_to(1);
+}
+
+static const model_test tests[] = {
+    {"value", none, {receives, releases}, adds_up_to_one, false, 0, 0},
+    {"value, zeroed", zeroed, {receives, releases}, adds_up_to_one, false, 0, 0},
+    {"value, bounded", none_of_one, {receives, releases}, adds_up_to_one, false, 0, 0},
+    {"try", none, {tries, releases}, adds_up_to_one, false, 0, 0},
+    {"turns", one, {takes_turns, takes_turns}, adds_up_to_one, false, 0, 0},
+    {"three turns", one, {takes_turns, takes_turns, takes_turns}, adds_up_to_one, false, 2, 1},
+    {"cancel", none, {receives, releases, cancels}, adds_up_to_one, false, 3, 1},
+    {"cancel and another", one, {takes_turns, takes_turns, cancels}, adds_up_to_one, false, 3, 1},
+    {"cancelled and served",
+     none,
+     {takes_turns, takes_turns, releases, cancels},
+     adds_up_to_one,
+     false,
+     1,
+     1},
+    {"two at once", one, {acquires_two, releases}, adds_up_to_two, false, 0, 0},
+    {"big and small",
+     one,
+     {takes_two, takes_one_of_two, releases_one},
+     adds_up_to_two,
+     false,
+     2,
+     1},
+    {"one is left over", none, {receives, tries, releases_two}, adds_up_to_two, false, 2, 1},
+    {"one for many",
+     none_freed,
+     {acquires_and_leaves, acquires_two_and_leaves, releases_three},
+     NULL,
+     false,
+     2,
+     1},
+    {"freed by who got it",
+     none_freed,
+     {passes_on_and_leaves, passes_on_and_leaves, releases_one, cancels},
+     NULL,
+     false,
+     2,
+     1},
+    {"the head gives up",
+     one,
+     {wants_three, takes_turns, cancels_for_sure},
+     adds_up_to_one,
+     false,
+     2,
+     1},
+    {"the head gives up two",
+     two,
+     {wants_three, takes_one_of_two, takes_one_of_two, cancels_for_sure},
+     adds_up_to_two,
+     false,
+     1,
+     1},
+    {"bound", none_of_one, {releases_if_it_may, releases_if_it_may}, one_was_refused, false, 0, 0},
+    {"close", none, {acquires, closes}, adds_up_to_none, false, 0, 0},
+    {"close with what is kept", two, {wants_three, closes}, adds_up_to_two, false, 0, 0},
+    {"close and free", none, {acquires, closes_and_frees}, NULL, false, 3, 1},
+    {"close against value", none, {receives, releases, closes}, adds_up_to_one, false, 2, 1},
+    {"close against cancel", none, {acquires, closes, cancels}, adds_up_to_none, false, 3, 1},
+    {"all four", none, {receives, releases, closes, cancels}, adds_up_to_one, false, 2, 1},
+};
+
+static const model_reason reasons[] = {
+    {"sem_model.c", NULL, "the wait word is wait_model.c's"},
+    {"lock.h", NULL, "wait_model.c"},
+};
+
+int main(int argc, char **argv)
+{
+    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), reasons,
+                      sizeof(reasons) / sizeof(reasons[0]));
+}
