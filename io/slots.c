@@ -9,7 +9,7 @@
 
 pi_slots *pi_slots_new(void)
 {
-    return pi_zalloc(sizeof(pi_slots));
+    return pi_pages_alloc(sizeof(pi_slots));
 }
 
 void pi_slots_free(pi_slots *slots)
@@ -22,7 +22,7 @@ void pi_slots_free(pi_slots *slots)
         }
         pi_free(slots->slabs[k]);
     }
-    pi_free(slots);
+    pi_pages_free(slots, sizeof(*slots));
 }
 
 static pi_descriptor *pop(pi_slots *slots)

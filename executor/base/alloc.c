@@ -10,6 +10,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#ifdef PI_ASAN
+#include <sanitizer/lsan_interface.h>
+#endif
 
 #ifdef PI_TSAN
 /* Switching between a worker's loop and its tasks orders nothing for the sanitizer, so memory
@@ -50,6 +54,27 @@ void *pi_aligned_zalloc(size_t align, size_t size)
 void pi_free(void *p)
 {
     free(p);
+}
+
+void *pi_pages_alloc(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+#ifdef PI_ASAN
+    __lsan_register_root_region(p, size);
+#endif
+    return p;
+}
+
+void pi_pages_free(void *p, size_t size)
+{
+    if (!p)
+        return;
+#ifdef PI_ASAN
+    __lsan_unregister_root_region(p, size);
+#endif
+    (void)munmap(p, size);
 }
 
 typedef int mallctl_fn(const char *name, void *old, size_t *old_len, void *new_value, size_t len);

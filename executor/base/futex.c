@@ -34,6 +34,8 @@ int pi_thread_start(pthread_t *out, void *(*fn)(void *), void *arg)
     sigdelset(&all, SIGBUS);
     sigdelset(&all, SIGFPE);
     sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGTRAP); /* a breakpoint */
+    sigdelset(&all, SIGSYS);  /* a seccomp filter that traps */
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int rc = pthread_create(out, NULL, fn, arg);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,7 +18,11 @@
 /* Process-wide, because signal handlers are; touched only under the mutex or by the handler. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users;
-static struct sigaction old_segv, old_bus;
+static struct taken {
+    int number;
+    bool ours;            /* our handler is installed, or lies below one of the host's */
+    struct sigaction old; /* what it replaced */
+} taken[] = {{.number = SIGSEGV}, {.number = SIGBUS}};
 
 static void say(const pica_task *task, const char *how)
 {
@@ -64,7 +69,7 @@ static void handler(int number, siginfo_t *info, void *context)
     if (fiber && at < fiber->low && at >= fiber->low - PI_STACK_GUARD) {
         say_chain(fiber->current);
     }
-    const struct sigaction *old = number == SIGSEGV ? &old_segv : &old_bus;
+    const struct sigaction *old = number == SIGSEGV ? &taken[0].old : &taken[1].old;
     if (old->sa_flags & SA_SIGINFO) {
         old->sa_sigaction(number, info, context);
     } else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN) {
@@ -74,35 +79,60 @@ static void handler(int number, siginfo_t *info, void *context)
     }
 }
 
+static bool is_ours(const struct sigaction *action)
+{
+    return action->sa_flags & SA_SIGINFO && action->sa_sigaction == handler;
+}
+
+/* Of what stands there now: may it lead on to ours? */
+static bool may_lead_on(const struct taken *t, const struct sigaction *now)
+{
+    return now->sa_handler != SIG_DFL && now->sa_handler != SIG_IGN &&
+           now->sa_handler != t->old.sa_handler;
+}
+
+static void take(struct taken *t)
+{
+    struct sigaction now, action;
+    sigaction(t->number, NULL, &now);
+    if (t->ours && may_lead_on(t, &now))
+        return;
+    memset(&action, 0, sizeof(action));
+    action.sa_sigaction = handler;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    t->old = now; /* known before the first call of ours */
+    sigaction(t->number, &action, &t->old);
+    t->ours = true;
+}
+
+/* A handler that the host has put in place of ours since is its own to keep. It may lead on to
+ * ours, which is not installed a second time then: a fault would go in circles. */
+static void give_back(struct taken *t)
+{
+    struct sigaction now;
+    sigaction(t->number, NULL, &now);
+    if (!is_ours(&now))
+        return;
+    sigaction(t->number, &t->old, NULL);
+    t->ours = false;
+}
+
 void pi_overflow_install(void)
 {
     pthread_mutex_lock(&mutex);
     if (users++ == 0) {
-        struct sigaction action;
-        memset(&action, 0, sizeof(action));
-        action.sa_sigaction = handler;
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-        sigaction(SIGSEGV, &action, &old_segv);
-        sigaction(SIGBUS, &action, &old_bus);
+        take(&taken[0]);
+        take(&taken[1]);
     }
     pthread_mutex_unlock(&mutex);
-}
-
-/* A handler that somebody else has put in place of ours since is theirs to keep. */
-static void restore(int number, const struct sigaction *old)
-{
-    struct sigaction now;
-    if (sigaction(number, NULL, &now) == 0 && now.sa_flags & SA_SIGINFO &&
-        now.sa_sigaction == handler)
-        sigaction(number, old, NULL);
 }
 
 void pi_overflow_uninstall(void)
 {
     pthread_mutex_lock(&mutex);
     if (--users == 0) {
-        restore(SIGSEGV, &old_segv);
-        restore(SIGBUS, &old_bus);
+        give_back(&taken[0]);
+        give_back(&taken[1]);
     }
     pthread_mutex_unlock(&mutex);
 }

@@ -108,10 +108,16 @@ static void memory(void)
     each(&e, 3);
 }
 
-/* The first stack of all: whoever is spawned gets -ENOMEM as its result, nothing hangs. */
+/* The driver's table, so that nothing is created; then the first stack of all: whoever is
+ * spawned gets -ENOMEM as its result, nothing hangs. */
 static void maps(void)
 {
     pica_options options = check_options();
+    pica_executor *ex = NULL;
+    fault_arm(FAULT_MMAP, 1, 0, ENOMEM);
+    CHECK_EQ(pica_executor_create(&ex, &options), -ENOMEM);
+    CHECK_EQ(ex, NULL);
+    options.driver = PICA_DRIVER_FUTEX; /* has no table */
     fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
     CHECK_EQ(pica_run(notes_that_it_runs, NULL, &options), -ENOMEM);
     CHECK_LT(0, fault_failed(FAULT_MMAP));

@@ -312,6 +312,52 @@ static void a_later_handler_stays(void)
     CHECK_EQ((uintptr_t)after.sa_sigaction, (uintptr_t)host);
 }
 
+static void (*below)(int number, siginfo_t *info, void *context);
+
+static void on_top(int number, siginfo_t *info, void *context)
+{
+    if (write(STDERR_FILENO, "on top\n", 7) == 7)
+        below(number, info, context);
+}
+
+/* A host that comes later keeps its place when the executor goes, and an executor that comes
+ * after that finds its handler still below it: once, so that a fault does not go in circles. */
+static void the_host_comes_later(void *arg)
+{
+    struct sigaction ours, top, now;
+    pica_options options = PICA_OPTIONS_INIT;
+    options.workers = 1;
+    options.flags = PICA_NAME_OVERFLOWS;
+    signal(SIGSEGV, SIG_DFL);
+    signal(SIGBUS, SIG_DFL);
+    pica_executor *ex = NULL;
+    CHECK_FATAL_OK(pica_executor_create(&ex, &options));
+    sigaction(SIGSEGV, NULL, &ours);
+    below = ours.sa_sigaction;
+    memset(&top, 0, sizeof(top));
+    top.sa_sigaction = on_top;
+    top.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigaction(SIGSEGV, &top, NULL);
+    ex = pica_executor_destroy(ex);
+    sigaction(SIGSEGV, NULL, &now);
+    if (now.sa_sigaction != on_top)
+        _exit(1);
+    sigaction(SIGBUS, NULL, &now);
+    if (now.sa_handler != SIG_DFL)
+        _exit(2);
+    (void)pica_run(spawns_one_that_overflows, arg, &options);
+}
+
+static void a_host_that_comes_later_stays(void)
+{
+    size_t size = 0;
+    death d = death_of(the_host_comes_later, &size);
+    CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
+    CHECK(says(&d, "stack overflow in task "));
+    const char *first = strstr(d.said, "on top");
+    CHECK(first && !strstr(first + 1, "on top"));
+}
+
 /* Not only now and then. */
 static void each_is_named(void)
 {
@@ -339,5 +385,6 @@ CHECK_MAIN
     check_plain("the host's handler is called", the_hosts_handler_is_called);
     check_plain("handlers come and go", handlers_come_and_go);
     check_plain("a later handler stays", a_later_handler_stays);
+    check_plain("a host that comes later stays", a_host_that_comes_later_stays);
     check_plain("each is named", each_is_named);
 }

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* threads_test.c: a host's plain threads use an executor, or two: they spawn, wait, join with a
+ * deadline, cancel, share semaphores with tasks, and are let go when it shuts down. Tasks of
+ * one executor wait for tasks of another. */
+#include "executor/base/atomics.h"
+#include "tests/executor/bodies.h"
+
+#include <pica/gather.h>
+#include <pica/scope.h>
+#include <pica/sem.h>
+#include <pthread.h>
+
+#define THREADS 4
+
+static void on_threads(unsigned n, void *(*fn)(void *arg), void *arg)
+{
+    pthread_t threads[THREADS];
+    for (unsigned i = 0; i < n; i++)
+        CHECK_FATAL(pthread_create(&threads[i], NULL, fn, arg) == 0);
+    for (unsigned i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* --- Everything that a plain thread may do ------------------------------------------------ */
+
+struct shared {
+    pica_executor *ex, *other;
+    pica_sem permits; /* two */
+    uint64_t inside;  /* [atomic] holders of a permit */
+    uint64_t ran;     /* [atomic] */
+};
+
+static void hold_a_permit(struct shared *s)
+{
+    CHECK_LE(pi_add_acq_rel(&s->inside, UINT64_C(1)) + 1, 2);
+    pi_add_relaxed(&s->ran, UINT64_C(1));
+    pi_sub_acq_rel(&s->inside, UINT64_C(1));
+}
+
+static intptr_t holds_one(void *arg)
+{
+    struct shared *s = arg;
+    CHECK_FATAL_OK(pica_sem_acquire(&s->permits));
+    hold_a_permit(s);
+    CHECK_EQ(pica_sem_release(&s->permits), 0);
+    return 1;
+}
+
+static pica_task *spawned(pica_executor *ex, pica_fn fn, void *arg)
+{
+    pica_task *task = NULL;
+    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, fn, arg));
+    return task;
+}
+
+static void one_round(struct shared *s, uint64_t round)
+{
+    pica_executor *ex = round % 2 ? s->ex : s->other;
+    pica_task *tasks[3];
+    intptr_t results[3] = {0, 0, 0};
+    for (unsigned i = 0; i < 3; i++)
+        tasks[i] = spawned(ex, i == 2 ? body_yields : holds_one, i == 2 ? body_arg(9) : s);
+    if (round % 8 == 0) { /* the thread takes its turn among the tasks */
+        CHECK_EQ(pica_sem_acquire(&s->permits), 0);
+        hold_a_permit(s);
+        CHECK_EQ(pica_sem_release(&s->permits), 0);
+    }
+    CHECK_EQ(pica_gather(tasks, 3, results, 0), 0);
+    CHECK_EQ(results[0] + results[1] + results[2], 11);
+    for (unsigned i = 0; i < 3; i++)
+        pica_unref(tasks[i]);
+
+    pica_task *sleeper = spawned(ex, body_sleeps, NULL);
+    intptr_t result = 0;
+    CHECK_EQ(pica_join_until(sleeper, &result, pica_after(PICA_US(20))), -ETIMEDOUT);
+    CHECK_EQ(pica_task_result(sleeper, &result), -EINPROGRESS);
+    CHECK_EQ(pica_cancel(sleeper), 0);
+    CHECK_EQ(pica_join(sleeper, &result), 0);
+    CHECK_EQ(result, -ECANCELED);
+    CHECK_EQ(pica_cancel(sleeper), -EALREADY);
+    pica_unref(sleeper);
+}
+
+static void *thread_uses_both(void *arg)
+{
+    struct shared *s = arg;
+    for (uint64_t i = check_rounds(300); i > 0; i--)
+        one_round(s, i);
+    CHECK_EQ(pica_yield(), -EPERM);
+    CHECK_EQ(pica_sleep(1), -EPERM);
+    CHECK_EQ(pica_spawn(NULL, body_returns, NULL), -EPERM);
+    CHECK_EQ(pica_self(), NULL);
+    return NULL;
+}
+
+static void threads_use_two_executors(void)
+{
+    struct shared s = {.permits = PICA_SEM_INIT(2)};
+    pica_options options = check_options();
+    s.ex = check_executor_open(&options);
+    options.driver = PICA_DRIVER_FUTEX;
+    options.workers = 1;
+    s.other = check_executor_open(&options);
+    on_threads(THREADS, thread_uses_both, &s);
+    uint64_t rounds = check_rounds(300);
+    CHECK_EQ(pi_load_relaxed(&s.ran), THREADS * (rounds * 2 + rounds / 8));
+    check_executor_close(s.ex);
+    check_executor_close(s.other);
+}
+
+/* --- Tasks of one executor and tasks of another --------------------------------------------- */
+
+static intptr_t asks_the_other(void *arg)
+{
+    struct shared *s = arg;
+    CHECK_EQ(pica_executor_self(), s->ex);
+    for (uint64_t i = check_rounds(200); i > 0; i--) {
+        pica_task *there = spawned(s->other, holds_one, s);
+        CHECK_EQ(body_end(there), 1);
+        CHECK_EQ(pica_executor_self(), s->ex);
+    }
+    pica_scope scope;
+    pica_task *there = spawned(s->other, body_sleeps, NULL);
+    intptr_t result = 0;
+    pica_scope_begin(&scope, pica_after(PICA_MS(1)));
+    int rc = pica_await(there, &result); /* hands the cancel on, across */
+    CHECK_EQ(pica_scope_end(&scope, rc), -ETIMEDOUT);
+    CHECK_EQ(result, -ECANCELED);
+    pica_unref(there);
+    return 2;
+}
+
+static void tasks_of_two_executors(void)
+{
+    struct shared s = {.permits = PICA_SEM_INIT(2)}, back;
+    pica_options options = check_options();
+    s.ex = check_executor_open(&options);
+    s.other = check_executor_open(&options);
+    back = (struct shared){.ex = s.other, .other = s.ex, .permits = PICA_SEM_INIT(2)};
+    pica_task *one = spawned(s.ex, asks_the_other, &s);
+    pica_task *two = spawned(s.other, asks_the_other, &back);
+    CHECK_EQ(body_end(one), 2);
+    CHECK_EQ(body_end(two), 2);
+    check_executor_close(s.ex);
+    check_executor_close(s.other);
+}
+
+/* An executor that lives inside a task of another. */
+static intptr_t keeps_an_executor(void *unused)
+{
+    pica_options options = check_options();
+    pica_executor *inner = NULL;
+    (void)unused;
+    CHECK_FATAL_OK(pica_executor_create(&inner, &options));
+    CHECK_EQ(body_end(spawned(inner, body_yields, body_arg(8))), 8);
+    CHECK_FATAL_OK(pica_executor_spawn(inner, NULL, body_sleeps, NULL));
+    CHECK_EQ(pica_executor_shutdown(inner, pica_after(PICA_MS(1))), 1);
+    CHECK_EQ(pica_executor_destroy(inner), NULL);
+    return 4;
+}
+
+static void one_inside_the_other(void)
+{
+    pica_options options = check_options();
+    pica_executor *ex = check_executor_open(&options);
+    CHECK_EQ(body_end(spawned(ex, keeps_an_executor, NULL)), 4);
+    check_executor_close(ex);
+}
+
+/* --- Shutting down while threads wait ------------------------------------------------------- */
+
+struct ending {
+    pica_executor *ex;
+    pica_task *sleeper;
+    check_latch waiting, let_go;
+};
+
+static void *thread_waits(void *arg)
+{
+    struct ending *e = arg;
+    intptr_t result = 0;
+    check_hit(&e->waiting);
+    CHECK_EQ(pica_await(e->sleeper, &result), 0);
+    CHECK_EQ(result, -ECANCELED);
+    check_hit(&e->let_go);
+    return NULL;
+}
+
+/* The deadline ends the tasks, their ends let go who waits for them; refused is who comes late. */
+static void shutdown_lets_go(void)
+{
+    for (uint64_t round = check_rounds(100); round > 0; round--) {
+        struct ending e = {.ex = NULL};
+        pica_options options = check_options();
+        pthread_t threads[THREADS];
+        CHECK_FATAL_OK(pica_executor_create(&e.ex, &options));
+        e.sleeper = spawned(e.ex, body_sleeps, NULL);
+        for (unsigned i = 0; i < THREADS; i++)
+            CHECK_FATAL(pthread_create(&threads[i], NULL, thread_waits, &e) == 0);
+        CHECK_HITS(&e.waiting, THREADS);
+        int64_t deadline = pica_after(PICA_US((int64_t)(round % 3) * 200));
+        CHECK_EQ(pica_executor_shutdown(e.ex, deadline), 1);
+        CHECK_LE(deadline, pica_now());
+        CHECK_EQ(pica_executor_spawn(e.ex, NULL, body_returns, NULL), -ESHUTDOWN);
+        for (unsigned i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        CHECK_EQ(check_hits(&e.let_go), THREADS);
+        pica_unref(e.sleeper);
+        CHECK_EQ(pica_executor_destroy(e.ex), NULL);
+    }
+}
+
+CHECK_MAIN
+{
+    check_timeout(60);
+    check_plain_in(CHECK_ALL, "threads use two executors", threads_use_two_executors);
+    check_plain_in(CHECK_ALL, "tasks of two executors", tasks_of_two_executors);
+    check_plain_in(CHECK_ALL, "one inside the other", one_inside_the_other);
+    check_plain_in(CHECK_ALL, "shutdown lets go", shutdown_lets_go);
+}
