@@ -3,9 +3,12 @@
 #
 # consumer.sh WAY ROOT BUILD WORK: a stranger builds a program on pica, and runs it.
 #
-#   find_package    the installed library, by CMake: shared, static, with jemalloc, as C++
-#   pkg-config      the installed library, by pkg-config: shared and static
+#   find_package    the installed library, by CMake: shared, static, inside a shared object, with
+#                   jemalloc, from C++
+#   pkg-config      the installed library, by pkg-config: shared and static, from C++
 #   subdirectory    the sources, by add_subdirectory(), in a project with flags of its own
+#   plain           the sources, by cmake -B, --build and --install without any option, on a
+#                   system that has what a user needs and no more; then without libpica.so
 #
 # BUILD is a build of pica, to be installed from; WORK is emptied and used. The compiler is CC.
 set -eu
@@ -15,28 +18,10 @@ rm -rf "$work"
 mkdir -p "$work/src"
 cd "$work"
 
-cat >src/main.c <<'END'
-#include <pica/pica.h>
-#include <stdio.h>
-#include <string.h>
-static intptr_t twice(void *arg) { return *(int *)arg * 2; }
-static intptr_t main_task(void *arg)
-{
-    int n = 21;
-    intptr_t value = 0;
-    pica_task *task;
-    if (pica_spawn(&task, twice, &n) < 0 || pica_await(task, &value) < 0)
-        return 1;
-    pica_unref(task);
-    return value == 42 && !strcmp((const char *)arg, pica_allocator()) ? 0 : 2;
-}
-int main(int argc, char **argv)
-{
-    (void)argc;
-    return (int)pica_run(main_task, argv[1], NULL);
-}
-END
+here=$(cd "$(dirname "$0")" && pwd)
+cp "$here"/consumer/* src/
 cp src/main.c src/main.cpp
+strict="-Wall -Wextra -Werror -pedantic"
 
 case $way in
 find_package | pkg-config) cmake --install "$build" --prefix "$work/prefix" >install.log ;;
@@ -65,8 +50,32 @@ add_executable(static main.c)
 target_link_libraries(static pica::pica_static)
 add_executable(jemalloc main.c)
 target_link_libraries(jemalloc pica::pica pica::jemalloc)
+set(CMAKE_CXX_FLAGS "-Wall -Wextra -Werror -pedantic -std=c++11")
+find_package(Threads REQUIRED)
 add_executable(cxx main.cpp)
 target_link_libraries(cxx pica::pica)
+add_executable(cxx_host host.cpp)
+target_link_libraries(cxx_host pica::pica Threads::Threads)
+add_executable(cxx_static host.cpp)
+target_link_libraries(cxx_static pica::pica_static Threads::Threads)
+add_executable(cxx_jemalloc host.cpp)
+target_link_libraries(cxx_jemalloc pica::pica_static pica::jemalloc Threads::Threads)
+# A shared object that keeps its pica to itself, and a program that knows nothing of it.
+add_library(inside SHARED main.c)
+target_compile_definitions(inside PRIVATE main=inside_main)
+target_link_libraries(inside PRIVATE pica::pica_static)
+target_link_options(inside PRIVATE LINKER:--exclude-libs,libpica.a)
+file(WRITE "${CMAKE_BINARY_DIR}/outside.c" "int inside_main(int argc, char **argv);
+int main(int argc, char **argv) { return inside_main(argc, argv); }")
+add_executable(outside "${CMAKE_BINARY_DIR}/outside.c")
+target_link_libraries(outside inside)
+# Versions: before 1.0 a minor number may change the interface.
+foreach(version 0.0 0.99 1.0)
+    find_package(pica ${version} CONFIG QUIET)
+    if(pica_FOUND)
+        message(FATAL_ERROR "pica ${pica_VERSION} passes for ${version}")
+    endif()
+endforeach()
 END
     cmake -G Ninja -S src -B out -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_C_COMPILER="$cc" \
         >out.log 2>&1 || { cat out.log; exit 1; }
@@ -75,6 +84,11 @@ END
     runs out/static system
     runs out/jemalloc jemalloc
     runs out/cxx system
+    runs out/cxx_host system
+    runs out/cxx_static system
+    runs out/cxx_jemalloc jemalloc
+    runs out/outside system
+    nm -D --defined-only out/libinside.so | grep ' pica_' && { echo "libinside.so shows pica"; exit 1; }
     needs_pica out/shared || { echo "out/shared does not use libpica.so"; exit 1; }
     needs_pica out/static && { echo "out/static uses libpica.so"; exit 1; }
     ;;
@@ -82,15 +96,23 @@ pkg-config)
     export PKG_CONFIG_PATH="$libdir/pkgconfig"
     [ "$(pkg-config --modversion pica)" = "$(sed -n 's/.*VERSION_STRING "\(.*\)"/\1/p' \
         "$root/include/pica/version.h")" ] || { echo "pica.pc has another version"; exit 1; }
-    # shellcheck disable=SC2046
-    $cc -std=c11 -Wall -Werror src/main.c -o shared $(pkg-config --cflags --libs pica)
+    # shellcheck disable=SC2046,SC2086
+    $cc -std=c11 $strict src/main.c -o shared $(pkg-config --cflags --libs pica)
     runs env LD_LIBRARY_PATH="$libdir" ./shared system
     needs_pica shared || { echo "shared does not use libpica.so"; exit 1; }
     # As a static program, so that -lpica finds libpica.a.
-    # shellcheck disable=SC2046
-    $cc -std=c11 -Wall -Werror -static src/main.c -o static \
+    # shellcheck disable=SC2046,SC2086
+    $cc -std=c11 $strict -static src/main.c -o static \
         $(pkg-config --static --cflags --libs pica) 2>static.log || { cat static.log; exit 1; }
     runs ./static system
+    # shellcheck disable=SC2046,SC2086
+    c++ -std=c++11 $strict -pthread src/host.cpp -o cxx $(pkg-config --cflags --libs pica)
+    runs env LD_LIBRARY_PATH="$libdir" ./cxx system
+    # libpica.a by its name, the rest shared.
+    # shellcheck disable=SC2046
+    $cc src/main.c -o mixed $(pkg-config --cflags pica) "$libdir/libpica.a" -pthread
+    runs ./mixed system
+    needs_pica mixed && { echo "mixed uses libpica.so"; exit 1; }
     # The prefix can be moved.
     mv prefix moved
     PKG_CONFIG_PATH=$(echo "$PKG_CONFIG_PATH" | sed "s,^$work/prefix,$work/moved,")
@@ -139,6 +161,48 @@ END
     runs out/shared system
     runs out/static system
     [ ! -e out/jemalloc ] || runs out/jemalloc jemalloc
+    ;;
+plain)
+    # What a user has: a compiler, cmake and make. No ninja, clang, gdb, wrk, curl, objdump, git.
+    mkdir tools
+    for tool in sh cmake make gcc cc ld as ar ranlib nm strip uname; do
+        ln -s "$(command -v $tool)" "tools/$tool"
+    done
+    user() {
+        env -u CC -u CXX -u CMAKE_C_COMPILER_LAUNCHER -u CMAKE_CXX_COMPILER_LAUNCHER \
+            -u CMAKE_GENERATOR PATH="$work/tools" "$@" >out.log 2>&1 || { cat out.log; exit 1; }
+    }
+    build_and_install() {
+        kind=$1
+        shift
+        user cmake -S "$root" -B "$kind" "$@"
+        user cmake --build "$kind" -j 2
+        user cmake --install "$kind" --prefix "$work/$kind-prefix"
+        made=$(find "$kind" -type f -perm -u+x ! -path '*/CMakeFiles/*' ! -name '*.so.*')
+        [ -z "$made" ] || { echo "it builds more than the library: $made"; exit 1; }
+        grep -q 'CMAKE_BUILD_TYPE:STRING=RelWithDebInfo' "$kind/CMakeCache.txt" ||
+            { echo "it is not optimised"; exit 1; }
+        installed=$(find "$work/$kind-prefix" -name '*.a' | sed 's,/libpica.a,,')
+        PKG_CONFIG_PATH="$installed/pkgconfig" pkg-config --exists pica
+    }
+    build_and_install default
+    # shellcheck disable=SC2046
+    $cc src/main.c -o shared $(PKG_CONFIG_PATH="$installed/pkgconfig" pkg-config --cflags --libs pica)
+    runs env LD_LIBRARY_PATH="$installed" ./shared system
+    needs_pica shared || { echo "shared does not use libpica.so"; exit 1; }
+    build_and_install lean -DPICA_SHARED=OFF
+    [ -z "$(find "$work/lean-prefix" -name '*.so*')" ] || { echo "a shared library is there"; exit 1; }
+    cat >src/CMakeLists.txt <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(consumer C)
+find_package(pica CONFIG REQUIRED)
+add_executable(whatever main.c)
+target_link_libraries(whatever pica::pica)
+END
+    user cmake -S src -B out -DCMAKE_PREFIX_PATH="$work/lean-prefix"
+    user cmake --build out
+    runs out/whatever system
+    needs_pica out/whatever && { echo "out/whatever uses libpica.so"; exit 1; }
     ;;
 *)
     exit 2

@@ -160,6 +160,7 @@ library() {
         $cc -shared -Wl,-soname,libpica.so.0 s.o -o s.so $1) || exit 2
 }
 
+echo '{ global: pica_*; local: *; };' >"$work/map"
 symbols() {
     notices "$1" sh "$here/symbols.sh" "$work/tree" "$work/s.so" "$work/s.a"
 }
@@ -176,6 +177,21 @@ library "-Wl,-z,execstack"
 symbols 'executable stack'
 library "-Wl,-soname,libpica.so.9"
 symbols 'soname'
+echo '__thread long pi_a; long pica_a(void) { return pi_a; } int pica_b(void) { return 1; }' >"$work/s.c"
+library "-Wl,--version-script=$work/map"
+passes sh "$here/symbols.sh" "$work/tree" "$work/s.so" "$work/s.a"
+echo '__thread long pi_a[2]; long pica_a(void) { return pi_a[1]; } int pica_b(void) { return 1; }' >"$work/s.c"
+library "-Wl,--version-script=$work/map"
+symbols '16 bytes of thread-locals'
+echo '__attribute__((constructor)) int pica_a(void) { return 1; } int pica_b(void) { return 1; }' >"$work/s.c"
+library ""
+symbols 'runs by itself: INIT_ARRAYSZ'
+echo '__attribute__((destructor)) int pica_a(void) { return 1; } int pica_b(void) { return 1; }' >"$work/s.c"
+library ""
+symbols 'runs by itself: FINI_ARRAYSZ'
+echo 'int umask(int); int pica_a(void) { return umask(0); } int pica_b(void) { return 1; }' >"$work/s.c"
+library ""
+symbols 'calls umask()'
 echo 'int pica_a(void) { return 1; }' >"$work/s.c"
 library ""
 symbols 'not exported: pica_b'

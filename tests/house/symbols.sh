@@ -5,7 +5,10 @@
 #
 #   1. libpica.so exports pica_ symbols alone; all that the headers declare, and no others.
 #   2. It needs nothing but libc, and its soname carries the major version.
-#   3. The global symbols of libpica.a begin with pica_ or pi_.
+#   3. Any program can dlopen() it: its thread-local storage is one word of the static kind at
+#      most, and nothing runs when it is loaded or unloaded.
+#   4. It calls nothing that would change its host's process, or tie itself to it for good.
+#   5. The global symbols of libpica.a begin with pica_ or pi_.
 set -u
 root=$1 shared=$2 static=$3
 failures=0
@@ -46,6 +49,27 @@ major=$(sed -n 's/^#define PICA_VERSION_MAJOR //p' "$root/include/pica/version.h
 echo "$dynamic" | grep -q "(SONAME).*\[libpica\.so\.$major\]" || bad "the soname is not libpica.so.$major"
 echo "$dynamic" | grep -q TEXTREL && bad "$shared has text relocations"
 readelf -lW "$shared" | grep 'GNU_STACK' | grep -q 'RWE' && bad "$shared wants an executable stack"
+
+# The loader has room for a few words in programs that are running already.
+word=$(($(getconf LONG_BIT) / 8))
+tls=$(readelf -lW "$shared" | awk '$1 == "TLS" { print $6 }')
+[ $((${tls:-0})) -le "$word" ] || bad "$shared has $((tls)) bytes of thread-locals"
+# One entry each: the compiler's own, which does nothing where there is no C++ or profiling.
+for array in INIT_ARRAYSZ FINI_ARRAYSZ; do
+    bytes=$(echo "$dynamic" | sed -n "s/.*($array) *\([0-9]*\) .*/\1/p")
+    [ "${bytes:-0}" -le "$word" ] || bad "$shared has code that runs by itself: $array $bytes"
+done
+
+# What is the whole process's, and what has to be undone before it is unloaded but can't be.
+touchy="atexit on_exit __cxa_atexit __cxa_thread_atexit_impl __register_atfork pthread_atfork
+    pthread_key_create tss_create setlocale uselocale fesetround fesetenv mallopt mallctl
+    setrlimit prlimit prctl sigprocmask setitimer timer_create alarm chdir fchdir umask nice
+    setpriority setenv putenv unsetenv clearenv tcsetattr srand srandom exit _exit _Exit system
+    fork vfork popen dlopen openlog syslog freopen setvbuf pthread_setname_np"
+imported=$(nm -D --undefined-only --format=posix "$shared" | sed 's/[@ ].*//' | sort -u)
+for name in $touchy; do
+    echo "$imported" | grep -qx "$name" && bad "$shared calls $name()"
+done
 
 for name in $(nm -g --defined-only --format=posix "$static" | sed -n 's/^\([^ ]*\) [A-Z] .*/\1/p'); do
     case $name in

@@ -350,8 +350,8 @@ static void the_host_comes_later(void *arg)
 
 static void a_host_that_comes_later_stays(void)
 {
-    size_t size = 0;
-    death d = death_of(the_host_comes_later, &size);
+    struct overflowing o = {.flags = PICA_NAME_OVERFLOWS};
+    death d = death_of(the_host_comes_later, &o);
     CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
     CHECK(says(&d, "stack overflow in task "));
     const char *first = strstr(d.said, "on top");

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c: the smallest program that a stranger builds on pica; also compiled as C++.
+ *
+ *     main ALLOCATOR    exits with 0 if it works and this is the malloc that pica has found */
+#include <pica/pica.h>
+#include <stdio.h>
+#include <string.h>
+
+static intptr_t twice(void *arg)
+{
+    return *(int *)arg * 2;
+}
+
+static intptr_t main_task(void *arg)
+{
+    int n = 21;
+    intptr_t value = 0;
+    pica_task *task;
+    if (pica_version() != PICA_VERSION)
+        return 3;
+    if (pica_spawn(&task, twice, &n) < 0 || pica_await(task, &value) < 0)
+        return 1;
+    pica_unref(task);
+    return value == 42 && !strcmp((const char *)arg, pica_allocator()) ? 0 : 2;
+}
+
+int main(int argc, char **argv)
+{
+    return argc == 2 ? (int)pica_run(main_task, argv[1], NULL) : 4;
+}
