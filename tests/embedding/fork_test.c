@@ -2,7 +2,6 @@
 /* fork_test.c: what is promised around fork(): a child may exec() at any time, also out of a
  * task and while everything is busy, and takes no descriptor of pica's along; a child that was
  * forked while no executor lived may use pica like any process. */
-#include "executor/base/atomics.h" /* PI_TSAN */
 #include "tests/executor/bodies.h"
 
 #include <pica/net.h>
@@ -140,14 +139,8 @@ static void a_child_may_begin_anew(void)
     }
 }
 
-#ifdef PI_TSAN
-#define ANEW CHECK_ONE /* the sanitizer lets a forked child start no thread */
-#else
-#define ANEW (CHECK_ONE | CHECK_FOUR)
-#endif
-
 CHECK_MAIN
 {
     check_plain_in(CHECK_ONE | CHECK_FOUR | CHECK_MIGRATE, "a child may exec", a_child_may_exec);
-    check_plain_in(ANEW, "a child may begin anew", a_child_may_begin_anew);
+    check_plain_in(CHECK_ONE | CHECK_FOUR, "a child may begin anew", a_child_may_begin_anew);
 }
