@@ -255,15 +255,15 @@ int pica_shutdown(pica_stream *stream, int how)
     return rc;
 }
 
-typedef int address_call(int fd, struct sockaddr *addr, socklen_t *length);
-
-static int get_address(pi_descriptor *d, pica_addr *out, address_call *call)
+static int get_address(pi_descriptor *d, pica_addr *out, bool peer)
 {
     pica_addr addr = {.length = sizeof(addr.storage)};
     int rc = d && out ? pi_descriptor_hold(d) : -EINVAL;
     if (rc < 0)
         return rc;
-    rc = call(d->fd, (struct sockaddr *)&addr.storage, &addr.length);
+    struct sockaddr *to = (struct sockaddr *)&addr.storage;
+    rc = peer ? pi_sys_peer_addr(d->fd, to, &addr.length)
+              : pi_sys_local_addr(d->fd, to, &addr.length);
     pi_descriptor_drop(d, 1);
     if (rc == 0)
         *out = addr;
@@ -272,17 +272,17 @@ static int get_address(pi_descriptor *d, pica_addr *out, address_call *call)
 
 int pica_local_addr(const pica_stream *stream, pica_addr *out)
 {
-    return get_address(pi_of_stream(stream), out, pi_sys_local_addr);
+    return get_address(pi_of_stream(stream), out, false);
 }
 
 int pica_peer_addr(const pica_stream *stream, pica_addr *out)
 {
-    return get_address(pi_of_stream(stream), out, pi_sys_peer_addr);
+    return get_address(pi_of_stream(stream), out, true);
 }
 
 int pica_listener_addr(const pica_listener *listener, pica_addr *out)
 {
-    return get_address(pi_of_listener(listener), out, pi_sys_local_addr);
+    return get_address(pi_of_listener(listener), out, false);
 }
 
 int pica_set_nodelay(pica_stream *stream, int on)

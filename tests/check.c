@@ -63,6 +63,17 @@ void check_pass(void)
     pi_add_relaxed(&passed, 1u);
 }
 
+uint64_t check_failures(void)
+{
+    return pi_load_relaxed(&failed);
+}
+
+void check_dump(void)
+{
+    if (check_hooked)
+        check_hooked->dump();
+}
+
 /* One write(2) a line: whole lines from many threads, and no lock that a task could take
  * along to another thread. */
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

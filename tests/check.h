@@ -144,6 +144,10 @@ typedef struct check_poll {
 bool check_poll_again(check_poll *poll);
 bool check_poll_end(const check_poll *poll, const char *text, const char *file, int line);
 void check_pass(void);
+/** How many checks have failed in this process; all watched executors' tasks, to stderr. For
+ *  cases that fork. */
+uint64_t check_failures(void);
+void check_dump(void);
 void check_fail(const char *file, int line, const char *format, ...)
     __attribute__((cold, format(printf, 3, 4)));
 void check_die(const char *text, const char *file, int line) __attribute__((noreturn, cold));

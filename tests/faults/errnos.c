@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* errnos.c: see errnos.h. A code that stands for a mistake of the caller's is left out where the
+ * library can't make it: it never passes a closed number (EBADF; a number is closed by the last
+ * who uses it), memory that is not there (EFAULT) or arguments that depend on nothing (EINVAL).
+ * What a security module or a seccomp filter may say is EPERM or EACCES. */
+#include "tests/faults/errnos.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#define OWN "EBADF, EFAULT, EINVAL, ENOTSOCK: number, memory and arguments are the library's own"
+
+static const errnos rows[] = {
+    /* Memory */
+    {NULL, "malloc", {ENOMEM}, {0}, "no other"},
+    {NULL, "calloc", {ENOMEM}, {0}, "no other"},
+    {NULL, "aligned_alloc", {ENOMEM}, {0}, "EINVAL: alignments are constants"},
+    {NULL,
+     "mmap",
+     {ENOMEM, EAGAIN, EPERM},
+     {0},
+     "EACCES, EBADF, ENODEV: no file; EINVAL: constants"},
+    {NULL, "munmap", {ENOMEM}, {0}, "EINVAL: what mmap gave"},
+    {NULL, "madvise", {EINVAL, ENOMEM, EAGAIN, EPERM}, {0}, "EBADF, EIO: no file"},
+    {NULL, "mprotect", {ENOMEM, EACCES}, {0}, "EINVAL: what mmap gave"},
+    {NULL, "sigaltstack", {ENOMEM, EPERM}, {0}, "EFAULT, EINVAL: the thread's own, constants"},
+
+    /* Threads */
+    {NULL, "pthread_create", {EAGAIN}, {0}, "EINVAL, EPERM: no attributes"},
+    {NULL, "pthread_getcpuclockid", {ENOENT}, {0}, "ESRCH: a worker's thread lives"},
+    {NULL, "sched_getaffinity", {EINVAL, EPERM}, {0}, "EFAULT; ESRCH: the caller itself"},
+    {NULL, "sysconf", {EINVAL}, {0}, "no other"},
+    {"pi_futex_wait",
+     "syscall",
+     {EAGAIN, EINTR},
+     {0},
+     "EFAULT, EINVAL, ENOSYS: as above; ETIMEDOUT: only when it is time"},
+    {"pi_futex_wake", "syscall", {0}, {0}, "EFAULT, EINVAL, ENOSYS: a word of the library's own"},
+    {"pi_membarrier_ready", "syscall", {EINVAL, ENOSYS, EPERM}, {0}, "no other"},
+    {"pi_membarrier", "syscall", {0}, {0}, "EPERM, EINVAL: asked before it is used"},
+
+    /* Files */
+    {NULL,
+     "open",
+     {EACCES, EINTR, EMFILE, ENFILE, ENOENT, ENOMEM},
+     {0},
+     "EEXIST, EROFS, ENOSPC and others: for reading; ELOOP, ENAMETOOLONG: the kernel's own files"},
+    {"read_file",
+     "read",
+     {EINTR, EIO, ENOMEM, ENODEV},
+     {0},
+     OWN "; EAGAIN: blocks; EISDIR: a file"},
+    {NULL, "read", {EINTR, EIO, EINVAL}, {EAGAIN}, "EBADF, EFAULT: as above; EISDIR: refused"},
+    {NULL, "readv", {EINTR, EIO, EINVAL}, {EAGAIN}, "as read"},
+    {"pi_sys_eventfd_write",
+     "write",
+     {EINTR},
+     {0},
+     "EAGAIN: after 2^64 wakes; EINVAL: eight bytes; " OWN},
+    {NULL,
+     "write",
+     {EAGAIN, EBADF, EINTR, EIO, ENOSPC, EPIPE},
+     {0},
+     "EDQUOT, EFBIG, EPERM: as EIO to the library, which passes codes on; EFAULT, EINVAL"},
+    {"pi_sys_writev",
+     "writev",
+     {EINTR, EIO, EINVAL, ENOSPC, EPIPE},
+     {EAGAIN},
+     "EDQUOT, EFBIG: no plain files; EBADF, EFAULT"},
+    {NULL, "sigtimedwait", {EINTR}, {0}, "EAGAIN: no signal is there; EINVAL: a constant"},
+    {NULL, "close", {EINTR, EIO, ENOSPC, EDQUOT}, {0}, "EBADF: closed once"},
+    {NULL, "fcntl", {EPERM, EACCES}, {0}, "EBADF, EINVAL: asked before; others: other commands"},
+    {NULL, "fstat", {ENOMEM, EOVERFLOW, EACCES}, {0}, "EBADF: asked before; others: paths"},
+
+    /* Readiness */
+    {NULL, "poll", {EINTR, ENOMEM, EINVAL}, {0}, "EFAULT: one on the stack"},
+    {NULL, "epoll_create1", {EMFILE, ENFILE, ENOMEM}, {0}, "EINVAL: a constant"},
+    {NULL, "eventfd", {EMFILE, ENFILE, ENODEV, ENOMEM}, {0}, "EINVAL: a constant"},
+    {"pi_sys_epoll_add",
+     "epoll_ctl",
+     {EEXIST, ELOOP, ENOMEM, ENOSPC, EPERM},
+     {0},
+     "EBADF, EINVAL: numbers of its own"},
+    {"pi_sys_epoll_modify", "epoll_ctl", {ENOENT, ENOMEM}, {0}, "as above"},
+    {"pi_sys_epoll_delete", "epoll_ctl", {ENOENT, ENOMEM}, {0}, "as above"},
+    {NULL, "epoll_wait", {EINTR}, {0}, "EBADF, EFAULT, EINVAL: a set of its own"},
+    {"pi_sys_epoll_wait_ns", "syscall", {EINTR, ENOSYS, EPERM}, {0}, "EBADF, EFAULT, EINVAL"},
+
+    /* Sockets */
+    {NULL,
+     "socket",
+     {EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT, EPERM},
+     {0},
+     "no other"},
+    {NULL,
+     "bind",
+     {EACCES, EADDRINUSE, EADDRNOTAVAIL, ENOMEM, EPERM},
+     {0},
+     OWN "; ELOOP, ENOENT, EROFS and others: UNIX sockets"},
+    {NULL, "listen", {EADDRINUSE, EACCES}, {0}, OWN "; EOPNOTSUPP: a stream socket"},
+    {NULL,
+     "accept4",
+     {ECONNABORTED, EHOSTDOWN, EHOSTUNREACH, EINTR, EMFILE, ENETDOWN, ENETUNREACH, ENFILE, ENOBUFS,
+      ENOMEM, ENONET, ENOPROTOOPT, ENOSR, EOPNOTSUPP, EPERM, EPROTO, EPROTONOSUPPORT,
+      ESOCKTNOSUPPORT, ETIMEDOUT},
+     {EAGAIN},
+     OWN},
+    {NULL,
+     "connect",
+     {EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EALREADY, ECONNREFUSED, ECONNRESET,
+      EHOSTUNREACH, EINTR, EISCONN, ENETUNREACH, ENOBUFS, EPERM, ETIMEDOUT},
+     {EINPROGRESS},
+     OWN "; EPROTOTYPE: UNIX sockets"},
+    {NULL, "shutdown", {ENOTCONN, EACCES}, {0}, OWN},
+    {NULL, "getsockname", {ENOBUFS, EACCES}, {0}, OWN},
+    {NULL, "getpeername", {ENOBUFS, ENOTCONN, EACCES}, {0}, OWN},
+    {NULL, "setsockopt", {EINVAL, ENOMEM, ENOPROTOOPT, EPERM}, {0}, OWN},
+    {NULL, "getsockopt", {EINVAL, ENOPROTOOPT, ENOTSOCK, EACCES}, {0}, OWN},
+    {NULL,
+     "recv",
+     {ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINTR, ENOMEM, ENOTCONN, ETIMEDOUT},
+     {EAGAIN},
+     OWN},
+    {NULL,
+     "recvmsg",
+     {ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINTR, ENOMEM, ENOTCONN, ETIMEDOUT},
+     {EAGAIN},
+     OWN},
+    {NULL,
+     "send",
+     {EACCES, ECONNRESET, EHOSTUNREACH, EINTR, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOMEM, ENOTCONN,
+      EPIPE, ETIMEDOUT},
+     {EAGAIN},
+     OWN "; EALREADY, EDESTADDRREQ, EISCONN, EOPNOTSUPP: connected, without flags"},
+    {NULL,
+     "sendmsg",
+     {EACCES, ECONNRESET, EHOSTUNREACH, EINTR, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOMEM, ENOTCONN,
+      EPIPE, ETIMEDOUT},
+     {EAGAIN},
+     OWN "; as send"},
+};
+
+static const struct {
+    const char *where, *call, *why;
+} unreachable[] = {
+    {"pass_on", "write",
+     "a race of three: a rescuer takes the wake of a worker that has just fallen asleep; the call "
+     "is the same as wake's"},
+    {"jemalloc_is_live", "malloc", "only where jemalloc is the process's malloc"},
+    {"pi_overflow_thread_begin", "malloc", "a sanitizer gives threads a signal stack of its own"},
+    {"pi_overflow_thread_begin", "sigaltstack", "as above: only the first call is made"},
+    {"pi_overflow_thread_end", "sigaltstack", "as above"},
+    {"pi_read_late", "read", "HTTP is served on sockets alone"},
+};
+
+const errnos *errnos_of(const char *function, const char *door, const char *call)
+{
+    const errnos *any = NULL;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(rows[i].call, call) != 0)
+            continue;
+        if (!rows[i].where)
+            any = &rows[i];
+        else if (strcmp(rows[i].where, *door ? door : function) == 0)
+            return &rows[i];
+    }
+    return any;
+}
+
+const char *errnos_unreachable(const char *function, const char *door, const char *call)
+{
+    for (size_t i = 0; i < sizeof(unreachable) / sizeof(unreachable[0]); i++)
+        if (strcmp(unreachable[i].call, call) == 0 &&
+            (strcmp(unreachable[i].where, function) == 0 ||
+             strcmp(unreachable[i].where, door) == 0))
+            return unreachable[i].why;
+    return NULL;
+}
+
+const char *errnos_name(int error)
+{
+    const char *name = strerrorname_np(error);
+    return name ? name : "?";
+}

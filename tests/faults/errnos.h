@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* errnos.h: with which codes each call may fail, after the manual pages of Linux, and which of
+ * the documented ones cannot occur. */
+#ifndef PICA_TESTS_FAULTS_ERRNOS_H
+#define PICA_TESTS_FAULTS_ERRNOS_H
+
+typedef struct errnos {
+    const char *where;  /**< the door, else the function; NULL: anywhere */
+    const char *call;   /**< the function of libc */
+    int made[22];       /**< made to happen, ended by 0 */
+    int natural[3];     /**< can't be made up: have to happen by themselves, ended by 0 */
+    const char *cannot; /**< what else is documented, and why it cannot occur */
+} errnos;
+
+/** The row of a site; NULL: there is none, which is a fault of the table. */
+const errnos *errnos_of(const char *function, const char *door, const char *call);
+
+/** Why a site cannot be reached by any program of the tests; NULL: it can. */
+const char *errnos_unreachable(const char *function, const char *door, const char *call);
+
+/** "EINTR" */
+const char *errnos_name(int error);
+
+#endif

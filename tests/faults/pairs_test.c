@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* pairs_test.c SITES: each call of the library that may fail, with each code that it may fail
+ * with. For every pair, a program that reaches the call (work.h) runs in a child process while
+ * the call fails, once and then time after time: it has to end by itself, hold what it checks,
+ * and leave no memory, mapping, descriptor or thread behind. A pair that no program brings about
+ * fails the test, and so does a call that none reaches.
+ *
+ * PICA_TEST_SCALE above 100: for every k until the call is no longer reached, in every program
+ * that reaches it, and every j-th; prints the table of pairs. PICA_TEST_PAIRS=TEXT: those sites
+ * alone whose function, door or call holds the text, and the table. */
+#include "executor/base/atomics.h"
+#include "tests/faults/errnos.h"
+#include "tests/faults/sites.h"
+#include "tests/faults/work.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pica/executor.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WORKS_MAX 32
+#define TRIES 4       /* of a pair that depends on who comes first */
+#define CHILD_S 30    /* a child that takes longer hangs */
+#define DEEPEST_K 200 /* in the long run */
+
+static unsigned sites_all;
+static uint64_t calls_of[WORKS_MAX][SITES_MAX]; /* how often a program reaches a site */
+static int said_fd;                             /* what the child wrote to stderr */
+static bool thorough;
+static const char *only;
+
+/* --- A child ---------------------------------------------------------------------------------- */
+
+static unsigned entries_of(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    unsigned n = 0;
+    while (dir && readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
+static int hanging_fd;
+
+/* Only for people: it may itself hang, and then the next signal ends it. */
+static void on_alarm(int number)
+{
+    (void)number;
+    signal(SIGALRM, SIG_DFL);
+    alarm(3);
+    check_dump();
+    (void)!write(hanging_fd, "it hangs\n", 9);
+    raise(SIGALRM);
+}
+
+static void quiet_core(void)
+{
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+}
+
+static _Noreturn void child(const work *w)
+{
+    dup2(said_fd, STDERR_FILENO);
+    hanging_fd = STDERR_FILENO;
+    quiet_core();
+    signal(SIGALRM, on_alarm);
+    alarm(CHILD_S);
+    uint64_t failed_before = check_failures(); /* the parent's */
+    unsigned descriptors = entries_of("/proc/self/fd");
+    w->run();
+    (void)check_lost_errors();
+    CHECK_EQ(sites_blocks(), 0);
+    CHECK_EQ(sites_mappings(), 0);
+    CHECK_EQ(entries_of("/proc/self/fd"), descriptors);
+    for (unsigned i = 0; i < 1000 && entries_of("/proc/self/task") > 3; i++)
+        usleep(1000);
+    CHECK_EQ(entries_of("/proc/self/task"), 3); /* ".", ".." and this one */
+    _exit(check_failures() > failed_before ? 1 : 0);
+}
+
+static void arm_standing(const work *w)
+{
+    if (!w->standing_where)
+        return;
+    for (unsigned s = 0; s < sites_all; s++)
+        if (strcmp(site_call(s), w->standing_call) == 0 &&
+            (strcmp(site_function(s), w->standing_where) == 0 ||
+             strcmp(site_door(s), w->standing_where) == 0)) {
+            sites_arm(1, s, w->standing_error, 1, w->standing_error == ELOOP ? 2 : 1);
+            return;
+        }
+    check_fail(__FILE__, __LINE__, "%s: there is no such site to fail always", w->name);
+}
+
+static bool ended_well(const work *w, int state)
+{
+#ifdef PI_ASAN
+    if (w->ends_by == SIGSEGV) /* the sanitizer reports it */
+        return WIFEXITED(state) && WEXITSTATUS(state) == 1;
+#endif
+    if (w->ends_by)
+        return WIFSIGNALED(state) && WTERMSIG(state) == w->ends_by;
+    return WIFEXITED(state) && WEXITSTATUS(state) == 0;
+}
+
+/* @return whether it ended as it should */
+static bool run_child(const work *w)
+{
+    CHECK_FATAL(ftruncate(said_fd, 0) == 0 && lseek(said_fd, 0, SEEK_SET) == 0);
+    pid_t pid = fork();
+    CHECK_FATAL(pid >= 0);
+    if (pid == 0)
+        child(w);
+    int state = 0;
+    CHECK_EQ(waitpid(pid, &state, 0), pid);
+    bool fine = ended_well(w, state);
+    if (!fine) {
+        char said[4000];
+        ssize_t n = pread(said_fd, said, sizeof(said) - 1, 0);
+        said[n < 0 ? 0 : n] = 0;
+        fprintf(stderr, "%s: wait status %#x; it said:\n%s\n", w->name, (unsigned)state, said);
+    }
+    return fine;
+}
+
+/* --- Which program reaches what ----------------------------------------------------------------- */
+
+static void survey(void)
+{
+    for (unsigned i = 0; i < works_count; i++) {
+        sites_reset();
+        arm_standing(&works[i]);
+        work_again = false;
+        work_error = work_standing_error = works[i].standing_error;
+        CHECK(run_child(&works[i]));
+        for (unsigned s = 0; s < sites_all; s++)
+            calls_of[i][s] = site_reached(s);
+    }
+}
+
+static const char *site_text(unsigned site)
+{
+    static char text[200];
+    const char *door = site_door(site);
+    snprintf(text, sizeof(text), "%s #%u: %s%s%s", site_function(site), site_ordinal(site), door,
+             *door ? " -> " : "", site_call(site));
+    return text;
+}
+
+static bool is_wanted(unsigned site)
+{
+    return !only || strstr(site_text(site), only);
+}
+
+/* --- Pairs ---------------------------------------------------------------------------------------- */
+
+/* @return how often the call failed, or -1: the program did not bear it */
+static long long try(unsigned program, unsigned site, int error, uint64_t k, uint64_t j)
+{
+    const work *w = &works[program];
+    sites_reset();
+    arm_standing(w);
+    sites_arm(0, site, error, k, j);
+    work_error = error;
+    work_again = j > 0;
+    work_standing_error = w->standing_error;
+    if (!run_child(w)) {
+        check_fail(__FILE__, __LINE__, "%s with %s, call %llu and each %llu. after, in: %s",
+                   site_text(site), errnos_name(error), (unsigned long long)k,
+                   (unsigned long long)j, w->name);
+        return -1;
+    }
+    return (long long)sites_failed(0);
+}
+
+/* What means "try again" can't happen every time: nobody would ever come to an end. */
+static uint64_t often(unsigned site, int error)
+{
+    bool futex_again = error == EAGAIN && strcmp(site_call(site), "syscall") == 0;
+    return error == EINTR || error == EALREADY || futex_again ? 2 : 1;
+}
+
+static long long each_k(unsigned program, unsigned site, int error)
+{
+    long long sum = 0;
+    for (uint64_t k = 1; k <= DEEPEST_K; k++) {
+        long long n = try(program, site, error, k, 0);
+        if (n <= 0 && k > 1)
+            break;
+        if (n < 0)
+            return n;
+        sum += n;
+    }
+    for (uint64_t j = often(site, error); j <= 7; j++) {
+        long long n = try(program, site, error, 1, j);
+        if (n < 0)
+            return n;
+        sum += n;
+    }
+    return sum;
+}
+
+static long long once_and_often(unsigned program, unsigned site, int error)
+{
+    long long once = try(program, site, error, 1, 0);
+    if (once < 0 || calls_of[program][site] < 2)
+        return once;
+    long long again = try(program, site, error, 1, often(site, error));
+    return again < 0 ? again : once + again;
+}
+
+static bool made_to_happen(unsigned site, int error)
+{
+    long long sum = 0;
+    for (unsigned i = 0; i < works_count && (thorough || sum == 0); i++)
+        for (unsigned t = 0; calls_of[i][site] > 0 && t < TRIES; t++) {
+            long long n = thorough ? each_k(i, site, error) : once_and_often(i, site, error);
+            if (n < 0)
+                return false;
+            sum += n;
+            if (n > 0)
+                break;
+        }
+    if (sum == 0)
+        check_fail(__FILE__, __LINE__, "%s with %s never happened", site_text(site),
+                   errnos_name(error));
+    return sum > 0;
+}
+
+struct totals {
+    unsigned sites, pairs, done, safe, elsewhere;
+};
+
+static void each_pair(unsigned site, struct totals *totals)
+{
+    bool show = thorough || only;
+    const errnos *row = errnos_of(site_function(site), site_door(site), site_call(site));
+    const char *why = errnos_unreachable(site_function(site), site_door(site), site_call(site));
+    uint64_t reached = 0;
+    for (unsigned i = 0; i < works_count; i++)
+        reached += calls_of[i][site];
+    if (!row) {
+        check_fail(__FILE__, __LINE__, "%s: errnos.c does not know the call", site_text(site));
+        return;
+    }
+    totals->sites++;
+    if (why && reached == 0) {
+        totals->elsewhere++;
+        if (show)
+            printf("%-70s not reached: %s\n", site_text(site), why);
+        return;
+    }
+    if (!CHECK(reached > 0)) {
+        fprintf(stderr, "%s: no program reaches it\n", site_text(site));
+        return;
+    }
+    if (show)
+        printf("%-70s", site_text(site));
+    for (const int *e = row->made; *e; e++) {
+        bool ok = made_to_happen(site, *e);
+        totals->pairs++;
+        totals->done += ok;
+        if (show)
+            printf(" %s%s", errnos_name(*e), ok ? "" : "(FAILED)");
+    }
+    for (const int *e = row->natural; *e; e++) {
+        bool ok = site_failed_by_itself(site, *e);
+        totals->pairs++;
+        totals->done += ok;
+        if (!ok)
+            check_fail(__FILE__, __LINE__, "%s with %s never happened by itself", site_text(site),
+                       errnos_name(*e));
+        if (show)
+            printf(" %s%s", errnos_name(*e), ok ? "(by itself)" : "(FAILED)");
+    }
+    totals->safe += !row->made[0] && !row->natural[0];
+    if (show)
+        printf(" | %s\n", row->cannot);
+}
+
+static void pairs(void)
+{
+    struct totals totals = {0};
+    CHECK_FATAL(sites_all > 50); /* or sites.sh is broken */
+    CHECK_FATAL(works_count <= WORKS_MAX);
+    survey();
+    for (unsigned s = 0; s < sites_all; s++)
+        if (is_wanted(s))
+            each_pair(s, &totals);
+    printf("%u of %u pairs happened at %u sites (%u of them can't fail, %u not reached here)\n",
+           totals.done, totals.pairs, totals.sites, totals.safe, totals.elsewhere);
+    CHECK_EQ(totals.done, totals.pairs);
+}
+
+CHECK_MAIN
+{
+    const char *path = getenv("PICA_TEST_SITES");
+    const char *scale = getenv("PICA_TEST_SCALE");
+    only = getenv("PICA_TEST_PAIRS");
+    thorough = scale && atoi(scale) > 100;
+    sites_all = path ? sites_open(path) : 0;
+    said_fd = memfd_create("said", MFD_CLOEXEC);
+    CHECK_FATAL(said_fd >= 0);
+    check_timeout(thorough ? 3500 : 280);
+    check_plain("pairs", pairs);
+}
