@@ -3,6 +3,7 @@
 #include "executor/sched/ready.h"
 
 #include "executor/base/clock.h"
+#include "executor/sched/drop.h"
 #include "executor/sched/executor.h"
 
 static void push_pinned(pi_worker *worker, pica_task *task)
@@ -133,7 +134,7 @@ void pi_worker_push_pinned(pi_worker *worker, pica_task *task)
 /* No stack for a task: it waits until a fiber is put away. Meanwhile idle workers try again
  * every RETRY_NS, first of all those that have free stacks in their own caches; after a second
  * the task ends with -ENOMEM, its function never called, because nothing seems to be left that
- * could return a stack. */
+ * could return a stack. One that may be dropped and is cancelled needs none. */
 #define RETRY_NS 10000000
 #define PATIENCE_MS 1000u
 __attribute__((noinline, cold)) void pi_ready_starve_slow(pi_worker *worker, pica_task *task)
@@ -144,8 +145,10 @@ __attribute__((noinline, cold)) void pi_ready_starve_slow(pi_worker *worker, pic
     worker->retry_ns = now + RETRY_NS;
     if (!task->starved)
         task->starved = now_ms;
-    if (now_ms - task->starved > PATIENCE_MS) {
-        pi_task_finish(worker, task, -ENOMEM, false);
+    bool drop = pi_drop_is_due(task);
+    if (drop || now_ms - task->starved > PATIENCE_MS) {
+        pi_drop_unstarted(task);
+        pi_task_finish(worker, task, drop ? -ECANCELED : -ENOMEM, false);
         return;
     }
     pthread_mutex_lock(&ex->inject_mutex);

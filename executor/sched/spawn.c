@@ -3,6 +3,7 @@
 #include "executor/sched/spawn.h"
 
 #include "executor/base/assert.h"
+#include "executor/sched/drop.h"
 #include "executor/sched/scope.h"
 
 #define IDS 4096 /* numbers that a worker takes at a time */
@@ -73,15 +74,20 @@ static int spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_t
     if (kind)
         arg = memcpy(pi_task_copy(task), arg, attr->copy_size);
     pi_spawn_fill(task, group, fn, arg, site, flags, out ? 2 : 1);
+    if (attr->on_drop)
+        pi_drop_prepare(task, attr->on_drop);
     task->name = attr->name;
     task->pin = (uint16_t)attr->pin;
     if (pi_load_relaxed(&ex->phase) != PI_RUNNING) /* after word, see close_again */
         pi_store_relaxed(&task->cancels, 1u);
-    if (out)
-        *out = task; /* before it can run: it may want to know itself */
+    if (attr->eager && worker && worker->fiber && (!task->pin || task->pin - 1u == worker->index) &&
+        pi_worker_start_eagerly(worker, task, out))
+        return 0;
     int rc = enqueue(ex, worker, task);
     if (rc < 0)
         pi_task_free(&ex->pool, cache, task, kind);
+    else if (out)
+        *out = task;
     return rc;
 }
 
@@ -89,16 +95,12 @@ int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_task 
              void *arg, const pica_attr *attr, const char *site)
 {
     pica_attr checked;
-    pica_task *task;
     if (!fn)
         return -EINVAL;
     int rc = check_attr(ex, attr, &checked);
     if (rc < 0)
         return rc;
-    rc = spawn(ex, worker, group, out ? &task : NULL, fn, arg, &checked, site, 0);
-    if (rc == 0 && out)
-        *out = task;
-    return rc;
+    return spawn(ex, worker, group, out, fn, arg, &checked, site, 0);
 }
 
 int pi_spawn_main(pica_executor *ex, pica_task **out, pica_fn fn, void *arg)

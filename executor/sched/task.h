@@ -54,7 +54,11 @@ struct pica_task {
     uint16_t pin;    /* [const] 0, or 1 + the only worker that runs it */
     pica_fn fn;      /* [const] */
     void *arg;       /* [const] */
-    intptr_t result; /* [runner until DONE] */
+    union {
+        intptr_t result;              /* [runner] final once DONE */
+        pica_fn starts;               /* [const until it starts] if it has on_drop: its function */
+        struct pi_deferred *deferred; /* [runner] while it runs: see defer.h */
+    };
     pi_fiber *fiber; /* [runner, atomic] what it runs on; NULL: not started */
     union {
         struct pica_task *next;  /* [queue] inject list, mailbox, free list */
@@ -66,7 +70,10 @@ struct pica_task {
     uint8_t observed; /* [atomic] somebody looked at the result, or never will want to */
 
     /* The rest. */
-    pica_scope *scope;  /* [runner] innermost open scope, NULL: none but the root */
+    union {
+        pica_scope *scope;       /* [runner] innermost open scope, NULL: none but the root */
+        void (*on_drop)(void *); /* [const until it starts] see drop.h */
+    };
     pica_scope *group;  /* [runner, atomic] the group's scope, or NULL; then not MEMBER */
     pi_waiter *waiters; /* [LOCK] who waits for the end */
     uint64_t id;        /* [const] */

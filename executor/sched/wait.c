@@ -143,6 +143,7 @@ bool pi_wait_abandon(pi_waiter *me)
 static pi_how thread_park(pi_wait *wait, int64_t deadline_ns)
 {
     uint64_t word;
+    pi_require(!pi_worker_self(), "a hook or on_drop has to wait: it would block a worker");
     while (PI_WAIT_STATE(word = pi_load_acquire(&wait->word)) == PI_WAITING) {
         if (deadline_ns != PICA_NEVER && pi_now() >= deadline_ns)
             (void)win(wait, word, PI_TIMEOUT);

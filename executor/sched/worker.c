@@ -5,6 +5,7 @@
 
 #include "executor/base/assert.h"
 #include "executor/base/clock.h"
+#include "executor/sched/defer.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/monitor.h"
 #include "executor/sched/ready.h"
@@ -51,8 +52,7 @@ void pi_fiber_main(pi_context *from, pi_context *self)
         pica_task *task = fiber->base;
         (void)pi_load_acquire(&task->word); /* what the spawner wrote; partner: pi_spawn_fill() */
         intptr_t result = task->fn(task->arg);
-        pi_require(fiber->level == 1, "task %llu (%s) returned inside a scope or group",
-                   (unsigned long long)task->id, task->site);
+        pi_task_returned(fiber, 1);
         pi_task_finish(pi_worker_self(), task, result, false);
         pi_worker_suspend(pi_worker_self(), fiber, PI_AFTER_END);
     }
@@ -105,6 +105,31 @@ static bool bind(pi_worker *worker, pica_task *task)
     task->outer = NULL;
     pi_store_relaxed(&task->level, (uint16_t)1);
     pi_store_release(&task->fiber, fiber); /* pairs with pi_scope_interrupt() */
+    return true;
+}
+
+bool pi_worker_start_eagerly(pi_worker *worker, pica_task *task, pica_task **out)
+{
+    pi_fiber *spawner = worker->fiber;
+    if (!bind(worker, task))
+        return false;
+    if (out)
+        *out = task; /* nothing can fail any more, and the task may look for its handle */
+    pi_fiber *fiber = task->fiber; /* the task may be gone when its spawner goes on */
+    pi_store_relaxed(&task->home, PI_NO_HOME);
+    pi_store_release(&worker->spawned, worker->spawned + 1);
+    pi_worker_push_next(worker, spawner->base);
+    pi_worker_push_next(worker, task);
+    bool spent = pi_worker_spend(worker);
+    pi_worker_suspend(worker, spawner, PI_AFTER_NEXT);
+    pi_fiber_follows(fiber);
+    worker = pi_worker_self(); /* the same one; but so it is not kept in a register */
+    if (PI_UNLIKELY(spent || worker->flags & PICA_FORCE_MIGRATION)) {
+        /* A loop of eager spawns must not keep all others waiting. As in pi_inline_breathe(). */
+        (void)pi_worker_breathe(worker);
+        worker->comeback = spawner->base;
+        pi_worker_suspend(worker, spawner, PI_AFTER_YIELD);
+    }
     return true;
 }
 
@@ -205,7 +230,8 @@ static inline pica_task *next_task(pi_worker *worker)
 {
     pica_task *task = worker->next;
     if (PI_UNLIKELY(task != NULL)) {
-        worker->next = NULL;
+        worker->next = task->next;
+        task->next = NULL;
         return task;
     }
     if (pi_worker_spend(worker)) {
@@ -254,6 +280,8 @@ static inline void execute(pi_worker *worker, pica_task *task)
         if (PI_LIKELY(pi_wait_commit(&fiber->wait)))
             break; /* another worker may run it by now */
         pi_worker_ready(task);
+        break;
+    case PI_AFTER_NEXT:
         break;
     case PI_AFTER_YIELD:
         if (PI_UNLIKELY(task->pin || worker->flags & PICA_FORCE_MIGRATION) ||

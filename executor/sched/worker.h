@@ -10,7 +10,7 @@
  *      tagged [owner].
  *   2. pi_worker_self() is read anew after everything that may suspend (law 3).
  *   3. A task that is ready lies in exactly one place: some deque, pinned list, mailbox, or
- *      the inject queue, or is the `next` of a worker.
+ *      the inject queue, or among the `next` of a worker.
  *
  * Elsewhere: what sleeps and wakes (idle.h), stuck workers (monitor.h), memory (pool.h).
  */
@@ -32,7 +32,8 @@
 typedef enum pi_after {
     PI_AFTER_YIELD, /* queue it again */
     PI_AFTER_PARK,  /* WAITING -> PARKED, or queue it if somebody won already */
-    PI_AFTER_END    /* its task has ended: put it away */
+    PI_AFTER_END,   /* its task has ended: put it away */
+    PI_AFTER_NEXT   /* nothing: its task is among the worker's next already */
 } pi_after;
 
 typedef struct pi_worker {
@@ -48,7 +49,8 @@ typedef struct pi_worker {
     uint32_t flags;           /* [const] the executor's */
     uint32_t default_flags;   /* [const] of a task without attributes: its stack's class */
     pi_after after;           /* [owner] */
-    pica_task *next;          /* [owner] to be run before anything else, or NULL */
+    pica_task *next;          /* [owner] to be run before anything else, in this order, linked
+                                 by their own next; NULL: none */
     uint64_t next_id;         /* [owner] */
     uint64_t last_id;         /* [owner] end of the block of ids */
     pi_task_cache tasks;      /* [owner] */
@@ -138,6 +140,20 @@ static inline int pi_worker_yield(pi_worker *worker, pi_fiber *fiber)
 
 /** Queue a task that is ready again. Any thread of the process. */
 void pi_worker_ready(pica_task *task);
+
+/** Run a task before anything else, also before those that were to be run so. It is in no queue
+ *  and has no other owner. From a task, which then suspends, or the loop. */
+static inline void pi_worker_push_next(pi_worker *worker, pica_task *task)
+{
+    task->next = worker->next;
+    worker->next = task;
+}
+
+/** Start a new task at once, and come back when it has suspended for the first time or ended;
+ *  counts it as spawned. From a task of this worker. Suspends, is no cancellation point.
+ *  @param out  NULL, or where to put the handle before the task runs
+ *  @return false: there is no stack, nothing has happened */
+bool pi_worker_start_eagerly(pi_worker *worker, pica_task *task, pica_task **out);
 
 /** Queue a new task that is pinned, from one of the executor's workers. */
 void pi_worker_push_pinned(pi_worker *worker, pica_task *task);

@@ -59,7 +59,7 @@ static __attribute__((noinline)) int await_not_inline(pi_fiber *fiber, pica_task
     if (pi_await_is_self(fiber, task))
         return -EDEADLK;
     if (claim == PI_CLAIM_STACK)
-        fiber->worker->next = task; /* depth first all the same, on a fiber of its own */
+        pi_worker_push_next(fiber->worker, task); /* depth first too, on a fiber of its own */
     return await_slow(task, result, cancelled);
 }
 

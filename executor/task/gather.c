@@ -118,7 +118,7 @@ static int collect_one(pica_task *const *tasks, size_t n, pica_task *task)
     pi_claim claim = pi_inline_claim(worker, fiber, task);
     if (claim != PI_CLAIM_YES) {
         if (claim == PI_CLAIM_STACK)
-            worker->next = task;
+            pi_worker_push_next(worker, task);
         if (pica_join(task, NULL) == 0)
             return 0;
         cancel_each(tasks, n);

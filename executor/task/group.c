@@ -140,8 +140,10 @@ int pica_group_spawn_at(pica_group *group, pica_task **out, pica_fn fn, void *ar
         return -ESHUTDOWN;
     pi_add_relaxed(&group->members, MEMBER);
     int rc = 0;
-    if (attr || !pi_spawn_fast(worker, &group->scope, out, fn, arg, 0, site))
+    if (attr || !pi_spawn_fast(worker, &group->scope, out, fn, arg, 0, site)) {
         rc = pi_spawn(worker->ex, worker, &group->scope, out, fn, arg, attr, site);
+        worker = pi_worker_self(); /* another one, after an eager start */
+    }
     if (rc < 0) {
         pi_sub_relaxed(&group->members, MEMBER); /* the caller counts, or is the owner */
         return rc;

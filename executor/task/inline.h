@@ -10,7 +10,7 @@
 #ifndef PI_INLINE_H
 #define PI_INLINE_H
 
-#include "executor/base/assert.h"
+#include "executor/sched/defer.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
@@ -68,8 +68,7 @@ pi_inline_run(pi_fiber *fiber, pica_task *task, bool held, bool *delivered)
     if (PI_UNLIKELY(pi_load_relaxed(&outer->cancels) || pi_scope_group_cancelled(outer)))
         pi_store_relaxed(&fiber->attention, 1u);
     intptr_t result = task->fn(task->arg);
-    pi_require(fiber->level == level + 1, "task %llu (%s) returned inside a scope or group",
-               (unsigned long long)task->id, task->site);
+    pi_task_returned(fiber, (uint16_t)(level + 1));
     fiber->current = outer;
     fiber->level = level;
     fiber->floor = outer->flags & PI_TASK_DELIVERED && floor < outer->level ? outer->level : floor;

@@ -48,10 +48,32 @@ typedef struct pica_attr {
     size_t copy_size;  /**< if not 0: arg points to so many bytes, at most PICA_COPY_MAX,
                             which are copied into the task; it gets the copy's address */
     unsigned pin;      /**< 0: runs anywhere; n: on worker n - 1 alone */
+    /** If not NULL: the task may end without ever having started, and then its argument is
+     *  released by this function instead of its own. So it ends if it is cancelled before it
+     *  starts (result -ECANCELED), also by its group, by a cancelled task that awaits it, or by
+     *  a shutdown; and if there is no stack for it (result -ENOMEM; without on_drop its argument
+     *  is left to whoever spawned it). Called exactly once in that case, with the argument that
+     *  the task's function would have got, before anybody learns of the end; otherwise not at
+     *  all, nor if the spawn fails.
+     *  Where: any of the executor's threads, outside of all tasks: pica_self() is NULL there.
+     *  It may free, release, unref, cancel and spawn (pica_executor_spawn()), and must not
+     *  wait: a wait that would block aborts. */
+    void (*on_drop)(void *arg);
+    /** Not 0: the task starts at once, on the worker of its spawner, before the spawn returns
+     *  (asyncio's eager tasks), and runs there until it suspends for the first time or ends;
+     *  only then its spawner goes on, ahead of all that is queued (but now and then it lets the
+     *  others have a turn, as an await does). The spawn then suspends its caller, which may come
+     *  back on another thread, but is still no cancellation point; what the task did until then
+     *  happens before the return, and the handle is stored in *out before the task's first
+     *  instruction. If the task computes for long, its spawner waits for so long.
+     *  Queued as any other, not eager: a task that is pinned to another worker, one for which
+     *  there is no stack just now, one spawned by a plain thread, by a hook or an on_drop, or
+     *  into another executor. */
+    unsigned eager;
 } pica_attr;
 
 #ifdef __cplusplus
-#define PICA_ATTR_INIT {sizeof(pica_attr), NULL, 0, 0, 0}
+#define PICA_ATTR_INIT {sizeof(pica_attr), NULL, 0, 0, 0, NULL, 0}
 #else
 #define PICA_ATTR_INIT {.size = sizeof(pica_attr)}
 #endif
@@ -73,7 +95,7 @@ typedef enum pica_status {
  * @param arg  passed to fn; owned by the task once spawn has returned 0
  * @return 0; -EINVAL (fn NULL), -ENOMEM, -EPERM (a plain thread: pica_executor_spawn())
  *
- * Where:  a task. Never suspends, is no cancellation point.
+ * Where:  a task. Never suspends (but see pica_attr.eager), is no cancellation point.
  * Order:  what ran before happens before the task's first instruction.
  */
 #define pica_spawn(out, fn, arg) pica_spawn_at((out), (fn), (arg), NULL, PICA_SITE)
@@ -160,7 +182,8 @@ PICA_API PICA_NODISCARD int pica_sleep_until(int64_t deadline_ns);
  * Ask a task to end: cancel its root scope. It counts; every call needs one uncancel.
  *
  * The task sees -ECANCELED at its next suspension point, or at the one it waits in. One
- * that has not started yet starts all the same, because it owns its argument.
+ * that has not started yet starts all the same, because it owns its argument, unless it has
+ * an on_drop (pica_attr).
  *
  * @param task  a handle the caller holds; may be the caller's own task
  * @return 0; -EALREADY: it has ended; -EINVAL: NULL
@@ -178,6 +201,26 @@ PICA_API int pica_cancelling(void);
 /** Is the caller cancelled, here and now? A cancellation point that never suspends, for
  *  long computations. @return 0; -ECANCELED; -EPERM on a plain thread */
 PICA_API PICA_NODISCARD int pica_check_cancel(void);
+
+/**
+ * Have a function called when the calling task has ended: clean-up that no return can forget.
+ *
+ * The handlers of a task are called after its function has returned, the last one added first,
+ * before anybody learns that the task has ended; all have been when an await returns. They run as
+ * part of the task, inside a shield: what cancelled the task does not disturb its clean-up, which
+ * may wait, lock, spawn, await, open scopes (a deadline of its own keeps it from taking for ever)
+ * and add handlers, which come next. They can't change the task's result.
+ *
+ * A task that a waiter runs on its own stack has handlers of its own; they run at its end,
+ * not at the waiter's. A task that never starts (pica_attr.on_drop) has none.
+ *
+ * @param fn   called once with arg, and returns with every scope closed that it has opened
+ * @param arg  must live until then: nothing that lies in the frames of the task's function
+ * @return 0; -EINVAL: fn is NULL; -ENOMEM: nothing was added; -EPERM on a plain thread, in a hook
+ *         and in an on_drop
+ * Where: a task. Never suspends, is no cancellation point.
+ */
+PICA_API PICA_NODISCARD int pica_defer(void (*fn)(void *arg), void *arg);
 
 /** The calling task, borrowed: valid while it runs; pica_ref() keeps it. NULL on a plain
  *  thread. */

@@ -13,6 +13,7 @@
  */
 #include "executor/sched/ready.h"
 
+#include "executor/sched/drop.h"
 #include "executor/sched/executor.h"
 
 #include "tests/model/model.h"
@@ -74,6 +75,18 @@ void pi_executor_wake(pica_executor *ex, int i)
 }
 
 static model_event has_deadline;
+
+/* None of the tasks here has an on_drop. */
+bool pi_drop_is_due(const pica_task *t)
+{
+    (void)t;
+    return false;
+}
+
+void pi_drop_unstarted(pica_task *t)
+{
+    model_fail("%p: none of them is given up", (void *)t);
+}
 
 void pi_task_finish(pi_worker *w, pica_task *t, intptr_t result, bool held)
 {

@@ -66,6 +66,11 @@ void pi_task_finish(pi_worker *w, pica_task *t, intptr_t result, bool held)
     model_fail("%p %p %ld %d: its awaiter ends it", (void *)w, (void *)t, (long)result, held);
 }
 
+void pi_task_unwind_slow(pi_fiber *f)
+{
+    model_fail("%p: nothing is left open, nothing deferred", (void *)f);
+}
+
 void pi_executor_drained_slow(pica_executor *ex)
 {
     model_fail("%p: nobody drains", (void *)ex);

@@ -226,6 +226,117 @@ static void stacks_run_out_for_good(void)
     }
 }
 
+/* The same for tasks with an on_drop: each argument goes to the function or to on_drop, once. One
+ * that is cancelled ends without waiting for a stack. */
+static void counts(void *arg)
+{
+    check_hit(arg);
+}
+
+/* @return whether the cancelled ones had ended before the others gave up */
+static bool drop_some(void)
+{
+    enum { LATE = 20 };
+    check_latch cancelled = {0}, starved = {0};
+    pica_task *tasks[2][LATE];
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.on_drop = counts;
+    for (unsigned i = 0; i < LATE; i++) {
+        CHECK_FATAL_OK(pica_spawn_with(&tasks[0][i], body_returns, &cancelled, &attr));
+        CHECK_FATAL_OK(pica_spawn_with(&tasks[1][i], body_returns, &starved, &attr));
+    }
+    CHECK_OK(pica_sleep(PICA_MS(30))); /* they have found no stack */
+    CHECK_EQ(check_hits(&cancelled), 0);
+    for (unsigned i = 0; i < LATE; i++)
+        CHECK_EQ(pica_cancel(tasks[0][i]), 0);
+    intptr_t result = 0;
+    for (unsigned i = 0; i < LATE; i++) {
+        CHECK_OK(pica_join(tasks[0][i], &result));
+        CHECK_EQ(result, -ECANCELED);
+        pica_unref(tasks[0][i]);
+    }
+    CHECK_EQ(check_hits(&cancelled), LATE);
+    bool first = check_hits(&starved) == 0;
+    for (unsigned i = 0; i < LATE; i++) {
+        CHECK_OK(pica_join(tasks[1][i], &result));
+        CHECK_EQ(result, -ENOMEM);
+        pica_unref(tasks[1][i]);
+    }
+    CHECK_EQ(check_hits(&starved), LATE);
+    CHECK_EQ(check_hits(&cancelled), LATE);
+    return first;
+}
+
+static void stacks_run_out_for_droppables(void)
+{
+    enum { MANY = 3000 };
+    static pica_task *tasks[MANY];
+    check_latch started = {0};
+    fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
+    for (unsigned i = 0; i < MANY; i++)
+        CHECK_FATAL_OK(pica_spawn(&tasks[i], body_sleeps, &started));
+    CHECK_SOON(fault_failed(FAULT_MMAP) > 0); /* all stacks are taken */
+    CHECK(drop_some() || drop_some() || drop_some()); /* unless the machine is very busy */
+    fault_disarm();
+    for (unsigned i = 0; i < MANY; i++)
+        (void)pica_cancel(tasks[i]);
+    for (unsigned i = 0; i < MANY; i++) {
+        CHECK_OK(pica_join(tasks[i], NULL));
+        pica_unref(tasks[i]);
+    }
+}
+
+/* An eager task without a stack is queued like any other, and starts when one returns. */
+static void stacks_run_out_for_eager_ones(void)
+{
+    enum { MANY = 3000, LATE = 20 };
+    static pica_task *tasks[MANY];
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.eager = 1;
+    check_latch started = {0};
+    unsigned n = 0;
+    fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
+    for (; n < MANY - LATE && fault_failed(FAULT_MMAP) == 0; n++) {
+        CHECK_EQ(check_hits(&started), n);
+        CHECK_FATAL_OK(pica_spawn_with(&tasks[n], body_sleeps, &started, &attr));
+    }
+    CHECK_LT(0, fault_failed(FAULT_MMAP));
+    for (unsigned i = 0; i < LATE; i++)
+        CHECK_FATAL_OK(pica_spawn_with(&tasks[n + i], body_sleeps, &started, &attr));
+    CHECK_LT(check_hits(&started), n + LATE);
+    for (unsigned i = 0; i < n + LATE; i++)
+        CHECK_EQ(pica_cancel(tasks[i]), 0);
+    for (unsigned i = 0; i < n + LATE; i++)
+        CHECK_EQ(body_end(tasks[i]), -ECANCELED);
+    CHECK_EQ(check_hits(&started), n + LATE);
+    fault_disarm();
+}
+
+static intptr_t defers_until_it_fails(void *arg)
+{
+    int rc;
+    unsigned n = 0;
+    while ((rc = pica_defer(counts, arg)) == 0)
+        n++;
+    CHECK_EQ(rc, -ENOMEM);
+    return n;
+}
+
+/* What could not be added is not called, all else is. */
+static void deferring(void)
+{
+    check_latch called = {0};
+    fault_arm(FAULT_MALLOC, 10, 1, ENOMEM);
+    intptr_t added = body_end(body_spawn(defers_until_it_fails, &called));
+    fault_disarm();
+    CHECK_EQ(check_hits(&called), added);
+    CHECK_LE(1, added);
+    CHECK_LE(added, 9);
+    fault_arm(FAULT_MALLOC, 1, 1, ENOMEM);
+    CHECK_EQ(body_end(body_spawn(defers_until_it_fails, &called)), 0);
+    fault_disarm();
+}
+
 CHECK_MAIN
 {
     check_run("spawning", spawning);
@@ -235,4 +346,7 @@ CHECK_MAIN
     check_run("timers", timers);
     check_run("stacks run out for a while", stacks_run_out_for_a_while);
     check_run("stacks run out for good", stacks_run_out_for_good);
+    check_run("stacks run out for droppables", stacks_run_out_for_droppables);
+    check_run("stacks run out for eager ones", stacks_run_out_for_eager_ones);
+    check_run("deferring", deferring);
 }
