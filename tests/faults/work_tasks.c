@@ -144,9 +144,45 @@ static void others(void)
     close(fd);
 }
 
+struct cleaner {
+    int added, called; /* the task's, then its awaiter's */
+};
+
+static void cleans(void *arg)
+{
+    ((struct cleaner *)arg)->called++;
+}
+
+static intptr_t defers(void *arg)
+{
+    struct cleaner *cleaner = arg;
+    while (cleaner->added < 5 && WORK_FINE(pica_defer(cleans, arg)))
+        cleaner->added++;
+    return naps(NULL);
+}
+
+/* The function runs, with what it could defer, or on_drop does, which counts as well. */
+static void cleaners(void)
+{
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.on_drop = cleans;
+    for (unsigned i = 0; i < 4; i++) {
+        struct cleaner cleaner = {0, 0};
+        pica_task *task;
+        intptr_t result = 0;
+        attr.eager = i % 2;
+        if (!WORK_FINE(pica_spawn_with(&task, defers, &cleaner, &attr)))
+            continue;
+        CHECK_EQ(pica_await(task, &result), 0);
+        CHECK_EQ(cleaner.called, WORK_FINE(result) || cleaner.added ? cleaner.added : 1);
+        pica_unref(task);
+    }
+}
+
 static intptr_t computes(void *arg)
 {
     (void)arg;
+    cleaners();
     gathers(TASKS);
     gathers_some();
     groups();
