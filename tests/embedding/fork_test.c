@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* fork_test.c: what is promised around fork(): a child may exec() at any time, also out of a
+/* fork_test.c: what is promised around fork() and exit(): a child may exec() at any time, also out of a
  * task and while everything is busy, and takes no descriptor of pica's along; a child that was
- * forked while no executor lived may use pica like any process. */
+ * forked while no executor lived may use pica like any process; a process may exit at any time. */
 #include "tests/executor/bodies.h"
 
 #include <pica/net.h>
@@ -10,6 +10,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 
 extern char **environ;
 
@@ -139,8 +140,38 @@ static void a_child_may_begin_anew(void)
     }
 }
 
+/* Tasks are cut off wherever they are, handlers of atexit() run meanwhile. */
+static pica_executor *never_destroyed;
+
+static void exits_with_9(void)
+{
+    _exit(9);
+}
+
+static void an_exit_is_an_exit(void)
+{
+    static struct busy never; /* nobody says that it is enough */
+    pica_options options = check_options();
+    for (unsigned i = 0; i < 10; i++) {
+        pid_t pid = fork();
+        CHECK_FATAL(pid >= 0);
+        if (pid == 0) {
+            pica_executor *ex = NULL;
+            if (pica_executor_create(&ex, &options) < 0 ||
+                pica_executor_spawn(ex, NULL, keeps_busy, &never) < 0 ||
+                pica_executor_spawn(ex, NULL, opens_sockets, &never) < 0 || atexit(exits_with_9))
+                _exit(1);
+            never_destroyed = ex;
+            nanosleep(&(struct timespec){.tv_nsec = 200000 * i}, NULL);
+            exit(8);
+        }
+        CHECK_EQ(status_of(pid), 9);
+    }
+}
+
 CHECK_MAIN
 {
     check_plain_in(CHECK_ONE | CHECK_FOUR | CHECK_MIGRATE, "a child may exec", a_child_may_exec);
     check_plain_in(CHECK_ONE | CHECK_FOUR, "a child may begin anew", a_child_may_begin_anew);
+    check_plain_in(CHECK_ONE | CHECK_FOUR, "an exit is an exit", an_exit_is_an_exit);
 }

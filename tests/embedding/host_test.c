@@ -208,6 +208,37 @@ static void nothing_changes(void)
     put_back(&before);
 }
 
+/* --- What an executor holds while it lives -------------------------------------------------- */
+
+static intptr_t tells_its_rounding(void *unused)
+{
+    (void)unused;
+    return fegetround();
+}
+
+/* Threads: the workers and a monitor. Descriptors: two for each worker, or none. The threads
+ * round as the one that made them does. */
+static void what_it_holds(void)
+{
+    int rounding = fegetround();
+    unsigned descriptors = process_entries("/proc/self/fd");
+    unsigned threads = process_entries("/proc/self/task");
+    CHECK_EQ(fesetround(FE_DOWNWARD), 0);
+    for (unsigned driver = PICA_DRIVER_EPOLL; driver <= PICA_DRIVER_FUTEX; driver++) {
+        pica_options options = check_options();
+        options.driver = driver;
+        pica_executor *ex = check_executor_open(&options);
+        pica_task *task;
+        CHECK_FATAL_OK(pica_executor_spawn(ex, &task, tells_its_rounding, NULL));
+        CHECK_EQ(body_end(task), FE_DOWNWARD);
+        unsigned each = driver == PICA_DRIVER_EPOLL ? 2 : 0;
+        CHECK_EQ(process_entries("/proc/self/fd"), descriptors + each * options.workers);
+        CHECK_EQ(process_entries("/proc/self/task"), threads + options.workers + 1);
+        check_executor_close(ex);
+    }
+    fesetround(rounding);
+}
+
 /* --- Signals are the host's -------------------------------------------------------------------- */
 
 static intptr_t spins(void *arg)
@@ -380,6 +411,7 @@ static void the_host_mends_faults(void)
 CHECK_MAIN
 {
     check_plain_in(CHECK_ONE | CHECK_FOUR, "nothing changes", nothing_changes);
+    check_plain_in(CHECK_ONE | CHECK_FOUR, "what it holds", what_it_holds);
     check_plain_in(CHECK_ONE | CHECK_FOUR, "signals go to the host", signals_go_to_the_host);
     check_plain_in(CHECK_FOUR, "children are the host's", children_are_the_hosts);
     check_plain_in(CHECK_TWO, "masks of workers", masks_of_workers);

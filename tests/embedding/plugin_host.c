@@ -227,6 +227,7 @@ int main(int argc, char **argv)
 #if !defined(PI_ASAN) && !defined(PI_TSAN)
     flat = flat && after.mappings <= before.mappings + PROCESS_MAPPINGS_SLACK &&
            after.heap <= before.heap + PROCESS_HEAP_SLACK &&
+           after.mapped <= before.mapped + PROCESS_MAPPED_SLACK &&
            after.resident <= before.resident + PROCESS_RESIDENT_SLACK &&
            after.kept <= before.kept + PROCESS_KEPT_SLACK;
 #endif

@@ -17,6 +17,7 @@ typedef struct process_state {
     unsigned threads;
     unsigned mappings;
     uint64_t heap;     /* bytes that malloc has given out; 0 where it can't tell */
+    uint64_t mapped;   /* bytes of address space */
     uint64_t resident; /* bytes */
     uint64_t kept;     /* the same, once malloc has given back what it can */
 } process_state;
@@ -26,6 +27,7 @@ typedef struct process_state {
  * hundreds or thousands of rounds, is not. */
 #define PROCESS_MAPPINGS_SLACK 64u
 #define PROCESS_HEAP_SLACK ((uint64_t)32 << 10)
+#define PROCESS_MAPPED_SLACK ((uint64_t)1 << 30)
 #define PROCESS_RESIDENT_SLACK ((uint64_t)48 << 20)
 #define PROCESS_KEPT_SLACK ((uint64_t)4 << 20)
 
@@ -51,15 +53,16 @@ static inline unsigned process_mappings(void)
     return n;
 }
 
-static inline uint64_t process_resident(void)
+static inline void process_memory(uint64_t *mapped, uint64_t *resident)
 {
-    unsigned long long size = 0, resident = 0;
+    unsigned long long size = 0, in_use = 0;
     FILE *statm = fopen("/proc/self/statm", "re");
-    if (statm && fscanf(statm, "%llu %llu", &size, &resident) != 2)
-        resident = 0;
+    if (statm && fscanf(statm, "%llu %llu", &size, &in_use) != 2)
+        size = in_use = 0;
     if (statm)
         fclose(statm);
-    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    *mapped = (uint64_t)size * (uint64_t)sysconf(_SC_PAGESIZE);
+    *resident = (uint64_t)in_use * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 typedef int process_mallctl_fn(const char *name, void *old, size_t *old_len, void *value,
@@ -111,18 +114,20 @@ static inline process_state process_look(unsigned threads_wanted)
     s.descriptors = process_entries("/proc/self/fd");
     s.mappings = process_mappings();
     s.heap = process_heap();
-    s.resident = process_resident();
+    process_memory(&s.mapped, &s.resident);
     process_purge();
-    s.kept = process_resident();
+    process_memory(&s.mapped, &s.kept);
     return s;
 }
 
 static inline void process_print(const char *when, const process_state *s)
 {
     fprintf(stderr,
-            "%s: %u descriptors, %u threads, %u mappings, heap %llu, resident %llu, kept %llu\n",
+            "%s: %u descriptors, %u threads, %u mappings, heap %llu, mapped %llu, resident %llu, "
+            "kept %llu\n",
             when, s->descriptors, s->threads, s->mappings, (unsigned long long)s->heap,
-            (unsigned long long)s->resident, (unsigned long long)s->kept);
+            (unsigned long long)s->mapped, (unsigned long long)s->resident,
+            (unsigned long long)s->kept);
 }
 
 #endif

@@ -28,6 +28,8 @@ struct shared {
     pica_sem permits; /* two */
     uint64_t inside;  /* [atomic] holders of a permit */
     uint64_t ran;     /* [atomic] */
+    pica_sem given;   /* a permit says that `child` is there */
+    pica_task *child; /* given by a task of `other` to one of `ex` */
 };
 
 static void hold_a_permit(struct shared *s)
@@ -110,6 +112,32 @@ static void threads_use_two_executors(void)
 
 /* --- Tasks of one executor and tasks of another --------------------------------------------- */
 
+static intptr_t tells_where(void *unused)
+{
+    (void)unused;
+    return (intptr_t)pica_executor_self();
+}
+
+/* Leaves a child in its worker's queue for a moment, for the other executor to wait for. */
+static intptr_t gives_a_child(void *arg)
+{
+    struct shared *s = arg;
+    s->child = body_spawn(tells_where, NULL);
+    CHECK_EQ(pica_sem_release(&s->given), 0);
+    for (int64_t until = pica_after(PICA_US(20)); pica_now() < until;) {
+    }
+    return 0;
+}
+
+/* It runs where it was spawned, never on its waiter's stack. */
+static void awaits_a_child_of_the_other(struct shared *s)
+{
+    pica_task *parent = spawned(s->other, gives_a_child, s);
+    CHECK_EQ(pica_sem_acquire(&s->given), 0);
+    CHECK_EQ(body_end(s->child), (intptr_t)s->other);
+    CHECK_EQ(body_end(parent), 0);
+}
+
 static intptr_t asks_the_other(void *arg)
 {
     struct shared *s = arg;
@@ -118,6 +146,7 @@ static intptr_t asks_the_other(void *arg)
         pica_task *there = spawned(s->other, holds_one, s);
         CHECK_EQ(body_end(there), 1);
         CHECK_EQ(pica_executor_self(), s->ex);
+        awaits_a_child_of_the_other(s);
     }
     pica_scope scope;
     pica_task *there = spawned(s->other, body_sleeps, NULL);
