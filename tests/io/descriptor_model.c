@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* descriptor_model.c: the word of a direction and the life of a descriptor (descriptor.h),
- * all interleavings of small programs: a reader, events, a cancel, a close, the slot's reuse.
+ * all interleavings of small programs: readers and writers, events, cancels, holders, closers,
+ * and whoever gets the slot next (slots.c, the real one).
  *
  * What has to hold: bytes that came are read and nobody sleeps beside them; an event of an
- * earlier life ends no wait; the number is closed once, and not under a call. The kernel is
- * a count of bytes and an edge; its locks are there with the half of their order that is
- * needed. Waits are the simplest that do.
+ * earlier life ends no wait; the number is closed once, by the last of all who use it, and not
+ * under a call; a slot has one owner. The kernel is a count of bytes and an edge; its locks are
+ * there with the half of their order that is needed. Waits are the simplest that do.
  */
+#include "executor/sched/driver.h"
 #include "io/epoll.h"
 #include "io/slots.h"
 #include "io/sys.h"
@@ -44,17 +46,42 @@ void pi_sys_close(int fd)
     times_closed++;
 }
 
-void pi_slots_give_back(pi_descriptor *d)
+static model_event given_back;
+
+/* The linker sends descriptor.c's calls here. */
+void __real_pi_slots_give_back(pi_descriptor *d);
+void __wrap_pi_slots_give_back(pi_descriptor *d);
+void __wrap_pi_slots_give_back(pi_descriptor *d)
 {
-    (void)d;
     times_given_back++;
+    __real_pi_slots_give_back(d);
+    model_wake(&given_back);
 }
 
-/* The descriptor is registered from the start. */
-int pi_slots_self(pi_slots **out)
+static unsigned times_told;
+
+/* And what would abort(): whoever closes what is closed. It goes no further. */
+void __wrap_pi_fatal(const char *format, ...) __attribute__((noreturn));
+void __wrap_pi_fatal(const char *format, ...)
 {
-    (void)out;
-    return -ENOSYS;
+    model_event never = {false};
+    model_check(strstr(format, "closed twice"));
+    times_told++;
+    for (;;)
+        model_sleep(&never);
+}
+
+/* The descriptor is registered from the start: nobody asks where. */
+const pi_driver_ops pi_driver_default;
+
+const pi_driver_ops *pi_driver_ops_self(void)
+{
+    return NULL;
+}
+
+void *pi_driver_shared_self(void)
+{
+    return NULL;
 }
 
 int pi_sys_epoll_add(int epfd, int fd, uint32_t events, uint64_t data)
@@ -133,20 +160,29 @@ pi_how pi_wait_park(pi_waiter *me, int64_t deadline_ns)
 /* --- Who takes part --------------------------------------------------------------------------- */
 
 static pi_slots slots;
-static pi_descriptor d;
+static pi_descriptor d; /* the only slot of the only slab */
 static unsigned got, ended_by_old_event;
+static unsigned next_owners; /* how many got the slot after its first life */
 static int first_rc, second_rc;
 
 static void setup(void)
 {
     memset(&d, 0, sizeof(d));
     d.slots = &slots;
+    slots.slabs[0] = &d;
+    slots.slabs_made = 1;
+    slots.lock.held = slots.free = 0;
+    slots.open = 0;
+    model_alloc_fails(true); /* there is never another slab */
+    next_owners = 0;
+    times_told = 0;
     d.in.word = d.out.word = PI_SHUT;
     d.life = PI_LIFE_CLOSED;
     memset(waits, 0, sizeof(waits));
     memset(beds, 0, sizeof(beds));
     memset(&epoll, 0, sizeof(epoll));
     memset(&parked, 0, sizeof(parked));
+    given_back.set = false;
     bytes = edge = 0;
     times_closed = times_given_back = got = ended_by_old_event = 0;
     first_rc = second_rc = 99;
@@ -256,12 +292,46 @@ static void closes(void)
     pi_descriptor_close(&d);
 }
 
+static void closes_under_waiter(void)
+{
+    model_sleep(&parked);
+    pi_descriptor_close(&d);
+}
+
 static void sets_an_option(void)
 {
     if (pi_descriptor_hold(&d) == 0) {
         model_plain_read(&number);
         pi_descriptor_drop(&d, 1);
     }
+}
+
+/* The other direction. */
+static void writes(void)
+{
+    bool try_first;
+    if (pi_direction_enter(&d.out, &try_first) < 0)
+        return;
+    model_plain_read(&number);
+    pi_direction_leave(&d, &d.out, true);
+}
+
+/* Gives back what it has put to use for a moment, so that more may come. */
+static void opens_next(void)
+{
+    pi_descriptor *mine;
+    do
+        model_sleep(&given_back); /* orders nothing: that is the slots' lock's part */
+    while (!(mine = pi_slots_reserve(&slots)));
+    model_check(mine == &d && times_given_back > 0);
+    model_plain_write(&number); /* nobody of the life before uses it any more */
+    pi_descriptor_open(mine, 4, PI_KIND_TCP | PI_KIND_SOCKET);
+    next_owners++;
+    bool try_first;
+    model_check(pi_direction_enter(&mine->in, &try_first) == 0);
+    model_plain_read(&number);
+    pi_direction_leave(mine, &mine->in, true);
+    pi_descriptor_close(mine);
 }
 
 /* An event of the first life that was taken out of the ready list before its end. */
@@ -339,6 +409,38 @@ static void only_the_second_life(void)
     model_check(times_closed == 1);
 }
 
+/* All lives are over, each ended once, and the slot is free. */
+static void lives_ended(unsigned n)
+{
+    model_check(times_closed == n && times_given_back == n && next_owners == n - 1);
+    model_check(d.life == PI_LIFE_CLOSED && d.generation == n && slots.open == 0);
+    model_check(d.in.word & d.out.word & PI_SHUT);
+    model_check(!((d.in.word | d.out.word) & (PI_USED | PI_ARMED)));
+    model_check(slots.free == 1 && d.next_free == 0 && !slots.lock.held);
+    model_check(ended_by_old_event == 0 || first_rc >= 0 || first_rc == -EBADF);
+}
+
+static void one_life_ended(void)
+{
+    lives_ended(1);
+}
+
+static void two_lives_ended(void)
+{
+    lives_ended(2);
+}
+
+static void three_lives_ended(void)
+{
+    lives_ended(3);
+}
+
+static void one_was_told(void)
+{
+    model_check(times_told == 1);
+    lives_ended(1);
+}
+
 static void nobody_sleeps_beside_bytes(void)
 {
     model_check(!bytes || (d.in.word & PI_READY && !(d.in.word & (PI_USED | PI_ARMED))));
@@ -405,6 +507,24 @@ static const model_test tests[] = {
      true,
      3,
      1},
+    {"all shares", setup, {reads_one, writes, sets_an_option, closes}, one_life_ended, 0, 2, 0},
+    {"two holders",
+     setup,
+     {sets_an_option, sets_an_option, closes, writes},
+     one_life_ended,
+     0,
+     2,
+     1},
+    {"two closers", setup, {closes, closes, writes}, one_was_told, true, 0, 0},
+    {"the next owner", setup, {writes, closes, opens_next}, two_lives_ended, 0, 3, 1},
+    {"the next owner, a reader of old",
+     setup,
+     {reads_one, closes_under_waiter, opens_next, old_event},
+     two_lives_ended,
+     0,
+     2,
+     0},
+    {"two next owners", setup, {closes, opens_next, opens_next}, three_lives_ended, 0, 3, 1},
     {"a hang-up", setup, {reads_one, arrives_and_polls, hangs_up}, final_is_kept, 0, 0, 0},
 };
 
@@ -415,6 +535,7 @@ static const model_test tests[] = {
 static const model_reason reasons[] = {
     {"pi_direction_wait", "release store -> relaxed", OLD_TOKEN},
     {"read_token", "acquire load -> relaxed", OLD_TOKEN},
+    {"pi_slots_at", "acquire load -> relaxed", "there is one slab, and it was there before"},
 };
 
 int main(int argc, char **argv)

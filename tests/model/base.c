@@ -31,6 +31,18 @@ void pi_free(void *p)
     model_free(p);
 }
 
+void *pi_pages_alloc(size_t size)
+{
+    return model_alloc(size, 4096);
+}
+
+void pi_pages_free(void *p, size_t size)
+{
+    (void)size;
+    if (p)
+        model_free(p);
+}
+
 void pi_fatal(const char *format, ...)
 {
     char what[300];
