@@ -22,7 +22,8 @@
 enum {
     PI_SCOPE_EXPIRED = 1u << 0,   /* [owner] its deadline ended a wait, or a check saw it */
     PI_SCOPE_CANCELLED = 1u << 1, /* [any, atomic] a group's */
-    PI_SCOPE_SHIELD = 1u << 2     /* [const] */
+    PI_SCOPE_SHIELD = 1u << 2,    /* [const] */
+    PI_SCOPE_LIMITED = 1u << 3    /* [const] a group's, that has a limit */
 };
 
 /** Open a scope of the current task. */

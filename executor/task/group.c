@@ -7,31 +7,33 @@
  *      owner takes the lock once after it has seen the count at zero (law 6).
  *   3. A member's task points to the group's scope until just before it is counted out, so who
  *      looks for members by that pointer finds them all and, under that pointer, none else.
+ *   4. A plain group does not look at options: those that have some differ in what they call
+ *      when a member has ended, and in a bit of the scope's flags that a spawn reads anyway.
  *
- * Lock rank GROUP; inside it a wait may be ended, which queues a task.
+ * Elsewhere: the limit (limit.h).
+ * Lock rank OBJECT; inside it a wait may be ended, which queues a task.
  */
 #include <pica/group.h>
 
 #include "executor/base/alloc.h"
 #include "executor/base/assert.h"
-#include "executor/base/lock.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/spawn.h"
 #include "executor/task/inline.h"
+#include "executor/task/limit.h"
 
 #include <string.h>
 
 #define MEMBER 2u
 #define OWNER_WAITS 1u
 
+/* Bits of outcome, which only races keep. */
+#define SUCCEEDED 1u /* value is the first success */
+#define SOME_CANCELLED 2u
+
 static pica_group *group_of(pica_scope *scope)
 {
     return (pica_group *)scope; /* its first member */
-}
-
-static pi_lock *lock_of(pica_group *group)
-{
-    return (pi_lock *)&group->lock;
 }
 
 static pi_fiber *owner_here(const pica_group *group, const char *what)
@@ -58,11 +60,13 @@ void pica_group_cancel(pica_group *group)
     pi_scope_fence(pi_task_executor(owner));
     pi_scope_interrupt(owner, NULL, group->scope.level, true);
     pi_pool_each(&pi_task_executor(owner)->pool, interrupt_member, &group->scope);
+    if (old & PI_SCOPE_LIMITED)
+        pi_limit_close(group);
 }
 
 static void record(pica_group *group, intptr_t error)
 {
-    pi_lock_acquire(lock_of(group));
+    pi_lock_acquire(pi_group_lock(group));
     if (!group->first)
         group->first = error;
     if (group->errors_count == group->errors_capacity) {
@@ -78,7 +82,23 @@ static void record(pica_group *group, intptr_t error)
     }
     if (group->errors_count < group->errors_capacity)
         group->errors[group->errors_count++] = error;
-    pi_lock_release(lock_of(group));
+    pi_lock_release(pi_group_lock(group));
+}
+
+/* One member less. The caller's part in the group is over. */
+static void count_out(pica_group *group)
+{
+    uint32_t members = pi_load_relaxed(&group->members);
+    while (members >= 2 * MEMBER)
+        if (pi_cas_acq_rel(&group->members, &members, members - MEMBER))
+            return;
+    pi_lock_acquire(pi_group_lock(group));
+    members = pi_sub_acq_rel(&group->members, MEMBER);
+    pi_won won = {NULL, NULL};
+    if (members == (MEMBER | OWNER_WAITS))
+        (void)pi_wait_win(((pi_waiter *)group->waiter)->token, PI_WOKEN, &won);
+    pi_lock_release(pi_group_lock(group));
+    pi_wait_go(won);
 }
 
 /* A member has ended; its task no longer points here. */
@@ -89,31 +109,76 @@ static void member_ended(pica_scope *scope, intptr_t result)
         record(group, result);
         pica_group_cancel(group); /* this member still counts, so the group is still there */
     }
-    uint32_t members = pi_load_relaxed(&group->members);
-    while (members >= 2 * MEMBER)
-        if (pi_cas_acq_rel(&group->members, &members, members - MEMBER))
-            return;
-    pi_lock_acquire(lock_of(group));
-    members = pi_sub_acq_rel(&group->members, MEMBER);
-    pi_won won = {NULL, NULL};
-    if (members == (MEMBER | OWNER_WAITS))
-        (void)pi_wait_win(((pi_waiter *)group->waiter)->token, PI_WOKEN, &won);
-    pi_lock_release(lock_of(group));
-    pi_wait_go(won);
+    count_out(group);
+}
+
+/* A member of a race has come to its end. @return whether it is the first that succeeded */
+static bool finish_race(pica_group *group, intptr_t result)
+{
+    bool first = false;
+    pi_lock_acquire(pi_group_lock(group));
+    if (result == -ECANCELED) {
+        group->outcome |= SOME_CANCELLED;
+    } else if (result >= 0 && !(group->outcome & SUCCEEDED)) {
+        group->outcome |= SUCCEEDED;
+        group->value = result;
+        first = true;
+    }
+    pi_lock_release(pi_group_lock(group));
+    return first;
+}
+
+/* The same in a group with options. */
+static void member_ended_with(pica_scope *scope, intptr_t result)
+{
+    pica_group *group = group_of(scope);
+    bool cancel = false;
+    if (result < 0 && result != -ECANCELED) {
+        record(group, result);
+        cancel = !group->options; /* a limit alone */
+    } else if (group->options & PICA_GROUP_FIRST_SUCCESS) {
+        cancel = finish_race(group, result);
+    }
+    if (cancel)
+        pica_group_cancel(group);
+    if (group->limit)
+        pi_limit_leave(group);
+    count_out(group);
+}
+
+static void begin(pica_group *group, int64_t deadline_ns, uint32_t flags,
+                  void (*ended)(pica_scope *, intptr_t))
+{
+    pi_fiber *fiber = owner_here(NULL, "pica_group_begin()");
+    memset(group, 0, sizeof(*group));
+    memcpy(&group->scope.member_ended, &ended, sizeof(ended));
+    pi_scope_open(fiber, &group->scope, deadline_ns, flags);
 }
 
 void pica_group_begin_until(pica_group *group, int64_t deadline_ns)
 {
-    pi_fiber *fiber = owner_here(NULL, "pica_group_begin()");
-    memset(group, 0, sizeof(*group));
-    void (*ended)(pica_scope *, intptr_t) = member_ended;
-    memcpy(&group->scope.member_ended, &ended, sizeof(ended));
-    pi_scope_open(fiber, &group->scope, deadline_ns, 0);
+    begin(group, deadline_ns, 0, member_ended);
 }
 
 void pica_group_begin(pica_group *group)
 {
     pica_group_begin_until(group, PICA_NEVER);
+}
+
+int pica_group_begin_with(pica_group *group, const pica_group_options *options)
+{
+    pica_group_options o = {0};
+    if (!group || !options || options->size < sizeof(size_t) || options->size > 4096)
+        return -EINVAL;
+    memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
+    if (o.flags > PICA_GROUP_FIRST_SUCCESS || o.limit > INT32_MAX) /* not both, none unknown */
+        return -EINVAL;
+    bool plain = !o.flags && !o.limit;
+    begin(group, o.deadline_ns ? o.deadline_ns : PICA_NEVER,
+          o.limit ? (uint32_t)PI_SCOPE_LIMITED : 0, plain ? member_ended : member_ended_with);
+    group->options = o.flags;
+    group->limit = o.limit;
+    return 0;
 }
 
 /* Remember where the owner's members begin in this worker's queue, for the end. */
@@ -128,16 +193,11 @@ static void note_slot(pica_group *group, const pi_worker *worker)
     }
 }
 
-int pica_group_spawn_at(pica_group *group, pica_task **out, pica_fn fn, void *arg,
-                        const pica_attr *attr, const char *site)
+static inline __attribute__((always_inline)) int spawn_member(pica_group *group, pi_worker *worker,
+                                                              pica_task **out, pica_fn fn,
+                                                              void *arg, const pica_attr *attr,
+                                                              const char *site)
 {
-    pi_worker *worker = pi_worker_self();
-    if (!group || !fn)
-        return -EINVAL;
-    if (!worker || !worker->fiber)
-        return -EPERM;
-    if (pi_load_relaxed(&group->scope.flags) & PI_SCOPE_CANCELLED || !group->scope.owner)
-        return -ESHUTDOWN;
     pi_add_relaxed(&group->members, MEMBER);
     int rc = 0;
     if (attr || !pi_spawn_fast(worker, &group->scope, out, fn, arg, 0, site)) {
@@ -151,6 +211,66 @@ int pica_group_spawn_at(pica_group *group, pica_task **out, pica_fn fn, void *ar
     if (group->scope.owner == worker->fiber->current)
         note_slot(group, worker);
     return pi_spawn_done(worker);
+}
+
+/* The group is cancelled, has ended, or has a limit. */
+static int spawn_special(pica_group *group, bool may_wait, pica_task **out, pica_fn fn, void *arg,
+                         const pica_attr *attr, const char *site)
+{
+    if (pi_load_relaxed(&group->scope.flags) & PI_SCOPE_CANCELLED || !group->scope.owner)
+        return -ESHUTDOWN;
+    int rc = pi_limit_enter(group, may_wait);
+    if (rc < 0)
+        return rc;
+    rc = spawn_member(group, pi_worker_self(), out, fn, arg, attr, site);
+    if (rc < 0)
+        pi_limit_leave(group);
+    return rc;
+}
+
+/* Two functions with the arguments of their callers, who so need not move them. */
+static __attribute__((noinline)) int spawn_waiting(pica_group *group, pica_task **out, pica_fn fn,
+                                                   void *arg, const pica_attr *attr,
+                                                   const char *site)
+{
+    return spawn_special(group, true, out, fn, arg, attr, site);
+}
+
+static __attribute__((noinline)) int spawn_trying(pica_group *group, pica_task **out, pica_fn fn,
+                                                  void *arg, const pica_attr *attr,
+                                                  const char *site)
+{
+    return spawn_special(group, false, out, fn, arg, attr, site);
+}
+
+/* @return 0; 1: it is special; -EINVAL, -EPERM */
+static inline int check_spawn(const pica_group *group, const pi_worker *worker, pica_fn fn)
+{
+    if (!group || !fn)
+        return -EINVAL;
+    if (!worker || !worker->fiber)
+        return -EPERM;
+    return pi_load_relaxed(&group->scope.flags) & (PI_SCOPE_CANCELLED | PI_SCOPE_LIMITED) ||
+           !group->scope.owner;
+}
+
+int pica_group_spawn_at(pica_group *group, pica_task **out, pica_fn fn, void *arg,
+                        const pica_attr *attr, const char *site)
+{
+    pi_worker *worker = pi_worker_self();
+    int rc = check_spawn(group, worker, fn);
+    if (PI_UNLIKELY(rc))
+        return rc < 0 ? rc : spawn_waiting(group, out, fn, arg, attr, site);
+    return spawn_member(group, worker, out, fn, arg, attr, site);
+}
+
+int pica_group_try_spawn_at(pica_group *group, pica_task **out, pica_fn fn, void *arg,
+                            const pica_attr *attr, const char *site)
+{
+    int rc = check_spawn(group, pi_worker_self(), fn);
+    if (rc > 0)
+        return spawn_trying(group, out, fn, arg, attr, site);
+    return rc < 0 ? rc : pica_group_spawn_at(group, out, fn, arg, attr, site);
 }
 
 struct members {
@@ -219,7 +339,7 @@ static bool wait_for_members(pica_group *group, bool cancelled)
             pi_wait_begin_shielded(&me);
         else
             pi_wait_begin(&me);
-        pi_lock_acquire(lock_of(group));
+        pi_lock_acquire(pi_group_lock(group));
         bool any = pi_load_acquire(&group->members) >= MEMBER;
         if (any) {
             group->waiter = &me;
@@ -227,15 +347,15 @@ static bool wait_for_members(pica_group *group, bool cancelled)
             /* The last but one may have decremented without the lock meanwhile, but the last
              * one needs it, and then sees the bit. */
         }
-        pi_lock_release(lock_of(group));
+        pi_lock_release(pi_group_lock(group));
         if (!any) {
             (void)pi_wait_abandon(&me);
             return cancelled;
         }
         pi_how how = pi_wait_park(&me, PICA_NEVER);
-        pi_lock_acquire(lock_of(group));
+        pi_lock_acquire(pi_group_lock(group));
         pi_sub_acq_rel(&group->members, OWNER_WAITS);
-        pi_lock_release(lock_of(group));
+        pi_lock_release(pi_group_lock(group));
         if (how != PI_WOKEN) {
             cancelled = true;
             pica_group_cancel(group);
@@ -253,18 +373,21 @@ intptr_t pica_group_end(pica_group *group, intptr_t rc)
     if (rc < 0) {
         if (rc != -ECANCELED)
             record(group, rc);
-        pica_group_cancel(group);
+        if (rc == -ECANCELED || !group->options)
+            pica_group_cancel(group);
     }
     bool cancelled = run_members(group);
     cancelled = wait_for_members(group, cancelled) || rc == -ECANCELED;
     uint32_t flags = pi_load_relaxed(&group->scope.flags);
     pi_scope_close(fiber, &group->scope);
     group->scope.owner = NULL;
+    if (group->outcome & SUCCEEDED)
+        return group->value;
     if (group->first)
         return group->first;
     if (cancelled || flags & PI_SCOPE_CANCELLED)
         return flags & PI_SCOPE_EXPIRED && !pi_scopes_cancelled(fiber) ? -ETIMEDOUT : -ECANCELED;
-    return rc;
+    return group->outcome & SOME_CANCELLED ? -ECANCELED : rc;
 }
 
 size_t pica_group_errors(const pica_group *group, const intptr_t **errors)

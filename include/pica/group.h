@@ -14,6 +14,10 @@
  * other members and the body: waits inside the body return -ECANCELED. The end waits for
  * every member, whatever happens, and returns the first failure.
  *
+ * By option (pica_group_begin_with()) a failure cancels nobody (PICA_GROUP_COLLECT), or the
+ * first success cancels the others (PICA_GROUP_FIRST_SUCCESS: a race), or only so many
+ * members run at a time (limit).
+ *
  * A group is the caller's memory and belongs to the task that began it. It nests with
  * scopes in any order, and ends before what was begun before it.
  */
@@ -29,18 +33,55 @@ PICA_BEGIN_DECLS
 
 /** A group in the caller's memory; every member is private. Needs no initialisation. */
 typedef struct pica_group {
-    pica_scope scope;   /* cancelled = the group is */
-    uint32_t lock;      /* [atomic] guards what is tagged [lock] */
-    uint32_t members;   /* [atomic] 2 for each that has not ended, 1 if the owner waits */
-    intptr_t *errors;   /* [lock] what failed, in order */
+    pica_scope scope; /* cancelled = the group is */
+    uint32_t lock;    /* [atomic] guards what is tagged [lock] */
+    uint32_t members; /* [atomic] 2 for each that has not ended, 1 if the owner waits */
+    intptr_t *errors; /* [lock] what failed, in order */
     size_t errors_count, errors_capacity; /* [lock] */
-    intptr_t first;     /* [lock] the first failure, or 0 */
-    void *waiter;       /* [lock] the owner's wait, in the end */
-    int64_t first_slot; /* [owner] where in a worker's queue members may lie */
-    uint32_t home;      /* [owner] 1 + that worker */
-    uint32_t reserved0;
+    intptr_t first;                       /* [lock] the first failure, or 0 */
+    void *waiter;                         /* [lock] the owner's wait, in the end */
+    int64_t first_slot;                   /* [owner] where in a worker's queue members may lie */
+    uint32_t home;                        /* [owner] 1 + that worker */
+    uint32_t outcome;                     /* [lock] what members came to, where that matters */
+    intptr_t value;                       /* [lock] the first success, in a race */
+    uint32_t options;                     /* [const] bits, see below */
+    uint32_t limit;                       /* [const] of members at a time, or 0 */
+    uint32_t running;                     /* [lock] of a limited one: places taken */
+    uint32_t stuck;    /* [lock] of these, by members that wait for a place themselves */
+    void *head, *tail; /* [lock] who waits for a place, in order of arrival */
     void *reserved[2];
 } pica_group;
+
+/** Bits of pica_group_options.flags. */
+enum {
+    /** No failure cancels members or body. The end still returns the first one, and
+     *  pica_group_errors() gives all. */
+    PICA_GROUP_COLLECT = 1u << 0,
+    /** The first member that succeeds (returns no negative code) cancels the others and the
+     *  body, and the end returns its value. A failure cancels nobody. Where a value owns
+     *  something, keep the handles: that of a second one, too late, is dropped. */
+    PICA_GROUP_FIRST_SUCCESS = 1u << 1
+};
+
+/** How a group is begun; zero means the default. */
+typedef struct pica_group_options {
+    size_t size;         /**< sizeof(pica_group_options) */
+    int64_t deadline_ns; /**< for members and body, absolute; 0 or PICA_NEVER: none */
+    uint32_t flags;      /**< PICA_GROUP_COLLECT or PICA_GROUP_FIRST_SUCCESS */
+    uint32_t limit;      /**< at most so many members at a time; 0: any number */
+} pica_group_options;
+
+#ifdef __cplusplus
+#define PICA_GROUP_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        sizeof(pica_group_options), 0, 0, 0                                                        \
+    }
+#else
+#define PICA_GROUP_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        .size = sizeof(pica_group_options)                                                         \
+    }
+#endif
 
 /**
  * Begin a group.
@@ -54,14 +95,28 @@ PICA_API void pica_group_begin(pica_group *group);
  *  -ETIMEDOUT, under the rules of pica_scope_end(). */
 PICA_API void pica_group_begin_until(pica_group *group, int64_t deadline_ns);
 
+/** pica_group_begin() with options, which are only read. @return 0; -EINVAL: unknown flags,
+ *  both of them, or a size that is none (the group has not begun) */
+PICA_API PICA_NODISCARD int pica_group_begin_with(pica_group *group,
+                                                  const pica_group_options *options);
+
 /**
  * Spawn a member. Its result is the group's business: it needs no handle.
  *
- * @return 0; -ESHUTDOWN: pica_group_cancel() was called, a member has failed, or the group
- *         has ended (arg is not consumed); -ENOMEM; -EINVAL; -EPERM on a plain thread. After
- *         the group's deadline, or a cancel from outside, it still gives 0: the member
- *         starts, cancelled
- * Where: the group's owner or one of its members, while it lives. Never suspends.
+ * In a group with a limit that is reached, the caller sleeps until a member ends and its turn
+ * has come (first come, first served): the call suspends, and is a cancellation point.
+ *
+ * @return 0; -ESHUTDOWN: the group is cancelled (by pica_group_cancel(), a failure, a race's
+ *         first success) or has ended (arg is not consumed); -ENOMEM; -EINVAL; -EPERM on a
+ *         plain thread. After the group's deadline, or a cancel from outside, it still gives
+ *         0: the member starts, cancelled.
+ *         With a limit also -ECANCELED: the caller is cancelled, or a deadline has passed;
+ *         -EDEADLK: all members that run wait for a place, this one would be the last. (It
+ *         cannot be known where a member waits otherwise for one that waits for a place:
+ *         members of a limited group better spawn by pica_group_try_spawn(), or into a
+ *         group of their own.) All without effect.
+ * Where: the group's owner, one of its members, or a task that one of these awaits, while the
+ *        group lives. Without a limit it never suspends.
  */
 #define pica_group_spawn(group, fn, arg)                                                           \
     pica_group_spawn_at((group), NULL, (fn), (arg), NULL, PICA_SITE)
@@ -69,21 +124,33 @@ PICA_API void pica_group_begin_until(pica_group *group, int64_t deadline_ns);
 /** What pica_group_spawn() expands to, with all options. @param out as pica_spawn(), but
  *  NULL loses no error: the group keeps it. */
 PICA_API PICA_NODISCARD int pica_group_spawn_at(pica_group *group, pica_task **out, pica_fn fn,
-                                                void *arg, const pica_attr *attr,
-                                                const char *site);
+                                                void *arg, const pica_attr *attr, const char *site);
 
-/** Cancel members and body. Again: nothing more happens. Where: as pica_group_spawn(). */
+/** pica_group_spawn() that never suspends and is no cancellation point: -EAGAIN where the limit
+ *  is reached or somebody waits for a place. */
+#define pica_group_try_spawn(group, fn, arg)                                                       \
+    pica_group_try_spawn_at((group), NULL, (fn), (arg), NULL, PICA_SITE)
+
+/** What pica_group_try_spawn() expands to, with all options. */
+PICA_API PICA_NODISCARD int pica_group_try_spawn_at(pica_group *group, pica_task **out, pica_fn fn,
+                                                    void *arg, const pica_attr *attr,
+                                                    const char *site);
+
+/** Cancel members and body; who waits for a place is refused. Again: nothing more happens.
+ *  Where: as pica_group_spawn(). Never suspends. */
 PICA_API void pica_group_cancel(pica_group *group);
 
 /**
  * Wait for every member and end the group.
  *
  * @param group  the innermost group or scope of the caller
- * @param rc     what the body came to; a failure counts as a member's, but for -ECANCELED,
- *               and for -ESHUTDOWN (a refused spawn) once the group is cancelled
- * @return the first failure; else, if an outer scope is cancelled or the group was,
- *         -ECANCELED; -ETIMEDOUT if the group's own deadline passed; else rc. Failures
- *         beat an outer cancel, which stays pending.
+ * @param rc     what the body came to; a failure counts as a member's, but for -ECANCELED
+ *               (which always cancels the group), and for -ESHUTDOWN (a refused spawn) once
+ *               the group is cancelled. A body's success wins no race
+ * @return a race: the value of the first success, if there was one. The first failure; else,
+ *         if an outer scope is cancelled or the group was, -ECANCELED; -ETIMEDOUT if the
+ *         group's own deadline passed; -ECANCELED, if all that ran a race were cancelled;
+ *         else rc. Successes of a race and failures beat an outer cancel, which stays pending.
  *
  * Where: the owner. Suspends. A cancel from outside cancels the members; they are awaited.
  * Order: everything the members did happens before the return.
@@ -91,7 +158,8 @@ PICA_API void pica_group_cancel(pica_group *group);
 PICA_API PICA_NODISCARD intptr_t pica_group_end(pica_group *group, intptr_t rc);
 
 /**
- * Read the failures of an ended group, in the order of their occurrence.
+ * Read the failures of an ended group, in the order of their occurrence. (Who needs to know
+ * whose they are keeps handles.)
  *
  * @param group   after pica_group_end()
  * @param errors  set to an array that pica_group_deinit() frees
