@@ -129,6 +129,11 @@ bool check_str(const char *a, const char *b, const char *at, const char *bt, con
     return ok;
 }
 
+bool check_emulated(void)
+{
+    return getenv("PICA_TEST_EMULATED") != NULL;
+}
+
 void check_skip(const char *why)
 {
     printf("skipped: %s\n", why);

@@ -87,6 +87,10 @@ void check_timeout(unsigned seconds);
 /** Leave the program: it can't be run here. Only before or in its first case. */
 void check_skip(const char *why) __attribute__((noreturn));
 
+/** Does qemu-user run this program? Then processes grow by what it translates, the child of a
+ *  process with threads can't start any, and nothing is known of times. */
+bool check_emulated(void);
+
 /** The current mode's bit; 0 in a plain case without modes. */
 unsigned check_mode(void);
 /** The options of the current mode, with the harness's hook for lost errors. */

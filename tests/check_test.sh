@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# check_test.sh CHECK_FAULTS: the harness notices each fault, says so, and exits with 1.
+# check_test.sh [EMULATOR..] CHECK_FAULTS: the harness notices each fault, says so, and exits with 1.
 set -u
-program=$1
+program=$*
 failures=0
 n=0
 export PICA_TEST_SEED=77
@@ -11,7 +11,8 @@ export PICA_TEST_SEED=77
 # notices CASE MODE WORDS
 notices() {
     n=$((n + 1))
-    said=$("$program" --case "$1" --mode "$2" 2>&1)
+    # shellcheck disable=SC2086
+    said=$($program --case "$1" --mode "$2" 2>&1)
     status=$?
     case $status:$said in
     1:*"$3"*) ;;

@@ -115,6 +115,8 @@ int __wrap_madvise(void *at, size_t length, int advice);
 int __wrap_madvise(void *at, size_t length, int advice)
 {
     int error = fault(FAULT_MADVISE);
+    if (error == FAULT_IGNORED)
+        return 0;
     return error ? refuse(error) : __real_madvise(at, length, advice);
 }
 

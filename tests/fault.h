@@ -21,6 +21,9 @@ typedef enum fault_call {
     FAULT_CALLS
 } fault_call;
 
+/** Instead of an errno, for madvise(): success, with nothing done. */
+#define FAULT_IGNORED (-1)
+
 /** From now on, fail the k-th call, or with `again` every k-th one. Several calls may be armed.
  *  @param error  the errno, > 0 */
 void fault_arm(fault_call call, uint64_t k, int again, int error);

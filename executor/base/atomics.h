@@ -131,6 +131,10 @@ static inline bool pi_is_at_least_relaxed(const int64_t *p, int64_t n)
 #define pi_fence_after_rmw() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #endif
 
+/** What ran before, ahead of all later stores; free on x86-64. For stores that are not ours, as
+ *  ck's; ours have their order in their name. */
+#define pi_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
+
 /** Orders nothing but the compiler; the partner is a pi_membarrier(). */
 #define pi_fence_compiler() __asm__ __volatile__("" ::: "memory")
 

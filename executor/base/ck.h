@@ -44,6 +44,13 @@ static inline pi_stack_entry *pi_upmc_next(const pi_stack_entry *entry)
 
 #else
 
+#include <ck_md.h>
+#if !defined(__x86_64__) && defined(CK_MD_TSO)
+/* The headers of an x86-64 package, in a build for another CPU: they promise an order that it
+ * does not keep, and would leave out ck's fences. */
+#undef CK_MD_TSO
+#define CK_MD_RMO
+#endif
 #include <ck_stack.h>
 
 typedef ck_stack_entry_t pi_stack_entry;
@@ -69,6 +76,7 @@ static inline void pi_upmc_push(pi_upmc *stack, pi_stack_entry *entry)
     ck_stack_push_upmc(&stack->stack, entry);
     AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
 #else
+    pi_fence_release(); /* ck orders earlier stores before its own, but not earlier loads */
     ck_stack_push_upmc(&stack->stack, entry);
 #endif
 }

@@ -6,7 +6,9 @@
 #include "executor/base/atomics.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #ifdef PI_ASAN
 #include <sanitizer/asan_interface.h>
 #endif
@@ -37,13 +39,20 @@ static __attribute__((noinline)) int map(void **out, size_t length)
     return 0;
 }
 
+static size_t pages(const pi_stacks *stacks, size_t length)
+{
+    size_t page = stacks->page ? stacks->page : (size_t)sysconf(_SC_PAGESIZE);
+    return (length + page - 1) & ~(page - 1);
+}
+
 static int slab_new(pi_stacks *stacks, unsigned class)
 {
     pi_stack_slab *slab = pi_zalloc(sizeof(*slab));
     if (!slab)
         return -ENOMEM;
     slab->class = class;
-    slab->stride = PI_STACK_GUARD + PI_STACK_RESERVE + pi_stack_class_size(class);
+    slab->guard = pages(stacks, PI_STACK_GUARD);
+    slab->stride = slab->guard + pages(stacks, PI_STACK_RESERVE + pi_stack_class_size(class));
     size_t least = stacks->slab_bytes ? stacks->slab_bytes : SLAB_MIN;
     slab->count = (least + slab->stride - 1) / slab->stride;
     slab->length = slab->count * slab->stride;
@@ -59,11 +68,20 @@ static int slab_new(pi_stacks *stacks, unsigned class)
     return 0;
 }
 
-/* Make a guard. @return false: this stack has none */
-static __attribute__((noinline)) bool guard(pi_stacks *stacks, char *at)
+/* Does madvise() say yes to everything, as it does under emulators (qemu-user)? Then its yes to
+ * a guard means nothing. */
+static __attribute__((noinline)) bool madvise_says_yes(char *at, size_t length)
 {
+    return madvise(at, length, INT_MAX) == 0;
+}
+
+/* Make a guard. @return false: this stack has none */
+static __attribute__((noinline)) bool guard(pi_stacks *stacks, char *at, size_t length)
+{
+    if (stacks->guards == PI_GUARD_UNKNOWN && madvise_says_yes(at, length))
+        stacks->guards = PI_GUARD_MPROTECT;
     if (stacks->guards != PI_GUARD_MPROTECT) {
-        if (madvise(at, PI_STACK_GUARD, MADV_GUARD_INSTALL) == 0) {
+        if (madvise(at, length, MADV_GUARD_INSTALL) == 0) {
             stacks->guards = PI_GUARD_MADVISE;
             return true;
         }
@@ -71,7 +89,7 @@ static __attribute__((noinline)) bool guard(pi_stacks *stacks, char *at)
         if (stacks->guards == PI_GUARD_UNKNOWN)
             stacks->guards = PI_GUARD_MPROTECT;
     }
-    if (stacks->mprotected >= PI_GUARD_MPROTECT_MAX || mprotect(at, PI_STACK_GUARD, PROT_NONE) != 0)
+    if (stacks->mprotected >= PI_GUARD_MPROTECT_MAX || mprotect(at, length, PROT_NONE) != 0)
         return false;
     stacks->mprotected++;
     return true;
@@ -87,13 +105,13 @@ int pi_stack_carve(pi_stacks *stacks, unsigned class, pi_stack *out)
         slab = stacks->slabs[class];
     }
     char *at = slab->base + slab->carved * slab->stride;
-    bool guarded = guard(stacks, at);
+    bool guarded = guard(stacks, at, slab->guard);
     if (!guarded && stacks->strict)
         return -ENOMEM;
     slab->carved++;
     stacks->unguarded += !guarded;
-    out->low = at + PI_STACK_GUARD;
-    out->size = slab->stride - PI_STACK_GUARD;
+    out->low = at + slab->guard;
+    out->size = slab->stride - slab->guard;
     out->guarded = guarded;
     return 0;
 }
@@ -103,8 +121,8 @@ void pi_stacks_each(pi_stacks *stacks, void (*visit)(pi_stack stack, void *arg),
     for (unsigned class = 0; class < PI_STACK_CLASSES; class++)
         for (pi_stack_slab *slab = stacks->slabs[class]; slab; slab = slab->next)
             for (size_t i = 0; i < slab->carved; i++)
-                visit((pi_stack){.low = slab->base + i * slab->stride + PI_STACK_GUARD,
-                                 .size = slab->stride - PI_STACK_GUARD,
+                visit((pi_stack){.low = slab->base + i * slab->stride + slab->guard,
+                                 .size = slab->stride - slab->guard,
                                  .guarded = true},
                       arg);
 }

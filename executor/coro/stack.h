@@ -7,6 +7,9 @@
  * that was never used costs nothing, a parked one the pages that it touched (one, as a rule)
  * and 120 bytes of page tables. Without MADV_NOHUGEPAGE it would cost 64 KiB.
  *
+ * Guard and stack are whole pages, so both grow where pages are larger (64 KiB on some aarch64
+ * kernels: a guard of 16 KiB would reach into its own stack).
+ *
  * Guards are markers in the page tables (MADV_GUARD_INSTALL, Linux 6.13), which cost 0.4 us
  * and no mapping. Where the kernel lacks them, mprotect() makes them, up to a number that
  * leaves the process room for its other mappings; after that stacks have none, and their
@@ -54,6 +57,7 @@ typedef struct pi_stack_slab {
     struct pi_stack_slab *next;
     char *base;
     size_t length;
+    size_t guard;  /* bytes of it at the low end of each stride */
     size_t stride;
     size_t carved; /* how many stacks have been handed out of it */
     size_t count;  /* how many there are */
@@ -66,6 +70,7 @@ typedef struct pi_stacks {
     pi_guard_kind guards;
     bool strict;         /* no stack without a guard */
     size_t slab_bytes;   /* least size of a slab; 0: 64 MiB */
+    size_t page;         /* what guards and stacks are rounded up to; 0: the system's page */
     size_t mprotected;   /* guards made by mprotect() */
     uint64_t unguarded;  /* stacks handed out without one */
 } pi_stacks;

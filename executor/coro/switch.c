@@ -5,8 +5,8 @@
 #include <string.h>
 
 /* The first instruction of every new context. pi_switch() arrives with the context it left
- * in rdi and this one in rsi, which is how entry() gets its arguments. The return address is
- * declared undefined and the frame pointer is zero, so back-traces end here. */
+ * in rdi (x0) and this one in rsi (x1), which is how entry() gets its arguments. The return
+ * address is declared undefined and the frame pointer is zero, so back-traces end here. */
 #if defined(__x86_64__)
 __asm__(".text\n"
         ".p2align 4\n"
@@ -77,6 +77,23 @@ __asm__(".text\n"
         "jmp *%rcx\n"
         ".cfi_endproc\n"
         ".size pi_switch_away, . - pi_switch_away\n");
+#elif defined(__aarch64__)
+__asm__(".text\n"
+        ".p2align 4\n"
+        ".hidden pi_context_entry\n"
+        ".globl pi_context_entry\n"
+        ".type pi_context_entry, %function\n"
+        "pi_context_entry:\n"
+        ".cfi_startproc\n"
+        ".cfi_undefined x30\n"
+        "hint #36\n"
+        "mov x29, xzr\n"
+        "mov x30, xzr\n"
+        "ldr x9, [x1, #24]\n"
+        "blr x9\n"
+        "brk #1\n"
+        ".cfi_endproc\n"
+        ".size pi_context_entry, . - pi_context_entry\n");
 #endif
 void pi_context_entry(void);
 

@@ -95,6 +95,15 @@ static inline void pi_switch_arrived(pi_context *self, pi_context *from)
 #define PI_SWITCH_AVX512
 #endif
 
+/* The same for SVE: its vectors are the ones named below, only longer. */
+#ifdef __ARM_FEATURE_SVE
+#define PI_SWITCH_SVE                                                                              \
+    , "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10", "p11", "p12", "p13",      \
+        "p14", "p15"
+#else
+#define PI_SWITCH_SVE
+#endif
+
 /** Save the caller in *from, continue *to. @return the context that switched back. */
 static inline __attribute__((always_inline)) pi_context *pi_switch(pi_context *from,
                                                                     pi_context *to)
@@ -123,6 +132,31 @@ static inline __attribute__((always_inline)) pi_context *pi_switch(pi_context *f
                            "r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
                            "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
                            "xmm15", "memory", "cc" PI_SWITCH_AVX512);
+#elif defined(__aarch64__)
+    /* The hint is `bti j`: where branch targets are guarded, a jump may come here. */
+    register pi_context *x0 __asm__("x0") = from;
+    register pi_context *x1 __asm__("x1") = to;
+    __asm__ __volatile__("adr x9, 1f\n\t"
+                         "mov x10, sp\n\t"
+                         "stp x10, x29, [x0]\n\t"
+                         "str x9, [x0, #16]\n\t"
+                         "ldp x10, x29, [x1]\n\t"
+                         "ldr x9, [x1, #16]\n\t"
+                         "mov sp, x10\n\t"
+                         "br x9\n\t"
+                         ".p2align 4\n"
+                         "1:\n\t"
+                         "hint #36\n\t"
+                         : "+r"(x0), "+r"(x1)
+                         :
+                         : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
+                           "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22",
+                           "x23", "x24", "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3",
+                           "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14",
+                           "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24",
+                           "v25", "v26", "v27", "v28", "v29", "v30", "v31", "memory",
+                           "cc" PI_SWITCH_SVE);
+    from = x0;
 #else
 #error "pica has no context switch for this architecture yet"
 #endif

@@ -3,12 +3,12 @@
 # Runs an example and holds it to its word: it succeeds, is silent on stderr, prints exactly
 # what EXPECTED holds, and takes between MIN_MS and MAX_MS.
 #
-#     cmake -DPROGRAM=... -DEXPECTED=... -DMIN_MS=... -DMAX_MS=... -P run.cmake
+#     cmake -DPROGRAM=... -DEXPECTED=... -DMIN_MS=... -DMAX_MS=... [-DEMULATOR=...] -P run.cmake
 
 math(EXPR time_out_s "${MAX_MS} / 1000 + 10")
 string(TIMESTAMP begin_us "%s%f" UTC)
 execute_process(
-    COMMAND "${PROGRAM}"
+    COMMAND ${EMULATOR} "${PROGRAM}"
     TIMEOUT ${time_out_s}
     RESULT_VARIABLE result
     OUTPUT_VARIABLE output

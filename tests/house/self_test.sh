@@ -132,7 +132,7 @@ for flags in "-O2 -fPIC" "-O2 -fno-pic" "-O0 -fPIE" "-O2 -fPIC -ftls-model=initi
     notices 'nothing needs plain' sh "$here/thread_locals.sh" "$work/a.a" "$work/allow"
 done
 
-if [ "$(uname -m)" = x86_64 ]; then
+if [ "$($cc -dumpmachine | cut -d- -f1)" = x86_64 ]; then
     # inline asm: as pi_worker_self() does it, and then with something in between.
     asm() {
         printf 'extern __thread void *pi_worker_current; void *f(void); void *f(void) { void *w; __asm__ volatile("movq pi_worker_current@gottpoff(%%%%rip), %%0\\n\\t%smovq %%%%fs:(%%0), %%0" : "=r"(w)); return w; }\n' \

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# thread_locals.sh LIBPICA_A ALLOWED: no address of a thread-local is within reach of code that
+# thread_locals.sh LIBPICA_A ALLOWED..: no address of a thread-local is within reach of code that
 # may suspend.
 #
 # Compilers keep such addresses in registers, errno's among them, while a task moves to another
@@ -17,13 +17,18 @@
 # ALLOWED has lines "function reason"; the function may be a shell-like pattern with *. A line
 # that nothing matches is an error as well: the list stays as short as it can be.
 set -u
-library=$1 allowed=$2
+library=$1
+shift
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
-objdump -dr --no-show-raw-insn "$library" >"$work/code" || exit 2
+cat "$@" >"$work/allowed" || exit 2
+"${OBJDUMP:-objdump}" -dr --no-show-raw-insn "$library" >"$work/code" || exit 2
 
-awk -v allowed="$allowed" '
+awk -v allowed="$work/allowed" -v lists="$*" '
 function judge() {
+    if (within != "")
+        callee = within
+    within = ""
     if (!touches)
         return
     ok = 0
@@ -49,7 +54,7 @@ BEGIN {
         gsub(/\*/, ".*", pattern)
         regex[patterns] = "^" pattern "([.].*)?$" # .part.0, .constprop.1, .cold
         if (word[2] == "") {
-            printf "%s: no reason is given for %s\n", allowed, word[1]
+            printf "%s: no reason is given for %s\n", lists, word[1]
             failures++
         }
     }
@@ -87,11 +92,6 @@ half != "" {
     touches = 1
     evidence = previous
 }
-# pi_worker_self(): the value, never the address, in two adjacent instructions of one volatile asm
-# (worker.h); the relocation of the first stands between them.
-/R_X86_64_[A-Z0-9_]*GOTTPOFF[ \t]+pi_worker_current/ { accessor = 1; previous = $0; next }
-accessor && /mov[ \t]+%fs:\(%r[a-z0-9]+\),%r[a-z0-9]+/ { accessor = 0; previous = $0; next }
-{ accessor = 0 }
 /%fs:/ && !/%fs:0x28/ { touches = 1; evidence = $0 }
 /tpidr_el0/ { touches = 1; evidence = $0 }
 /R_[A-Z0-9_]*_(TLS|TPOFF|GOTTPOFF|DTPOFF|DTPMOD|GOTPC32_TLSDESC)/ { touches = 1; evidence = $0 }
@@ -101,18 +101,24 @@ accessor && /mov[ \t]+%fs:\(%r[a-z0-9]+\),%r[a-z0-9]+/ { accessor = 0; previous 
         callee = $NF
 }
 # A call within the object: to a symbol itself; a place inside a function shows as <name+0x..>.
+# Where a relocation follows (aarch64 shows a symbol there all the same), that one tells whom.
+within != "" {
+    if ($0 !~ /R_[A-Z0-9_]+/)
+        callee = within
+    within = ""
+}
 /[ \t](call|jmp|bl|b)[ \t].*<[^+>]*>$/ {
     target = $NF
     gsub(/[<>]/, "", target)
     if (target != "pi_fatal" && index(target, fn) != 1 && index(fn, target) != 1)
-        callee = target
+        within = target
 }
 { previous = $0 }
 END {
     judge()
     for (i = 1; i <= patterns; i++)
         if (!used[i]) {
-            printf "%s: nothing needs %s any more\n", allowed, text[i]
+            printf "%s: nothing needs %s any more\n", lists, text[i]
             failures++
         }
     if (!functions) {

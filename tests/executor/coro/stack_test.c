@@ -98,6 +98,27 @@ static void guards_fault(void)
         fprintf(stderr, "(this kernel has no MADV_GUARD_INSTALL)\n");
 }
 
+/* Where a page is larger than a guard, the guard grows, and ends where the stack begins. */
+static void large_pages(void)
+{
+    pi_stacks stacks = {.page = 65536};
+    pi_stack last = {.low = NULL};
+    for (unsigned i = 0; i < 3; i++) {
+        pi_stack stack;
+        CHECK_FATAL_OK(pi_stack_carve(&stacks, 0, &stack));
+        CHECK_LE(PI_STACK_CLASS0 + PI_STACK_RESERVE, stack.size);
+        CHECK_EQ(stack.size % 65536, 0);
+        if (last.low)
+            CHECK_EQ(stack.low - 65536, last.low + last.size);
+        stack.low[0] = 1; /* its own guard does not cover it */
+        dies_below(&stack, true);
+        death d = death_of(writes_below, stack.low + 1 - 65536);
+        CHECK(WIFSIGNALED(d.state));
+        last = stack;
+    }
+    pi_stacks_deinit(&stacks);
+}
+
 static void madvise_denied(void)
 {
     pi_stacks stacks = {0};
@@ -111,6 +132,20 @@ static void madvise_denied(void)
     CHECK_EQ(stacks.guards, PI_GUARD_MPROTECT);
     CHECK_LE(fault_met(FAULT_MADVISE), 3); /* it does not ask each time */
     fault_disarm();
+    dies_below(&stack, true);
+    pi_stacks_deinit(&stacks);
+}
+
+/* An emulator's madvise(), which says yes to what it does not know: guards are made otherwise. */
+static void madvise_ignored(void)
+{
+    pi_stacks stacks = {0};
+    pi_stack stack;
+    fault_arm(FAULT_MADVISE, 1, 1, FAULT_IGNORED);
+    CHECK_FATAL_OK(pi_stack_carve(&stacks, 0, &stack));
+    fault_disarm();
+    CHECK(stack.guarded);
+    CHECK_EQ(stacks.guards, PI_GUARD_MPROTECT);
     dies_below(&stack, true);
     pi_stacks_deinit(&stacks);
 }
@@ -180,6 +215,8 @@ CHECK_MAIN
     check_plain("carving", carving);
     check_plain("guards fault", guards_fault);
     check_plain("madvise is denied", madvise_denied);
+    check_plain("large pages", large_pages);
+    check_plain("madvise is ignored", madvise_ignored);
     check_plain("madvise fails once", madvise_fails_once);
     check_plain("both are denied", both_denied);
     check_plain("no memory", no_memory);

@@ -271,7 +271,8 @@ static void threads_and_tasks(void)
     for (unsigned i = 0; i < 10; i++)
         CHECK_EQ(body_end(tasks[i]), 0);
     CHECK_EQ(pica_sem_value(&shop.sem), 3);
-    CHECK_LT(1, pi_load_relaxed(&shop.most)); /* it did let in more than one */
+    if (!check_emulated())
+        CHECK_LT(1, pi_load_relaxed(&shop.most)); /* it did let in more than one */
     CHECK_EQ(pica_sem_destroy(&shop.sem), 0);
     check_executor_close(ex);
 }

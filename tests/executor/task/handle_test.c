@@ -290,6 +290,7 @@ CHECK_MAIN
     check_run("a task may hold itself", a_task_may_hold_itself);
     check_plain("misuse", misuse);
     check_plain_in(CHECK_ALL, "lost errors", lost_errors);
-    check_plain("a lost error without a hook", a_lost_error_without_a_hook);
+    if (!check_emulated())
+        check_plain("a lost error without a hook", a_lost_error_without_a_hook);
     check_plain_in(CHECK_ALL, "each lost error once", each_lost_error_once);
 }
