@@ -41,7 +41,9 @@ static void never_more_than_the_limit(void)
             CHECK_EQ(pica_group_spawn(&group, counts, &c), 0);
         CHECK_EQ(pica_group_end(&group, 0), 0);
         CHECK_EQ(c.done, 100);
-        CHECK_EQ(c.most, limit); /* and as many as that */
+        CHECK_LE(c.most, limit);
+        if (check_mode() == CHECK_ONE) /* with several a member may end before the next comes */
+            CHECK_EQ(c.most, limit);
         CHECK_EQ(group.running, 0);
     }
 }
