@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* signals_test.c: signals at 1 kHz to every thread, without SA_RESTART, while streams, sleeps and
+ * semaphores are at work: no call fails with EINTR, nothing is lost. And a process that is stopped
+ * and goes on, again and again, while it serves. */
+#include "tests/extremes/load.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* --- Signals --------------------------------------------------------------------------------- */
+
+static uint64_t arrived;      /* [atomic, relaxed] in workers */
+static uint64_t arrived_else; /* [atomic, relaxed] in other threads */
+static uint32_t stop;         /* [atomic] */
+
+static void count(int number)
+{
+    (void)number;
+    pi_add_relaxed(pica_worker_index() >= 0 ? &arrived : &arrived_else, UINT64_C(1));
+}
+
+/* The library's threads block all signals; here they are to get them. */
+static intptr_t lets_in(void *arg)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    return pthread_sigmask(SIG_UNBLOCK, &set, NULL) + (arg ? 0 : 0);
+}
+
+static void *sends(void *arg)
+{
+    pid_t self = (pid_t)syscall(SYS_gettid);
+    while (!pi_load_acquire(&stop)) {
+        DIR *dir = opendir("/proc/self/task");
+        for (struct dirent *e; (e = readdir(dir));) {
+            pid_t thread = (pid_t)atoi(e->d_name);
+            if (thread > 0 && thread != self)
+                syscall(SYS_tgkill, getpid(), thread, SIGUSR1);
+        }
+        closedir(dir);
+        usleep(1000);
+    }
+    return arg;
+}
+
+static uint64_t joined; /* [atomic, relaxed] */
+
+static intptr_t naps(void *arg)
+{
+    int rc = pica_sleep(PICA_US(300));
+    return rc < 0 ? rc : (intptr_t)arg;
+}
+
+/* A plain thread: its waits are interrupted as well. */
+static void *spawns(void *executor)
+{
+    lets_in(NULL);
+    for (intptr_t i = 1; !pi_load_acquire(&stop); i++) {
+        pica_task *task;
+        intptr_t result = 0;
+        CHECK_FATAL_OK(pica_executor_spawn(executor, &task, naps, (void *)i));
+        CHECK_EQ(pica_join(task, &result), 0);
+        CHECK_EQ(result, i);
+        pica_unref(task);
+        pi_add_relaxed(&joined, UINT64_C(1));
+    }
+    return NULL;
+}
+
+static void interrupted(void)
+{
+    pica_executor *ex = pica_executor_self();
+    pthread_t sender, spawner;
+    struct sigaction action = {.sa_handler = count}, old;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGUSR1, &action, &old); /* no SA_RESTART */
+    for (unsigned i = 0; i < pica_executor_workers(ex); i++) {
+        pica_task *task;
+        pica_attr attr = PICA_ATTR_INIT;
+        attr.pin = i + 1;
+        CHECK_FATAL_OK(pica_spawn_with(&task, lets_in, NULL, &attr));
+        CHECK_OK(pica_await(task, NULL));
+        pica_unref(task);
+    }
+    pi_store_release(&stop, 0u);
+    uint64_t here = pi_load_relaxed(&arrived), elsewhere = pi_load_relaxed(&arrived_else);
+    uint64_t joins = pi_load_relaxed(&joined);
+    CHECK_FATAL(pthread_create(&sender, NULL, sends, NULL) == 0);
+    CHECK_FATAL(pthread_create(&spawner, NULL, spawns, ex) == 0);
+    load_for(PICA_MS(800));
+    pi_store_release(&stop, 1u);
+    pthread_join(sender, NULL);
+    pthread_join(spawner, NULL);
+    CHECK_LT(here + 10, pi_load_relaxed(&arrived));
+    CHECK_LT(elsewhere + 10, pi_load_relaxed(&arrived_else));
+    CHECK_LT(joins, pi_load_relaxed(&joined));
+    /* One may be under way to a worker. */
+    signal(SIGUSR1, SIG_IGN);
+}
+
+/* --- Stopped ----------------------------------------------------------------------------------- */
+
+static intptr_t loads(void *arg)
+{
+    (void)arg;
+    load_for(PICA_MS(600));
+    return 0;
+}
+
+static _Noreturn void child(void)
+{
+    uint64_t before = check_failures();
+    pica_options options = check_options();
+    pica_executor *ex = check_executor_open(&options);
+    pica_task *task;
+    alarm(100);
+    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, loads, NULL));
+    CHECK_EQ(pica_join(task, NULL), 0);
+    pica_unref(task);
+    check_executor_close(ex);
+    _exit(check_failures() > before ? 1 : 0);
+}
+
+static void stopped(void)
+{
+    pid_t pid = fork();
+    CHECK_FATAL(pid >= 0);
+    if (pid == 0)
+        child();
+    int state = 0, stops = 0;
+    check_rng rng = check_rng_make(1);
+    while (waitpid(pid, &state, WNOHANG) == 0) {
+        usleep((useconds_t)(500 + check_rng_below(&rng, 4000)));
+        kill(pid, SIGSTOP);
+        usleep((useconds_t)(500 + check_rng_below(&rng, 8000)));
+        kill(pid, SIGCONT);
+        stops++;
+    }
+    CHECK(WIFEXITED(state) && WEXITSTATUS(state) == 0);
+    CHECK_LT(3, stops);
+}
+
+CHECK_MAIN
+{
+    check_timeout(60);
+    check_run_in(CHECK_ONE | CHECK_TWO | CHECK_FOUR | CHECK_MIGRATE, "signals at 1 kHz",
+                 interrupted);
+    check_plain_in(CHECK_ONE | CHECK_TWO | CHECK_FOUR, "stopped and continued", stopped);
+}
