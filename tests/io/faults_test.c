@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* faults_test.c: registering with the reactor fails, and memory runs out: the call says so,
- * the descriptor is as usable as before, nothing is left behind. */
+ * the descriptor is as usable as before, nothing is left behind. All registrations fail meanwhile,
+ * not only the first: that may be the monitor's, which has a busy machine's worker rescued. */
 #include "tests/fault.h"
 #include "tests/io/peers.h"
 
@@ -17,9 +18,9 @@ static void registering_a_reader(void)
     int raw;
     char byte;
     pica_stream *s = peers_stream(&raw);
-    fault_arm(FAULT_EPOLL_CTL, 1, 0, ENOSPC);
+    fault_arm(FAULT_EPOLL_CTL, 1, 1, ENOSPC);
     CHECK_EQ(pica_read(s, &byte, 1), -ENOSPC);
-    CHECK_EQ(fault_failed(FAULT_EPOLL_CTL), 1);
+    CHECK_LE(1, fault_failed(FAULT_EPOLL_CTL));
     fault_disarm();
     pica_task *task = peers_spawn(read_byte, s);
     PEERS_UNTIL_WAITING(task);
@@ -36,10 +37,10 @@ static void registering_a_writer(void)
     static char block[65536];
     pica_stream *s = peers_stream(&raw);
     peers_fill(s);
-    fault_arm(FAULT_EPOLL_CTL, 1, 0, ENOMEM);
+    fault_arm(FAULT_EPOLL_CTL, 1, 1, ENOMEM);
     CHECK_EQ(pica_write(s, &byte, 1), -ENOMEM);
     size_t written = 99;
-    fault_arm(FAULT_EPOLL_CTL, 1, 0, ENOMEM);
+    fault_arm(FAULT_EPOLL_CTL, 1, 1, ENOMEM);
     CHECK_EQ(pica_write_all(s, &byte, 1, &written), -ENOMEM);
     CHECK_EQ(written, 0);
     fault_disarm();
@@ -55,7 +56,7 @@ static void registering_a_listener(void)
     pica_addr at;
     pica_stream *s = NULL;
     pica_listener *l = peers_listen(&at);
-    fault_arm(FAULT_EPOLL_CTL, 1, 0, ENOSPC);
+    fault_arm(FAULT_EPOLL_CTL, 1, 1, ENOSPC);
     CHECK_EQ(pica_accept(l, &s, NULL), -ENOSPC);
     fault_disarm();
     CHECK(s == NULL);
@@ -71,9 +72,10 @@ static void registering_a_connect(void)
     pica_addr at;
     pica_stream *s = NULL;
     int raw = peers_raw_listen(&at, 8);
-    fault_arm(FAULT_EPOLL_CTL, 1, 0, ENOSPC);
+    fault_arm(FAULT_EPOLL_CTL, 1, 1, ENOSPC);
     int rc = pica_tcp_connect(&s, &at);
-    CHECK(fault_failed(FAULT_EPOLL_CTL) ? rc == -ENOSPC && !s : rc == 0);
+    CHECK(rc == -ENOSPC ? !s : rc == 0); /* it may not have had to wait */
+    fault_disarm();
     fault_arm(FAULT_SOCKET, 1, 0, ENFILE);
     pica_stream *other = NULL;
     CHECK_EQ(pica_tcp_connect(&other, &at), -ENFILE);
@@ -89,7 +91,7 @@ static void registering_a_connect(void)
 static void registering_a_foreign_one(void)
 {
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    fault_arm(FAULT_EPOLL_CTL, 1, 0, ENOSPC);
+    fault_arm(FAULT_EPOLL_CTL, 1, 1, ENOSPC);
     CHECK_EQ(pica_poll_fd(fd, POLLIN, PICA_NEVER), -ENOSPC);
     fault_disarm();
     CHECK_EQ(pica_poll_fd(fd, POLLIN, 0), -ETIMEDOUT);
