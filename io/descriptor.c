@@ -152,7 +152,7 @@ int pi_direction_wait(pi_descriptor *d, pi_direction *dir, int64_t deadline_ns)
         return consume(d, dir, w);
 
     pi_waiter me;
-    pi_wait_begin(&me);
+    pi_wait_begin_for(&me, dir == &d->in ? PI_FOR_INPUT : PI_FOR_OUTPUT, (uintptr_t)d->fd);
     pi_store_release(&dir->token.wait, me.token.wait);
     pi_store_release(&dir->token.word, me.token.word);
     uint64_t armed;

@@ -33,6 +33,7 @@ struct pi_fiber {
     uint8_t class;       /* [const] of its stack */
     bool may_inline;     /* [worker] awaited children may run on it */
     bool guarded;        /* [const] */
+    uint8_t waits_for;   /* [runner] what its last wait was for; see pi_for */
     struct pi_several *several; /* [runner] innermost wait for several tasks that runs one */
     char *low;           /* [const] lowest usable address of its stack */
     struct pi_worker *worker; /* [worker] that runs it, or ran it last */
@@ -41,6 +42,7 @@ struct pi_fiber {
     pi_fiber *next;      /* [cache] */
     uint32_t refused;    /* [runner] calls that returned -ECANCELED on entry */
     uint32_t since_ms;   /* [runner] when it parked last, by the worker's coarse clock */
+    uintptr_t waits_which; /* [runner] which one its last wait was for */
 };
 
 /** A wait for several tasks (group end, collecting gather) that runs one of them inline. If a

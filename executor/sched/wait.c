@@ -106,26 +106,30 @@ int pi_wait_refuse(pi_fiber *fiber)
     return -ECANCELED;
 }
 
-static inline void begin(pi_waiter *me, bool shielded)
+static inline void begin(pi_waiter *me, bool shielded, pi_for what, uintptr_t which)
 {
     pi_fiber *fiber = fiber_here();
     pi_wait *wait = fiber ? &fiber->wait : &me->thread;
     uint16_t floor = shielded ? PI_WAIT_SHIELDED : fiber ? fiber->floor : 0;
-    if (!fiber)
+    if (fiber) {
+        fiber->waits_for = (uint8_t)what;
+        fiber->waits_which = which;
+    } else {
         *wait = (pi_wait){0};
+    }
     uint64_t word = pi_wait_next(pi_load_relaxed(&wait->word), floor);
     me->token = (pi_token){wait, word};
     pi_store_release(&wait->word, word); /* (A) */
 }
 
-void pi_wait_begin(pi_waiter *me)
+void pi_wait_begin_for(pi_waiter *me, pi_for what, uintptr_t which)
 {
-    begin(me, false);
+    begin(me, false, what, which);
 }
 
-void pi_wait_begin_shielded(pi_waiter *me)
+void pi_wait_begin_shielded_for(pi_waiter *me, pi_for what, uintptr_t which)
 {
-    begin(me, true);
+    begin(me, true, what, which);
 }
 
 bool pi_wait_abandon(pi_waiter *me)

@@ -72,7 +72,7 @@ typedef struct pi_token {
 /** The parts of a wait word. */
 #define PI_WAIT_STATE_BITS 8
 #define PI_WAIT_FLOOR_BITS 16
-#define PI_WAIT_STATE(word) ((pi_how)((word) & 0xffu))
+#define PI_WAIT_STATE(word) ((pi_how)((word)&0xffu))
 static inline uint64_t pi_wait_as(uint64_t word, pi_how state)
 {
     return (word & ~(uint64_t)0xff) | (uint64_t)state;
@@ -107,12 +107,34 @@ int pi_wait_check(void);
 /** The caller's fiber is cancelled: what to return. From the 65th time on it yields first. */
 int pi_wait_refuse(pi_fiber *fiber);
 
+/** What a task waits for, with a number that says which; for the dump and the exit audit. */
+typedef enum pi_for {
+    PI_FOR_UNTOLD = 0,
+    PI_FOR_TIME,       /* nothing else; no number */
+    PI_FOR_TASK,       /* its address */
+    PI_FOR_SOME_TASKS, /* how many; one of them may be enough */
+    PI_FOR_MEMBERS,    /* of a group; its address */
+    PI_FOR_PLACE,      /* among those members that may run; the group's address */
+    PI_FOR_SEMAPHORE,  /* its address */
+    PI_FOR_INPUT,      /* a descriptor */
+    PI_FOR_OUTPUT      /* a descriptor */
+} pi_for;
+
 /** Begin a wait. Then pi_wait_park() or pi_wait_abandon(). Any task or plain thread. */
-void pi_wait_begin(pi_waiter *me);
+void pi_wait_begin_for(pi_waiter *me, pi_for what, uintptr_t which);
 
 /** Begin a wait that cancels and scopes do not end (for structured waits, which see to the
  *  cancel themselves). */
-void pi_wait_begin_shielded(pi_waiter *me);
+void pi_wait_begin_shielded_for(pi_waiter *me, pi_for what, uintptr_t which);
+
+static inline void pi_wait_begin(pi_waiter *me)
+{
+    pi_wait_begin_for(me, PI_FOR_UNTOLD, 0);
+}
+static inline void pi_wait_begin_shielded(pi_waiter *me)
+{
+    pi_wait_begin_shielded_for(me, PI_FOR_UNTOLD, 0);
+}
 
 /** End a wait that was begun and turned out to be needless. A waker may have won already.
  *  @return true: nobody had won, nobody will; false: somebody had (what it handed over is

@@ -287,7 +287,7 @@ static __attribute__((noinline)) int acquire_slow(pica_sem *sem, int64_t n, int6
 {
     wanting me = {.n = n};
     wake_list woken = {NULL, NULL, {NULL, NULL}};
-    pi_wait_begin(&me.waiter);
+    pi_wait_begin_for(&me.waiter, PI_FOR_SEMAPHORE, (uintptr_t)sem);
     pi_lock_acquire(lock_of(sem));
     bool closed = is_closed(pi_load_relaxed(&sem->value));
     if (closed) {

@@ -147,7 +147,7 @@ static int wait_first(pica_task *const *tasks, size_t n, struct gather *gather,
                       struct watch *watches)
 {
     pi_waiter me;
-    pi_wait_begin(&me);
+    pi_wait_begin_for(&me, PI_FOR_SOME_TASKS, n);
     gather->token = me.token;
     bool decided = false;
     size_t linked = 0;

@@ -336,9 +336,9 @@ static bool wait_for_members(pica_group *group, bool cancelled)
     for (;;) {
         pi_waiter me = {.data = NULL};
         if (cancelled)
-            pi_wait_begin_shielded(&me);
+            pi_wait_begin_shielded_for(&me, PI_FOR_MEMBERS, (uintptr_t)group);
         else
-            pi_wait_begin(&me);
+            pi_wait_begin_for(&me, PI_FOR_MEMBERS, (uintptr_t)group);
         pi_lock_acquire(pi_group_lock(group));
         bool any = pi_load_acquire(&group->members) >= MEMBER;
         if (any) {

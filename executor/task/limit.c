@@ -87,7 +87,7 @@ static int enter(pica_group *group, spawner *me)
 static int enter_or_wait(pica_group *group, pi_fiber *fiber)
 {
     spawner me = {.members = members_on(fiber, group)};
-    pi_wait_begin(&me.waiter);
+    pi_wait_begin_for(&me.waiter, PI_FOR_PLACE, (uintptr_t)group);
     pi_lock_acquire(pi_group_lock(group));
     int rc = enter(group, &me);
     pi_lock_release(pi_group_lock(group));

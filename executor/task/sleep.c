@@ -21,7 +21,7 @@ static int sleep_parked(int64_t deadline_ns)
     if (rc < 0)
         return rc;
     pi_waiter me;
-    pi_wait_begin(&me);
+    pi_wait_begin_for(&me, PI_FOR_TIME, 0);
     return pi_wait_park(&me, deadline_ns) == PI_CANCEL ? -ECANCELED : 0;
 }
 

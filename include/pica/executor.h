@@ -164,14 +164,35 @@ typedef struct pica_stats {
 PICA_API PICA_NODISCARD int pica_executor_stats(const pica_executor *ex, pica_stats *out);
 
 /**
- * Write one line per live task: number, name, state, since when and where spawned.
+ * Write what each live task is doing, for people:
  *
- * The executor goes on meanwhile, so tasks come and go between two lines.
+ *     task 7 (fetch) waiting for input of descriptor 9, for 51 ms, spawned at a.c:17 by 1
+ *         stack: 384 bytes in use, 3304 at most so far, of 44480
+ *         at 0x7f88c6cef60a (libpica.so.0+0x1260a)
+ *         at 0x7f88c6ceff09 pica_poll_fd+0xd9 (libpica.so.0+0x12f09)
+ *         at 0x56278ad06372 fetch+0x52 (server+0x1372)
+ *
+ * A task's line begins with "task", what belongs to it is indented below. A task that runs on
+ * its waiter's stack has a line, but no stack of its own; its waiter's says which it runs.
+ *
+ * - "at most so far" is the stack's mark, as far as its pages show: the deepest that this
+ *   task or one that had the stack before it has been. What was trimmed or swapped out since
+ *   does not count.
+ * - The calls of a waiting task come from the tables that compilers put into every program
+ *   (.eh_frame), so code needs no frame pointers. Names are those that a program or library
+ *   exports (-rdynamic); `addr2line -f -e server 0x1371` (one less than the offset, to be
+ *   inside of the call) finds the line. Tasks in a row that wait at the same place tell once.
+ *
+ * The executor goes on meanwhile, so tasks come and go between two lines. What is said of
+ * one waiting task is of one moment: it is looked at, not held, and looked at again if it
+ * was woken meanwhile.
  *
  * @param ex  the executor
  * @param fd  a descriptor; written to with plain write(2), which may block
  * @return the number of tasks; or the error of write(2)
- * Where: anywhere, also from a debugger. Never suspends; allocates nothing.
+ * Where: anywhere, also from a debugger unless some thread is stopped inside of dlopen() or
+ *        dlclose(), whose lock it takes. Never suspends; allocates nothing; needs 8 KiB of
+ *        stack.
  */
 PICA_API int pica_dump(pica_executor *ex, int fd);
 

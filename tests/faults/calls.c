@@ -56,6 +56,7 @@ STAND_IN(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *
          (fd, level, name, value, length))
 STAND_IN(int, listen, (int fd, int backlog), (fd, backlog))
 STAND_IN(int, madvise, (void *at, size_t length, int advice), (at, length, advice))
+STAND_IN(int, mincore, (void *at, size_t length, unsigned char *pages), (at, length, pages))
 STAND_IN(int, mprotect, (void *at, size_t length, int protection), (at, length, protection))
 STAND_IN(int, poll, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout))
 STAND_IN(ssize_t, read, (int fd, void *to, size_t n), (fd, to, n))

@@ -23,6 +23,7 @@ static const errnos rows[] = {
      "EACCES, EBADF, ENODEV: no file; EINVAL: constants"},
     {NULL, "munmap", {ENOMEM}, {0}, "EINVAL: what mmap gave"},
     {NULL, "madvise", {EINVAL, ENOMEM, EAGAIN, EPERM}, {0}, "EBADF, EIO: no file"},
+    {NULL, "mincore", {EAGAIN, ENOMEM}, {0}, "EFAULT, EINVAL: a stack's own pages, our buffer"},
     {NULL, "mprotect", {ENOMEM, EACCES}, {0}, "EINVAL: what mmap gave"},
     {NULL, "sigaltstack", {ENOMEM, EPERM}, {0}, "EFAULT, EINVAL: the thread's own, constants"},
 

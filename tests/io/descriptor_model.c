@@ -124,8 +124,10 @@ int pi_wait_check(void)
     return 0;
 }
 
-void pi_wait_begin(pi_waiter *me)
+void pi_wait_begin_for(pi_waiter *me, pi_for what, uintptr_t which)
 {
+    (void)what;
+    (void)which;
     pi_wait *wait = &waits[model_self()];
     uint64_t word = ((pi_load_relaxed(&wait->word) >> 8) + 1) << 8 | PI_WAITING;
     me->token = (pi_token){wait, word};

@@ -38,8 +38,10 @@ int pi_wait_check(void)
     return 0;
 }
 
-void pi_wait_begin(pi_waiter *me)
+void pi_wait_begin_for(pi_waiter *me, pi_for what, uintptr_t which)
 {
+    (void)what;
+    (void)which;
     me->token = (pi_token){NULL, model_self()};
     pi_store_relaxed(&waits[model_self()].state, (uint32_t)PI_WAITING);
 }

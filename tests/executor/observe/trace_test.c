@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* trace_test.c: what a trace says was all true at one moment, however busily the task goes on.
+ *
+ * Tasks recurse to a random depth and wait there for that depth's semaphore, over and over; a
+ * thread traces them meanwhile. Depth, semaphore and stack in use belong together. */
+#include "executor/observe/trace.h"
+#include "tests/executor/bodies.h"
+
+#include <pica/sem.h>
+#include <pthread.h>
+
+#define TASKS 4
+#define DEPTHS 8
+
+static pica_sem sems[DEPTHS];
+
+struct watched {
+    pica_task *tasks[TASKS];
+    uint32_t stop;                        /* [atomic] */
+    uint64_t traced;                      /* [watcher writes, atomic] */
+    size_t frames[DEPTHS], stack[DEPTHS]; /* [watcher] as measured at rest */
+};
+
+/* Frames as they are, none shared or left out. */
+static __attribute__((noinline)) intptr_t waits_at(unsigned depth, unsigned left)
+{
+    volatile char here[100];
+    here[0] = 1;
+    intptr_t result = left ? waits_at(depth, left - 1) : pica_sem_acquire(&sems[depth]);
+    __asm__ volatile("" : "+r"(result));
+    return result + here[0] - 1;
+}
+
+static intptr_t waits_once(void *arg)
+{
+    unsigned depth = (unsigned)(uintptr_t)arg;
+    intptr_t result = waits_at(depth, depth);
+    __asm__ volatile("" : "+r"(result));
+    return result;
+}
+
+static intptr_t waits_everywhere(void *arg)
+{
+    check_rng rng = check_rng_make((uint64_t)(uintptr_t)arg);
+    intptr_t rc = 0;
+    while (rc == 0)
+        rc = waits_once(body_arg((intptr_t)check_rng_below(&rng, DEPTHS)));
+    return rc;
+}
+
+static intptr_t bottom(void *arg)
+{
+    intptr_t result = waits_everywhere(arg);
+    __asm__ volatile("" : "+r"(result));
+    return result;
+}
+
+/* Always the same above; what lies below it is what waits_everywhere() has below it. */
+static intptr_t at_rest(void *arg)
+{
+    intptr_t result = waits_once(arg);
+    __asm__ volatile("" : "+r"(result));
+    return result;
+}
+
+static void *watches(void *arg)
+{
+    struct watched *w = arg;
+    pi_trace trace;
+    size_t more_frames = 0, more_stack = 0; /* in waits_everywhere() than in at_rest() */
+    for (unsigned i = 0; !pi_load_acquire(&w->stop); i++) {
+        if (!pi_trace_take(w->tasks[i % TASKS], &trace))
+            continue;
+        pi_store_release(&w->traced, w->traced + 1);
+        CHECK_EQ(trace.waits_for, PI_FOR_SEMAPHORE);
+        size_t depth = (size_t)((pica_sem *)trace.waits_which - sems);
+        CHECK_FATAL(depth < DEPTHS);
+        size_t frames = trace.frames - w->frames[depth];
+        size_t stack = trace.stack_now - w->stack[depth];
+        if (w->traced == 1) {
+            more_frames = frames;
+            more_stack = stack;
+        }
+        CHECK_EQ(frames, more_frames);
+        CHECK_EQ(stack, more_stack);
+        CHECK(trace.is_base);
+        CHECK_EQ(trace.chain, 0);
+    }
+    return NULL;
+}
+
+/* What one depth looks like, measured where nothing moves. */
+static void measure(struct watched *w)
+{
+    pi_trace trace;
+    for (unsigned depth = 0; depth < DEPTHS; depth++) {
+        pica_task *task = body_spawn(at_rest, body_arg((intptr_t)depth));
+        BODY_WAITS(task);
+        CHECK_FATAL(pi_trace_take(task, &trace));
+        w->frames[depth] = trace.frames;
+        w->stack[depth] = trace.stack_now;
+        CHECK_OK(pica_sem_release(&sems[depth]));
+        CHECK_EQ(body_end(task), 0);
+        if (depth) {
+            CHECK_EQ(w->frames[depth], w->frames[depth - 1] + 1);
+            CHECK_LT(w->stack[depth - 1], w->stack[depth]);
+        }
+    }
+}
+
+static void of_one_moment(void)
+{
+    struct watched w = {.stop = 0};
+    pthread_t thread;
+    for (unsigned i = 0; i < DEPTHS; i++)
+        CHECK_OK(pica_sem_init(&sems[i], 0));
+    measure(&w);
+    for (unsigned i = 0; i < TASKS; i++)
+        w.tasks[i] = body_spawn(bottom, body_arg((intptr_t)i));
+    for (unsigned i = 0; i < TASKS; i++)
+        BODY_WAITS(w.tasks[i]);
+    CHECK_FATAL(pthread_create(&thread, NULL, watches, &w) == 0);
+    uint64_t rounds = check_rounds(50000), enough = check_rounds(5000);
+    for (uint64_t i = 0; i < rounds || pi_load_acquire(&w.traced) < enough; i++) {
+        CHECK_OK(pica_sem_release(&sems[i % DEPTHS]));
+        if (i % 4 == 0)
+            CHECK_OK(pica_yield());
+        if (i > rounds) /* the watcher gets too little of the processors */
+            CHECK_OK(pica_sleep(PICA_US(20)));
+    }
+    pi_store_release(&w.stop, 1u);
+    pthread_join(thread, NULL);
+    for (unsigned i = 0; i < TASKS; i++)
+        CHECK_OK(pica_cancel(w.tasks[i]));
+    for (unsigned i = 0; i < TASKS; i++)
+        CHECK_EQ(body_end(w.tasks[i]), -ECANCELED);
+}
+
+CHECK_MAIN
+{
+    check_run("of one moment", of_one_moment);
+}
