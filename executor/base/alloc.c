@@ -15,18 +15,27 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-#ifdef PI_TSAN
 /* Switching between a worker's loop and its tasks orders nothing for the sanitizer, so memory
  * that a task allocates and the loop first touches, by atomics, would count as a race between
  * that access and the zeroing. Nobody else can know of memory that has just been allocated. */
+#ifdef PI_TSAN
 void AnnotateIgnoreWritesBegin(const char *file, int line);
 void AnnotateIgnoreWritesEnd(const char *file, int line);
-#define UNSEEN_BEGIN() AnnotateIgnoreWritesBegin(__FILE__, __LINE__)
-#define UNSEEN_END() AnnotateIgnoreWritesEnd(__FILE__, __LINE__)
-#else
-#define UNSEEN_BEGIN() ((void)0)
-#define UNSEEN_END() ((void)0)
 #endif
+
+void pi_unseen_begin(void)
+{
+#ifdef PI_TSAN
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+#endif
+}
+
+void pi_unseen_end(void)
+{
+#ifdef PI_TSAN
+    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+#endif
+}
 
 void *pi_malloc(size_t size)
 {
@@ -43,11 +52,11 @@ void *pi_aligned_zalloc(size_t align, size_t size)
     if (size > SIZE_MAX - align)
         return NULL;
     size = (size + align - 1) / align * align;
-    UNSEEN_BEGIN();
+    pi_unseen_begin();
     void *p = aligned_alloc(align, size);
     if (p)
         memset(p, 0, size);
-    UNSEEN_END();
+    pi_unseen_end();
     return p;
 }
 

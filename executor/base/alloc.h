@@ -21,6 +21,11 @@ void pi_free(void *p);
 void *pi_pages_alloc(size_t size) __attribute__((malloc, warn_unused_result));
 void pi_pages_free(void *p, size_t size);
 
+/** In between, ThreadSanitizer does not look at writes: they go to memory that nobody else knows
+ *  of yet. Elsewhere they do nothing. */
+void pi_unseen_begin(void);
+void pi_unseen_end(void);
+
 /** "jemalloc" if a malloc() moves jemalloc's own counter, else "system". Asked once. */
 const char *pi_alloc_live(void);
 

@@ -86,3 +86,30 @@ unsigned pi_cpus_usable(unsigned most)
         n = q;
     return n < 1 ? 1 : n > most ? most : n;
 }
+
+bool pi_cpus_pin(unsigned n, cpu_set_t *before)
+{
+    if (sched_getaffinity(0, sizeof(*before), before) != 0 || CPU_COUNT(before) == 0)
+        return false;
+    cpu_set_t one;
+    unsigned left = n % (unsigned)CPU_COUNT(before);
+    CPU_ZERO(&one);
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, before) && left-- == 0) {
+            CPU_SET(cpu, &one);
+            break;
+        }
+    }
+    return sched_setaffinity(0, sizeof(one), &one) == 0;
+}
+
+void pi_cpus_unpin(const cpu_set_t *before)
+{
+    (void)sched_setaffinity(0, sizeof(*before), before);
+}
+
+unsigned pi_cpus_node(void)
+{
+    unsigned cpu, node;
+    return getcpu(&cpu, &node) == 0 ? node : 0;
+}

@@ -11,7 +11,7 @@
 #include "executor/sched/monitor.h"
 #include "executor/sched/overflow.h"
 #include "executor/sched/scope.h"
-#include "executor/sched/spare.h"
+#include "executor/sched/reserve.h"
 #include "executor/sched/spawn.h"
 
 #include <limits.h>
@@ -19,7 +19,7 @@
 
 #define KNOWN_FLAGS                                                                                \
     (PICA_NO_INLINE | PICA_FORCE_MIGRATION | PICA_NAME_OVERFLOWS | PICA_STRICT_GUARDS |           \
-     PICA_NO_SPARE)
+     PICA_NO_SPARE | PICA_PIN_WORKERS)
 
 void pi_executor_wake(pica_executor *ex, int i)
 {
@@ -108,10 +108,18 @@ void pi_executor_close_again_slow(pica_executor *ex)
 
 /* ---- beginning ---- */
 
-static int check_options(const pica_options *o)
+/* Into a whole structure: the caller's may be an older, shorter one. */
+static int check_options(const pica_options *given, pica_options *o)
 {
-    if (o->size < offsetof(pica_options, hook_arg) + sizeof(o->hook_arg) ||
-        o->workers > PI_IDLE_MAX || (o->flags & ~(unsigned)KNOWN_FLAGS) ||
+    *o = (pica_options)PICA_OPTIONS_INIT;
+    if (!given)
+        return 0;
+    if (given->size < offsetof(pica_options, hook_arg) + sizeof(given->hook_arg) ||
+        given->size > 4096)
+        return -EINVAL;
+    memcpy(o, given, given->size < sizeof(*o) ? given->size : sizeof(*o));
+    if (o->workers > PI_IDLE_MAX || o->workers_max > PI_IDLE_MAX ||
+        (o->flags & ~(unsigned)KNOWN_FLAGS) ||
         o->driver > PICA_DRIVER_FUTEX || o->stack_size > PI_STACK_MAX)
         return -EINVAL;
     return 0;
@@ -119,7 +127,7 @@ static int check_options(const pica_options *o)
 
 static int workers_init(pica_executor *ex)
 {
-    ex->workers = pi_aligned_zalloc(PI_CACHE_LINE, (ex->workers_count + 1) * sizeof(pi_worker));
+    ex->workers = pi_aligned_zalloc(PI_CACHE_LINE, ex->seats_max * sizeof(pi_worker));
     if (!ex->workers)
         return -ENOMEM;
     for (uint32_t i = 0; i < ex->workers_count; i++) {
@@ -137,15 +145,18 @@ static int workers_init(pica_executor *ex)
 
 static int executor_new(pica_executor **out, const pica_options *options)
 {
-    pica_options defaults = PICA_OPTIONS_INIT;
-    const pica_options *o = options ? options : &defaults;
-    int rc = check_options(o);
+    pica_options given;
+    const pica_options *o = &given;
+    int rc = check_options(options, &given);
     if (rc < 0)
         return rc;
     pica_executor *ex = pi_aligned_zalloc(PI_CACHE_LINE, sizeof(*ex));
     if (!ex)
         return -ENOMEM;
-    ex->workers_count = o->workers ? o->workers : pi_cpus_usable(PI_IDLE_MAX);
+    ex->workers_min = o->workers ? o->workers : pi_cpus_usable(PI_IDLE_MAX);
+    ex->workers_count = ex->workers_min;
+    ex->workers_max = o->workers_max > ex->workers_min ? o->workers_max : ex->workers_min;
+    ex->seats_max = ex->workers_max + (ex->workers_max < PI_IDLE_MAX);
     ex->flags = o->flags;
     ex->driver = o->driver == PICA_DRIVER_FUTEX ? &pi_driver_futex : &pi_driver_default;
     ex->stack_class = pi_stack_class(o->stack_size ? o->stack_size : PI_STACK_DEFAULT);
@@ -155,7 +166,9 @@ static int executor_new(pica_executor **out, const pica_options *options)
     ex->starved_tail = &ex->starved_head;
     pthread_mutex_init(&ex->inject_mutex, NULL);
     pthread_mutex_init(&ex->rescue_mutex, NULL);
-    pi_idle_init(&ex->idle, ex->workers_count, ex->workers_count < PI_IDLE_MAX);
+    pthread_mutex_init(&ex->reserve_mutex, NULL);
+    pi_idle_init(&ex->idle, ex->seats_max);
+    pi_idle_limit(&ex->idle, ex->workers_count);
     ex->asymmetric = pi_membarrier_ready();
     rc = pi_pool_init(&ex->pool, ex, o->flags & PICA_STRICT_GUARDS);
     if (rc < 0)
@@ -189,6 +202,7 @@ static void executor_free(pica_executor *ex)
     pi_pool_deinit(&ex->pool);
     pthread_mutex_destroy(&ex->inject_mutex);
     pthread_mutex_destroy(&ex->rescue_mutex);
+    pthread_mutex_destroy(&ex->reserve_mutex);
     pi_free(ex);
 }
 
@@ -196,17 +210,23 @@ void *pi_worker_main(void *arg)
 {
     pi_worker *worker = arg;
     void *alt_stack = worker->flags & PICA_NAME_OVERFLOWS ? pi_overflow_thread_begin() : NULL;
+    cpu_set_t before;
+    bool pinned = worker->flags & PICA_PIN_WORKERS && !pi_load_relaxed(&worker->rests) &&
+                  pi_cpus_pin(worker->index, &before);
+    pi_store_relaxed(&worker->node, pinned ? pi_cpus_node() : 0u);
     while (pi_load_acquire(&worker->ex->phase) != PI_STOPPED) {
         pi_worker_run(worker);
-        pi_spare_rest(worker);
+        pi_reserve_rest(worker);
     }
+    if (pinned)
+        pi_cpus_unpin(&before); /* the caller of pica_run() goes on elsewhere */
     pi_overflow_thread_end(alt_stack);
     return NULL;
 }
 
 static void join(pica_executor *ex)
 {
-    pi_monitor_stop(ex); /* first: it starts the spare */
+    pi_monitor_stop(ex); /* first: it starts the spare's */
     for (uint32_t i = 0; i < ex->seats; i++)
         if (ex->workers[i].thread_started)
             pthread_join(ex->workers[i].thread, NULL);
@@ -336,7 +356,7 @@ pica_executor *pica_executor_self(void)
 
 unsigned pica_executor_workers(const pica_executor *ex)
 {
-    return ex->workers_count;
+    return pi_load_relaxed(&ex->workers_count);
 }
 
 int pica_worker_index(void)

@@ -28,8 +28,11 @@ enum {
 };
 
 struct pica_executor {
-    uint32_t workers_count; /* [const] */
-    uint32_t seats;         /* [atomic] in workers[]: the same, and one once there is a spare */
+    uint32_t workers_count; /* [reserve mutex writes, atomic] that work, the spare aside */
+    uint32_t workers_min;   /* [const] with which it began, and which never rest */
+    uint32_t workers_max;   /* [const] */
+    uint32_t seats;         /* [reserve mutex writes, atomic] workers that have been made */
+    uint32_t seats_max;     /* [const] room in workers[]: workers_max, and a spare */
     uint32_t flags;         /* [const] */
     uint32_t phase;         /* [atomic] RUNNING, CLOSING, STOPPED; a futex */
     uint32_t quiet;         /* [atomic] a futex: 1: the last task ended while RUNNING */
@@ -65,13 +68,14 @@ struct pica_executor {
     int64_t monitor_alive;    /* [monitor] since when all seem stuck, or 0 */
     pthread_mutex_t rescue_mutex; /* guards attaching and detaching drivers */
 
-    pi_worker *workers; /* [const] room for the spare behind the others (spare.h) */
+    pthread_mutex_t reserve_mutex;
+    pi_worker *workers; /* [const] see reserve.h */
 };
 
-/** How many workers there are to steal from, to wake and to count, the spare included. */
+/** How many workers there are to steal from, to wake and to count, resting ones included. */
 static inline uint32_t pi_executor_seats(const pica_executor *ex)
 {
-    return pi_load_acquire(&ex->seats); /* partner: pi_spare_work() */
+    return pi_load_acquire(&ex->seats); /* partner: take_seats() */
 }
 
 /** Begin closing: refuse foreign spawns, cancel every live task. Any thread; again: no-op. */

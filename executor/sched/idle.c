@@ -24,24 +24,27 @@ static uint64_t called_bit(unsigned w)
 
 static const uint64_t all_asleep = UINT64_C(0x5555555555555555);
 
-void pi_idle_init(pi_idle *idle, unsigned workers, unsigned spares)
+void pi_idle_limit(pi_idle *idle, unsigned workers)
 {
-    pi_require(workers >= 1 && workers + spares <= PI_IDLE_MAX, "an executor of %u workers",
-               workers);
-    *idle = (pi_idle){.workers = workers + spares, .limit = (workers + 1) / 2};
+    unsigned half = (workers + 1) / 2;
+    pi_store_relaxed(&idle->limit, half < idle->cpus ? half : idle->cpus);
+}
+
+void pi_idle_init(pi_idle *idle, unsigned workers)
+{
+    pi_require(workers >= 1 && workers <= PI_IDLE_MAX, "an executor of %u workers", workers);
+    *idle = (pi_idle){.workers = workers, .cpus = workers};
     cpu_set_t cpus;
-    if (sched_getaffinity(0, sizeof cpus, &cpus) == 0) {
-        unsigned count = (unsigned)CPU_COUNT(&cpus);
-        if (count >= 1 && count < idle->limit)
-            idle->limit = count;
-    }
+    if (sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) >= 1)
+        idle->cpus = (unsigned)CPU_COUNT(&cpus);
+    pi_idle_limit(idle, workers);
 }
 
 bool pi_idle_search_begin(pi_idle *idle)
 {
     uint32_t counts = pi_load_relaxed(&idle->counts);
     do {
-        if ((counts & PI_IDLE_SEARCHING) >= idle->limit)
+        if ((counts & PI_IDLE_SEARCHING) >= pi_load_relaxed(&idle->limit))
             return false;
     } while (!pi_cas_relaxed(&idle->counts, &counts, counts + 1));
     return true;

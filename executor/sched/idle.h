@@ -74,8 +74,9 @@
  */
 typedef struct pi_idle {
     uint32_t counts;  /* [atomic] any thread */
-    unsigned workers; /* [const] with the spares */
-    unsigned limit;   /* [const] of searchers; set by init, may be lowered before use */
+    unsigned workers; /* [const] that there may be */
+    unsigned cpus;    /* [const] that the process has */
+    unsigned limit;   /* [atomic] of searchers */
 
     uint64_t beds[PI_IDLE_MAX / 32] __attribute__((aligned(PI_CACHE_LINE))); /* [atomic] */
 } __attribute__((aligned(PI_CACHE_LINE))) pi_idle;
@@ -83,10 +84,13 @@ typedef struct pi_idle {
 #define PI_IDLE_ONE_ASLEEP 0x10000u
 #define PI_IDLE_SEARCHING 0xffffu
 
-/** Everybody awake, nobody searching. @param workers  1 to PI_IDLE_MAX. As many may search
- *  as half the workers, rounded up, and not more than the process has CPUs. @param spares  more
- *  of them, which raise no limit; PI_IDLE_MAX in all */
-void pi_idle_init(pi_idle *idle, unsigned workers, unsigned spares);
+/** Everybody awake, nobody searching. @param workers  1 to PI_IDLE_MAX, which also is what
+ *  pi_idle_limit() is given */
+void pi_idle_init(pi_idle *idle, unsigned workers);
+
+/** As many may search as half the workers, rounded up, and not more than the process has CPUs.
+ *  @param workers  that work at present */
+void pi_idle_limit(pi_idle *idle, unsigned workers);
 
 /** A worker out of work wants to search. @return false: enough do; go to sleep_begin */
 bool pi_idle_search_begin(pi_idle *idle) __attribute__((warn_unused_result));

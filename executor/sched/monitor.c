@@ -5,7 +5,7 @@
 #include "executor/base/alloc.h"
 #include "executor/base/clock.h"
 #include "executor/base/futex.h"
-#include "executor/sched/spare.h"
+#include "executor/sched/reserve.h"
 
 /* A stuck worker is noticed after one to two ticks; what it holds up is to be served within
  * a millisecond. */
@@ -57,7 +57,7 @@ void pi_monitor_recovered(pi_worker *worker)
     set_rescuer(ex, worker, 0);
     pthread_mutex_unlock(&ex->rescue_mutex);
     if (worker != pi_spare_of(ex))
-        pi_spare_send_to_rest(ex);
+        pi_spare_send_to_rest(ex); /* it has stood in for the caller, too */
 }
 
 void pi_monitor_serve_slow(pi_worker *worker)
@@ -133,7 +133,7 @@ static bool is_served(pica_executor *ex, pi_worker *stuck, const bool *turned)
 /* Has every worker computed since the monitor saw the last of them alive? */
 static bool all_compute(pica_executor *ex)
 {
-    for (uint32_t i = 0; i < ex->workers_count; i++)
+    for (uint32_t i = 0; i < pi_load_acquire(&ex->workers_count); i++)
         if (pi_thread_cpu_ns(ex->workers[i].thread) - ex->monitor_cpu_ns[i] < STUCK_CPU_NS)
             return false;
     return true;
@@ -150,7 +150,7 @@ static void look_after_spare(pica_executor *ex, bool alive)
     int64_t now = pi_now();
     if (!ex->monitor_alive) {
         ex->monitor_alive = now;
-        for (uint32_t i = 0; i < ex->workers_count; i++)
+        for (uint32_t i = 0; i < pi_load_acquire(&ex->workers_count); i++)
             ex->monitor_cpu_ns[i] = pi_thread_cpu_ns(ex->workers[i].thread);
     }
     if (!pi_spare_works(ex) && (now - ex->monitor_alive >= BLOCKED_NS || all_compute(ex)))
@@ -161,21 +161,21 @@ static void tick(pica_executor *ex)
 {
     bool turned[PI_IDLE_MAX] = {false};
     bool alive = false;
-    uint32_t seats = ex->workers_count + pi_spare_works(ex);
+    uint32_t seats = pi_executor_seats(ex), workers = pi_load_relaxed(&ex->workers_count);
     for (uint32_t i = 0; i < seats; i++) {
         pi_worker *worker = &ex->workers[i];
         uint32_t turns = pi_load_relaxed(&worker->turns);
         uint32_t since = turns - ex->monitor_turns[i];
         ex->monitor_turns[i] = turns;
         turned[i] = since > 0;
-        alive = alive || (i < ex->workers_count && (since > 0 || is_idle(worker)));
+        alive = alive || (i < workers && (since > 0 || is_idle(worker)));
         if (since < PI_BUDGET)
             hurry(worker); /* long turns: its reactor would wait for 61 of them */
     }
     look_after_spare(ex, alive);
     for (uint32_t i = 0; i < seats; i++) {
         pi_worker *worker = &ex->workers[i];
-        if (turned[i] || is_idle(worker))
+        if (turned[i] || is_idle(worker) || pi_load_relaxed(&worker->at_rest))
             continue;
         if (!is_served(ex, worker, turned))
             call_for_help(ex, i, turned);
@@ -186,7 +186,8 @@ static void tick(pica_executor *ex)
 
 static bool all_sleep(pica_executor *ex)
 {
-    return pi_idle_asleep(&ex->idle) >= ex->workers_count + pi_spare_works(ex);
+    return pi_idle_asleep(&ex->idle) >=
+           pi_load_relaxed(&ex->workers_count) + pi_spare_works(ex);
 }
 
 /* Wait in a way that a worker ends early if it makes an end of the reason for it. */
@@ -199,6 +200,11 @@ static void pause_for(pica_executor *ex, uint32_t pace, int64_t deadline)
     if (pace == PI_MONITOR_SLEEPS ? all_sleep(ex) : pi_idle_asleep(&ex->idle) == 0)
         pi_futex_wait(&ex->monitor_pace, pace, deadline);
     (void)pi_cas_relaxed(&ex->monitor_pace, &pace, (uint32_t)PI_MONITOR_TICKS);
+}
+
+static int64_t tick_ns(const pica_executor *ex)
+{
+    return pi_load_relaxed(&ex->workers_count) == 1 ? TICK_ALONE_NS : TICK_NS;
 }
 
 static void *monitor_main(void *arg)
@@ -215,8 +221,7 @@ static void *monitor_main(void *arg)
         else if (busy > BUSY_TICKS)
             pause_for(ex, PI_MONITOR_SLOW, pi_now() + TICK_BUSY_NS);
         else
-            pi_futex_wait(&ex->monitor_pace, PI_MONITOR_TICKS,
-                          pi_now() + (ex->workers_count == 1 ? TICK_ALONE_NS : TICK_NS));
+            pi_futex_wait(&ex->monitor_pace, PI_MONITOR_TICKS, pi_now() + tick_ns(ex));
     }
     return NULL;
 }
@@ -229,10 +234,10 @@ void pi_monitor_hurry_slow(pica_executor *ex, uint32_t pace)
 
 int pi_monitor_start(pica_executor *ex)
 {
-    if (ex->workers_count < 2 && ex->flags & PICA_NO_SPARE)
+    if (ex->workers_max < 2 && ex->flags & PICA_NO_SPARE)
         return 0;
-    ex->monitor_turns = pi_zalloc((ex->workers_count + 1) * sizeof(uint32_t));
-    ex->monitor_cpu_ns = pi_zalloc(ex->workers_count * sizeof(int64_t));
+    ex->monitor_turns = pi_zalloc(ex->seats_max * sizeof(uint32_t));
+    ex->monitor_cpu_ns = pi_zalloc(ex->seats_max * sizeof(int64_t));
     int rc = ex->monitor_turns && ex->monitor_cpu_ns ? 0 : -ENOMEM;
     if (rc == 0)
         rc = pi_thread_start(&ex->monitor, monitor_main, ex);

@@ -15,7 +15,7 @@
  *      that gets up, or lies down, hurries it. Both only after many ticks of the same, so that
  *      a busy service pays nothing for it.
  *
- * Where all are stuck, nobody can be asked: then the monitor puts a spare worker to work (spare.h).
+ * Where all are stuck, nobody can be asked: then the monitor puts the spare to work (reserve.h).
  * One worker alone has a monitor for that, unless the spare is forbidden.
  */
 #ifndef PI_MONITOR_H

@@ -208,7 +208,7 @@ static pi_fiber *fiber_new(pi_pool *pool, unsigned class)
     fiber->low = stack.low;
     pi_context_init(&fiber->context, stack.low, (size_t)((char *)fiber - stack.low),
                     pi_fiber_main);
-    pi_context_unordered(&fiber->context, pool->ex->workers_count > 1);
+    pi_context_unordered(&fiber->context, pool->ex->workers_max > 1);
     return fiber;
 }
 

@@ -58,7 +58,7 @@ __attribute__((noinline)) pica_task *pi_ready_take_injected(pi_worker *worker)
     pica_executor *ex = worker->ex;
     pthread_mutex_lock(&ex->inject_mutex);
     uint32_t length = ex->inject_length;
-    uint32_t share = length / ex->workers_count + 1;
+    uint32_t share = length / pi_load_relaxed(&ex->workers_count) + 1;
     share = share > 64 ? 64 : share < length ? share : length;
     pica_task *first = ex->inject_head;
     for (uint32_t i = 0; i < share; i++)
@@ -95,7 +95,7 @@ __attribute__((noinline)) void pi_ready_take_mailbox(pi_worker *worker)
 /* PICA_FORCE_MIGRATION: somewhere else, each time. @return false: there is nowhere else */
 static bool migrate(pi_worker *worker, pica_task *task)
 {
-    uint32_t n = worker->ex->workers_count;
+    uint32_t n = worker->ex->workers_min; /* which never rest */
     if (n < 2)
         return false;
     worker->migrate = (worker->migrate + 1) % (n - 1);
@@ -157,7 +157,7 @@ __attribute__((noinline, cold)) void pi_ready_starve_slow(pi_worker *worker, pic
     ex->starved_tail = &task->next;
     pi_store_relaxed(&ex->starved, ex->starved + 1);
     pthread_mutex_unlock(&ex->inject_mutex);
-    for (uint32_t i = 0; i < ex->workers_count; i++)
+    for (uint32_t i = 0; i < pi_executor_seats(ex); i++)
         if (i != worker->index && pi_idle_claim(&ex->idle, i))
             pi_executor_wake(ex, (int)i);
 }

@@ -142,7 +142,7 @@ void pi_scope_fence(const pica_executor *ex)
 {
     pi_worker *self = pi_worker_self();
     pi_fence_after_rmw();
-    /* Alone it needs no fence; when it gets company, pi_spare_work() fences for it. */
+    /* Alone it needs no fence; when it gets company, take_seats() in reserve.c fences for it. */
     if (ex->asymmetric && !(pi_executor_seats(ex) == 1 && self && self->ex == ex))
         pi_membarrier();
 }

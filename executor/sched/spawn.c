@@ -28,7 +28,7 @@ static int check_attr(const pica_executor *ex, const pica_attr *attr, pica_attr 
         return -EINVAL;
     memcpy(out, attr, attr->size < sizeof(*out) ? attr->size : sizeof(*out));
     if (out->copy_size > PICA_COPY_MAX || out->stack_size > PI_STACK_MAX ||
-        pi_stack_class(out->stack_size) >= PI_STACK_CLASSES || out->pin > ex->workers_count)
+        pi_stack_class(out->stack_size) >= PI_STACK_CLASSES || out->pin > ex->workers_min)
         return -EINVAL;
     return 0;
 }

@@ -9,7 +9,7 @@
 #include "executor/sched/executor.h"
 #include "executor/sched/monitor.h"
 #include "executor/sched/ready.h"
-#include "executor/sched/spare.h"
+#include "executor/sched/reserve.h"
 
 #include <string.h>
 
@@ -22,7 +22,7 @@ int pi_worker_init(pi_worker *worker, pica_executor *ex, uint32_t index)
     worker->default_flags = ex->stack_class << PI_TASK_CLASS_SHIFT;
     worker->idle = &ex->idle;
     worker->look_at = PI_BUDGET;
-    worker->victim = (index + 1) % (ex->workers_count + 1);
+    worker->victim = (index + 1) % ex->seats_max;
     worker->random = 0x9e3779b97f4a7c15u * (index + 1);
     worker->pinned_tail = &worker->pinned_head;
     pi_timers_init(&worker->timers);
@@ -315,6 +315,23 @@ static pica_task *steal_from(pi_worker *worker, uint32_t victim)
     return pi_task_of(node);
 }
 
+/* From anybody, in an order that differs each time; by node: only from those on the own node of
+ * memory, or only from the others. */
+static pica_task *steal_from_any(pi_worker *worker, uint32_t n, bool by_node, bool near)
+{
+    uint32_t start = random_below(worker, n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t victim = (start + i) % n;
+        uint32_t node = pi_load_relaxed(&worker->ex->workers[victim].node);
+        if (victim == worker->index || (by_node && (node == worker->node) != near))
+            continue;
+        pica_task *task = steal_from(worker, victim);
+        if (task)
+            return task;
+    }
+    return NULL;
+}
+
 /* Look everywhere: mailbox, inject queue, all deques; from the one that paid last time on. In
  * the own deque, too: going to sleep may have woken tasks (notice_closing()). */
 static pica_task *look(pi_worker *worker)
@@ -334,11 +351,10 @@ static pica_task *look(pi_worker *worker)
     uint32_t last = worker->victim;
     if (last != worker->index && last < n && (task = steal_from(worker, last)))
         return task;
-    uint32_t start = random_below(worker, n);
-    for (uint32_t i = 0; i < n && !task; i++)
-        if ((start + i) % n != worker->index)
-            task = steal_from(worker, (start + i) % n);
-    return task;
+    bool pinned = worker->flags & PICA_PIN_WORKERS;
+    if ((task = steal_from_any(worker, n, pinned, true)) || !pinned)
+        return task;
+    return steal_from_any(worker, n, true, false);
 }
 
 /* Sleep in the driver until something happens. @return the events that ended it */
@@ -366,7 +382,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     pica_executor *ex = worker->ex;
     pi_idle *idle = &ex->idle;
     pica_task *task;
-    if (!*searching && (ex->workers_count > 1 || pi_spare_works(ex))) {
+    if (!*searching && (pi_load_relaxed(&ex->workers_count) > 1 || pi_spare_works(ex))) {
         /* What waits in the own reactor comes before what others have queued: its sockets are
          * warm here, and theirs there. */
         if (pi_worker_look_around(worker, worker) > 0)
@@ -431,7 +447,7 @@ void pi_worker_run(pi_worker *worker)
     bool searching = false;
     pi_worker_set_self(worker);
     worker->errno_at = errno_address();
-    pi_context_unordered(&worker->loop, ex->workers_count > 1);
+    pi_context_unordered(&worker->loop, ex->workers_max > 1);
     worker->now_ms = (uint32_t)(pi_now() / 1000000);
     for (;;) {
         /* A switch leaves no register as it was. Without this the compiler computes the address

@@ -71,6 +71,7 @@ typedef struct pi_worker {
     bool pinned_turn;         /* [owner] pinned and deque take turns */
     uint32_t victim;          /* [owner] who paid last time */
     uint64_t random;          /* [owner] */
+    uint32_t node;            /* [owner, atomic] of memory, its CPU's; 0 if it is not pinned */
     uint32_t now_ms;          /* [owner] a coarse clock: when it last looked around */
     uint32_t migrate;         /* [owner] where the last forced migration went */
     bool closing_seen;        /* [owner] */
@@ -89,7 +90,9 @@ typedef struct pi_worker {
     uint32_t to_rescue;       /* [atomic] 1 + whom to serve on waking; the monitor asks */
     uint32_t rescuing;        /* [rescue mutex writes, atomic] how many it serves */
     uint64_t rescues;         /* [owner, atomic] */
-    uint32_t rests;           /* [atomic] the spare alone: it hands over what it has (spare.h) */
+    uint32_t rests;           /* [reserve mutex writes, atomic] it hands over what it has, and takes
+                                 nothing new; see reserve.h */
+    uint32_t at_rest;         /* [owner, atomic] and has done so */
 } pi_worker;
 
 /** The worker whose thread this is, or NULL. The value is read anew each time, and no address

@@ -34,7 +34,11 @@ enum {
     /** Never start the spare worker, which otherwise runs the other tasks while every worker
      *  is stuck in a task that neither ends nor suspends. With one worker and this flag no two
      *  tasks ever run at the same time. */
-    PICA_NO_SPARE = 1u << 4
+    PICA_NO_SPARE = 1u << 4,
+    /** Bind each worker's thread to a CPU of its own (of those that the creating thread may use,
+     *  in turn; the spare runs anywhere), and let it steal from those of its own node of memory
+     *  first. For machines that do nothing else: a worker whose CPU others want waits for it. */
+    PICA_PIN_WORKERS = 1u << 5
 };
 
 /** What a worker sleeps in. */
@@ -63,10 +67,12 @@ typedef struct pica_options {
      *  executor. NULL: a line on stderr. */
     void (*on_lost_error)(void *hook_arg, const pica_lost_error *error);
     void *hook_arg; /**< passed to on_lost_error */
+    unsigned workers_max; /**< how many pica_executor_resize() may make of them, at most 256;
+                               less than workers: no more than those */
 } pica_options;
 
 #ifdef __cplusplus
-#define PICA_OPTIONS_INIT {sizeof(pica_options), 0, 0, 0, 0, NULL, NULL}
+#define PICA_OPTIONS_INIT {sizeof(pica_options), 0, 0, 0, 0, NULL, NULL, 0}
 #else
 #define PICA_OPTIONS_INIT {.size = sizeof(pica_options)}
 #endif
@@ -130,9 +136,25 @@ PICA_API pica_executor *pica_executor_self(void);
 /** The number of workers of an executor. Where: anywhere. */
 PICA_API unsigned pica_executor_workers(const pica_executor *ex);
 
-/** The worker that runs the caller, 0 to workers - 1; pica_executor_workers() for the spare, which
- *  stands in while all others are stuck; -1 on a plain thread. It may differ after every call that
- *  suspends. */
+/**
+ * Let more workers work, or fewer.
+ *
+ * One that is taken away ends the task that it runs, hands over what it has queued, and rests; its
+ * thread still listens to the descriptors and timers that began to wait on it, and passes on
+ * what they wake. The workers that an executor began with stay, so tasks can be pinned to
+ * those alone.
+ *
+ * @param ex       the executor
+ * @param workers  from pica_options.workers (as it came out) to pica_options.workers_max
+ * @return 0; -EINVAL: out of that range, or ex is NULL; -ENOMEM, -EMFILE, -ENFILE, -EAGAIN (no
+ *         thread): there are as many as before; -ESHUTDOWN
+ * Where: anywhere; several at once take turns. Never suspends, but blocks while threads start.
+ */
+PICA_API PICA_NODISCARD int pica_executor_resize(pica_executor *ex, unsigned workers);
+
+/** The worker that runs the caller, or -1 on a plain thread: from 0 to the greatest number of
+ *  workers that there may be; that number itself only where the spare stands in, while all the
+ *  others are stuck. It may differ after every call that suspends. */
 PICA_API int pica_worker_index(void);
 
 /** Which malloc is live in this process: "jemalloc" or "system". Where: anywhere. */

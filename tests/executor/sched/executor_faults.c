@@ -83,9 +83,28 @@ static unsigned workers(void)
 
 static void threads(void)
 {
-    /* pica_run() needs no thread for its first worker, and one worker needs no monitor. */
+    /* pica_run() needs no thread for its first worker, but one for the monitor. */
     struct expected e = {FAULT_THREAD, EAGAIN, -EAGAIN};
     each(&e, workers());
+}
+
+/* Neither a thread nor a descriptor for one worker more: as many as before, and again later. */
+static void resizing(void)
+{
+    pica_options options = check_options();
+    options.workers_max = options.workers + 2;
+    pica_executor *ex = check_executor_open(&options);
+    fault_arm(FAULT_EPOLL_CREATE, 2, 0, EMFILE);
+    CHECK_EQ(pica_executor_resize(ex, options.workers_max), -EMFILE);
+    CHECK_EQ(pica_executor_workers(ex), options.workers);
+    fault_disarm();
+    fault_arm(FAULT_THREAD, 1, 0, EAGAIN);
+    CHECK_EQ(pica_executor_resize(ex, options.workers_max), -EAGAIN);
+    CHECK_EQ(pica_executor_workers(ex), options.workers);
+    fault_disarm();
+    CHECK_OK(pica_executor_resize(ex, options.workers_max));
+    CHECK_EQ(pica_executor_workers(ex), options.workers_max);
+    check_executor_close(ex);
 }
 
 static void descriptors(void)
@@ -152,6 +171,7 @@ CHECK_MAIN
 {
     check_plain_in(CHECK_ALL, "threads", threads);
     check_plain_in(CHECK_ALL, "descriptors", descriptors);
+    check_plain_in(CHECK_ALL, "resizing", resizing);
     check_plain_in(CHECK_ALL, "memory", memory);
     check_plain_in(CHECK_ALL, "maps", maps);
     check_plain_in(CHECK_ALL, "guards", guards);

@@ -191,7 +191,7 @@ static void spawns_two(void)
 static void setup_workers(unsigned n, unsigned n_asleep, unsigned limit)
 {
     n_workers = n;
-    pi_idle_init(&idle, n, 0);
+    pi_idle_init(&idle, n);
     idle.limit = limit;
     for (unsigned w = 0; w < n; w++) {
         drivers[w].set = false;

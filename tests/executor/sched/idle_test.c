@@ -18,7 +18,7 @@ static void check_counts(const pi_idle *idle, unsigned asleep, unsigned searchin
 static void nobody_to_wake(void)
 {
     pi_idle idle;
-    pi_idle_init(&idle, 4, 0);
+    pi_idle_init(&idle, 4);
     check_counts(&idle, 0, 0);
     CHECK_EQ(pi_idle_submitted(&idle), -1);
     CHECK_EQ(pi_idle_pick(&idle), -1);
@@ -29,9 +29,9 @@ static void nobody_to_wake(void)
 static void searchers_are_limited(void)
 {
     pi_idle idle;
-    pi_idle_init(&idle, 1, 0);
+    pi_idle_init(&idle, 1);
     CHECK_EQ(idle.limit, 1);
-    pi_idle_init(&idle, PI_IDLE_MAX, 0);
+    pi_idle_init(&idle, PI_IDLE_MAX);
     CHECK_LE(idle.limit, PI_IDLE_MAX / 2);
     idle.limit = 2;
     CHECK(pi_idle_search_begin(&idle));
@@ -46,7 +46,7 @@ static void searchers_are_limited(void)
 static void one_is_woken_at_a_time(void)
 {
     pi_idle idle;
-    pi_idle_init(&idle, 200, 0);
+    pi_idle_init(&idle, 200);
     const unsigned sleepers[] = {3, 31, 32, 199};
     for (unsigned i = 0; i < 4; i++)
         CHECK(!pi_idle_sleep_begin(&idle, sleepers[i], false));
@@ -64,7 +64,7 @@ static void one_is_woken_at_a_time(void)
 static void sleeper_gets_up_itself(void)
 {
     pi_idle idle;
-    pi_idle_init(&idle, 2, 0);
+    pi_idle_init(&idle, 2);
     CHECK(pi_idle_search_begin(&idle));
     CHECK(pi_idle_sleep_begin(&idle, 1, true)); /* the last that searched */
     check_counts(&idle, 1, 0);
@@ -85,7 +85,7 @@ static void sleeper_gets_up_itself(void)
 static void mail_wakes_its_worker(void)
 {
     pi_idle idle;
-    pi_idle_init(&idle, 64, 0);
+    pi_idle_init(&idle, 64);
     CHECK(!pi_idle_sleep_begin(&idle, 40, false));
     CHECK(!pi_idle_sleep_begin(&idle, 41, false));
     CHECK(!pi_idle_claim(&idle, 39));
@@ -188,7 +188,7 @@ static void *submitter_main(void *arg)
 static void no_wake_is_lost(void)
 {
     pthread_t workers[WORKERS], submitters[SUBMITTERS];
-    pi_idle_init(&w.idle, WORKERS, 0);
+    pi_idle_init(&w.idle, WORKERS);
     for (unsigned i = 0; i < SUBMITTERS; i++)
         sem_init(&w.done[i], 0, 0);
     for (unsigned i = 0; i < WORKERS; i++)

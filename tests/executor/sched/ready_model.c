@@ -333,7 +333,7 @@ static void setup(unsigned n, unsigned n_asleep)
     executor.workers_count = executor.seats = n;
     executor.inject_tail = &executor.inject_head;
     executor.starved_tail = &executor.starved_head;
-    pi_idle_init(&executor.idle, n, 0);
+    pi_idle_init(&executor.idle, n);
     executor.idle.limit = 1;
     for (unsigned i = 0; i < n; i++) {
         workers[i].ex = &executor;

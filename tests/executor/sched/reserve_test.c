@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* spare_test.c: while every worker is stuck in a task that neither ends nor suspends, the spare
- * serves what they hold up: what is queued, injected, due, ready. It hands back what it has. */
+/* reserve_test.c: the spare. While every worker is stuck in a task that neither ends nor suspends,
+ * it serves what they hold up: what is queued, injected, due, ready; and hands back what it has.
+ * (Workers that come and go: resize_test.c.) */
 #include "tests/executor/bodies.h"
 
 #include <pica/net.h>
