@@ -64,6 +64,7 @@ STAND_IN(ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n))
 STAND_IN(ssize_t, recv, (int fd, void *to, size_t n, int flags), (fd, to, n, flags))
 STAND_IN(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags))
 STAND_IN(int, sched_getaffinity, (pid_t pid, size_t size, cpu_set_t *set), (pid, size, set))
+STAND_IN(int, sched_setaffinity, (pid_t pid, size_t size, const cpu_set_t *set), (pid, size, set))
 STAND_IN(ssize_t, send, (int fd, const void *from, size_t n, int flags), (fd, from, n, flags))
 STAND_IN(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
 STAND_IN(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t length),

@@ -31,6 +31,7 @@ static const errnos rows[] = {
     {NULL, "pthread_create", {EAGAIN}, {0}, "EINVAL, EPERM: no attributes"},
     {NULL, "pthread_getcpuclockid", {ENOENT}, {0}, "ESRCH: a worker's thread lives"},
     {NULL, "sched_getaffinity", {EINVAL, EPERM}, {0}, "EFAULT; ESRCH: the caller itself"},
+    {NULL, "sched_setaffinity", {EINVAL, EPERM}, {0}, "EFAULT; ESRCH: the caller itself"},
     {NULL, "sysconf", {EINVAL}, {0}, "no other"},
     {"pi_futex_wait",
      "syscall",

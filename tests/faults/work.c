@@ -20,6 +20,7 @@ const work works[] = {
     {"pica_run, affinity unknown", work_run, "pi_cpus_usable", "sched_getaffinity", EINVAL, 0},
     {"pica_run, no eventfd", work_run, "pi_sys_eventfd", "eventfd", EMFILE, 0},
     {"pica_run, no watches", work_run, "open_reactor", "epoll_ctl", ENOSPC, 0},
+    {"pica_run, pinned", work_pinned, NULL, NULL, 0, 0},
     {"loses an error", work_loses, NULL, NULL, 0, 0},
     {"compute, one worker", work_one, NULL, NULL, 0, 0},
     {"compute", work_compute, NULL, NULL, 0, 0},

@@ -47,6 +47,7 @@ void work_compute(void);
 void work_futex(void);
 void work_one(void);
 void work_run(void);
+void work_pinned(void);
 void work_coroutines(void);
 void work_net(void);
 void work_left_open(void);

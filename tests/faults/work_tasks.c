@@ -237,6 +237,15 @@ void work_run(void)
     CHECK(pica_allocator() != NULL);
 }
 
+void work_pinned(void)
+{
+    pica_options options = work_options(2);
+    options.flags |= PICA_PIN_WORKERS;
+    intptr_t rc = pica_run(naps, (void *)7, &options);
+    if (WORK_FINE(rc))
+        CHECK_EQ(rc, 7);
+}
+
 static intptr_t loses(void *arg)
 {
     (void)arg;
