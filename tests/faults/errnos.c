@@ -32,6 +32,7 @@ static const errnos rows[] = {
     {NULL, "pthread_getcpuclockid", {ENOENT}, {0}, "ESRCH: a worker's thread lives"},
     {NULL, "sched_getaffinity", {EINVAL, EPERM}, {0}, "EFAULT; ESRCH: the caller itself"},
     {NULL, "sched_setaffinity", {EINVAL, EPERM}, {0}, "EFAULT; ESRCH: the caller itself"},
+    {"pages", "sysconf", {0}, {0}, "EINVAL: the size of a page is always known"},
     {NULL, "sysconf", {EINVAL}, {0}, "no other"},
     {"pi_futex_wait",
      "syscall",

@@ -68,7 +68,8 @@ bool work_fine(intptr_t rc, const char *what, int line)
 {
     if (rc >= 0)
         return true;
-    if (!work_error || (rc != -work_error && !is_consequence(rc)))
+    /* The library itself tries again after a signal. */
+    if (!work_error || rc == -EINTR || (rc != -work_error && !is_consequence(rc)))
         check_fail("work", line, "%s: %lld (%s), while %d is made to happen", what, (long long)rc,
                    pica_strerror(rc), work_error);
     return false;
