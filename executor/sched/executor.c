@@ -161,6 +161,7 @@ static int executor_new(pica_executor **out, const pica_options *options)
     ex->driver = o->driver == PICA_DRIVER_FUTEX ? &pi_driver_futex : &pi_driver_default;
     ex->stack_class = pi_stack_class(o->stack_size ? o->stack_size : PI_STACK_DEFAULT);
     ex->on_lost_error = o->on_lost_error;
+    ex->on_ignored_cancel = o->on_ignored_cancel;
     ex->hook_arg = o->hook_arg;
     ex->inject_tail = &ex->inject_head;
     ex->starved_tail = &ex->starved_head;

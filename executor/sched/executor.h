@@ -42,6 +42,7 @@ struct pica_executor {
     bool asymmetric;             /* [const] who cancels fences for the workers; see scope.c */
     unsigned stack_class;        /* [const] the default */
     void (*on_lost_error)(void *, const pica_lost_error *); /* [const] */
+    void (*on_ignored_cancel)(void *, const pica_ignored_cancel *); /* [const] */
     void *hook_arg;                                         /* [const] */
     uint64_t next_ids;     /* [atomic] where the next block of task numbers begins */
 

@@ -43,6 +43,9 @@ struct pi_fiber {
     uint32_t refused;    /* [runner] calls that returned -ECANCELED on entry */
     uint32_t since_ms;   /* [runner] when it parked last, by the worker's coarse clock */
     uintptr_t waits_which; /* [runner] which one its last wait was for */
+    uint32_t ignored;    /* [runner] see ignored.h: returns in a row that said "cancelled", */
+    uint64_t ignored_by; /* [runner] to the task with this number, */
+    int64_t ignored_since_ns; /* [runner] since then */
 };
 
 /** A wait for several tasks (group end, collecting gather) that runs one of them inline. If a

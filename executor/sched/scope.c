@@ -6,6 +6,7 @@
 #include "executor/base/clock.h"
 #include "executor/base/membarrier.h"
 #include "executor/sched/executor.h"
+#include "executor/sched/ignored.h"
 
 void pi_scope_open(pi_fiber *fiber, pica_scope *scope, int64_t deadline_ns, uint32_t flags)
 {
@@ -33,6 +34,8 @@ void pi_scope_close(pi_fiber *fiber, pica_scope *scope)
     fiber->floor = task->flags & PI_TASK_DELIVERED && scope->floor < task->level ? task->level
                                                                        : scope->floor;
     fiber->deadlines -= scope->deadline_ns != PICA_NEVER;
+    if (PI_UNLIKELY(pi_load_relaxed(&scope->flags) & (PI_SCOPE_EXPIRED | PI_SCOPE_CANCELLED)))
+        pi_ignored_forget(fiber);
 }
 
 typedef enum verdict {

@@ -46,6 +46,9 @@ enum {
     PI_TASK_CLASS_SHIFT = 4
 };
 
+/** A value of pica_task.starved: it has been reported for going on although cancelled. */
+#define PI_TASK_REPORTED 2u
+
 struct pica_task {
     /* All that an await needs, in one cache line. */
     pi_node node;    /* [pusher] where it was queued last */
@@ -80,7 +83,8 @@ struct pica_task {
     uint64_t parent;    /* [const] id of the spawner; 0: a plain thread */
     const char *site;   /* [const] */
     const char *name;   /* [const] or NULL */
-    uint32_t starved;   /* [runner] when it first found no stack, coarse; 0: never */
+    uint32_t starved;   /* [runner] until it starts: when it first found no stack, coarse and odd,
+                           0: never; later: PI_TASK_REPORTED, or anything else */
     uint32_t cancelling; /* [atomic] calls of pica_cancel() under way; never reset */
 };
 

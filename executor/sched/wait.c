@@ -6,6 +6,7 @@
 #include "executor/base/clock.h"
 #include "executor/base/futex.h"
 #include "executor/sched/fiber.h"
+#include "executor/sched/ignored.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
 
@@ -101,6 +102,7 @@ int pi_wait_check(void)
 
 int pi_wait_refuse(pi_fiber *fiber)
 {
+    pi_ignored_note(fiber);
     if (PI_UNLIKELY(++fiber->refused > PATIENCE))
         pi_worker_suspend(pi_worker_self(), fiber, PI_AFTER_YIELD);
     return -ECANCELED;

@@ -2,6 +2,7 @@
 /* await.c: waiting for one task's end. See pica/task.h. */
 #include "executor/task/await.h"
 
+#include "executor/sched/ignored.h"
 #include "executor/task/inline.h"
 
 static void take_result(pica_task *task, intptr_t *result)
@@ -81,6 +82,7 @@ int pi_await(pica_task *task, intptr_t *result, bool cancelled)
                 return -EDEADLK;
             (void)pica_cancel(task);
             cancelled = true;
+            pi_ignored_note(fiber);
         }
         pi_claim claim = pi_inline_claim(worker, fiber, task);
         if (claim != PI_CLAIM_YES)

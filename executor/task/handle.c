@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* handle.c: what a task's handle tells, and cancelling through it. */
 #include "executor/sched/executor.h"
+#include "executor/sched/ignored.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
 
@@ -111,6 +112,7 @@ int pica_uncancel(void)
     } while (!pi_cas_acq_rel(&task->cancels, &n, n - 1));
     for (unsigned rounds = 0; pi_load_acquire(&task->cancelling); rounds++)
         pi_spin_wait(rounds);
+    pi_ignored_forget(task->fiber);
     return (int)(n - 1);
 }
 

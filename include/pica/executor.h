@@ -55,6 +55,15 @@ typedef struct pica_lost_error {
     intptr_t error;   /**< its negative error code; never -ECANCELED */
 } pica_lost_error;
 
+/** A task that was cancelled and goes on: its waits return -ECANCELED, and it waits again. */
+typedef struct pica_ignored_cancel {
+    uint64_t id;         /**< the task's number */
+    const char *name;    /**< its name, or "task" */
+    const char *site;    /**< where it was spawned, "file.c:42" */
+    unsigned returns;    /**< how many of its waits in a row have returned -ECANCELED on entry */
+    int64_t duration_ns; /**< over what time */
+} pica_ignored_cancel;
+
 /** Options of an executor. Start from PICA_OPTIONS_INIT; zero means the default. */
 typedef struct pica_options {
     size_t size;       /**< sizeof(pica_options) */
@@ -66,13 +75,20 @@ typedef struct pica_options {
     /** Called once for each lost error, on any thread, never suspends, outlives the
      *  executor. NULL: a line on stderr. */
     void (*on_lost_error)(void *hook_arg, const pica_lost_error *error);
-    void *hook_arg; /**< passed to on_lost_error */
+    void *hook_arg; /**< passed to the hooks */
     unsigned workers_max; /**< how many pica_executor_resize() may make of them, at most 256;
                                less than workers: no more than those */
+    /** Called once for each task that ignores its cancel for 64 waits in a row and for 100 ms: most
+     *  likely it does not look at what they return, and will never end. (From the 65th on they
+     *  let other tasks run, so it starves nobody. Waits inside a shield do not count; a cancelled
+     *  scope that ends and pica_uncancel() end the row.) Runs on the task's own stack, in the
+     *  wait that it should have noticed, where a debugger or a back-trace shows it; never
+     *  suspends. NULL: a line on stderr. */
+    void (*on_ignored_cancel)(void *hook_arg, const pica_ignored_cancel *report);
 } pica_options;
 
 #ifdef __cplusplus
-#define PICA_OPTIONS_INIT {sizeof(pica_options), 0, 0, 0, 0, NULL, NULL, 0}
+#define PICA_OPTIONS_INIT {sizeof(pica_options), 0, 0, 0, 0, NULL, NULL, 0, NULL}
 #else
 #define PICA_OPTIONS_INIT {.size = sizeof(pica_options)}
 #endif

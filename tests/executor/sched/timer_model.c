@@ -10,6 +10,7 @@
  * and say so. (The wait word itself against cancels and wakers: wait_model.c.)
  */
 #include "executor/sched/executor.h"
+#include "executor/sched/ignored.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
 
@@ -67,6 +68,11 @@ void pi_worker_suspend(pi_worker *w, pi_fiber *f, pi_after after)
         model_check(pi_sub_acquire(&queued, 1u) == 1);
     }
     set_worker();
+}
+
+void pi_ignored_note(pi_fiber *f)
+{
+    model_fail("%p: nobody is cancelled", (void *)f);
 }
 
 void pi_executor_drained_slow(pica_executor *ex)

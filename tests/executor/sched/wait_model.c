@@ -9,6 +9,7 @@
  */
 #include "executor/base/futex.h"
 #include "executor/sched/executor.h"
+#include "executor/sched/ignored.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
 #include "executor/task/inline.h"
@@ -64,6 +65,11 @@ void pi_worker_suspend(pi_worker *w, pi_fiber *f, pi_after after)
 void pi_task_finish(pi_worker *w, pica_task *t, intptr_t result, bool held)
 {
     model_fail("%p %p %ld %d: its awaiter ends it", (void *)w, (void *)t, (long)result, held);
+}
+
+void pi_ignored_note(pi_fiber *f)
+{
+    model_check(f == &fiber);
 }
 
 void pi_task_unwind_slow(pi_fiber *f)

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* ignored.c: see ignored.h. */
+#include "executor/sched/ignored.h"
+
+#include "executor/base/clock.h"
+#include "executor/base/line.h"
+#include "executor/sched/executor.h"
+
+#include <unistd.h>
+
+/* A default hook, for programs that set none: a line on stderr. */
+static void report_line(const pica_ignored_cancel *r)
+{
+    pi_line line;
+    pi_line_begin(&line);
+    pi_line_add(&line, "pica: task %llu (", (unsigned long long)r->id);
+    pi_line_add_name(&line, r->name);
+    pi_line_add(&line, ", spawned at ");
+    pi_line_add_site(&line, r->site);
+    pi_line_add(&line, ") goes on although it is cancelled: %u waits in %lld ms have told it",
+                r->returns, (long long)(r->duration_ns / 1000000));
+    (void)pi_line_write(&line, STDERR_FILENO);
+}
+
+static __attribute__((noinline, cold)) void report_slow(const pi_fiber *fiber, int64_t now)
+{
+    const pica_task *task = fiber->current;
+    const pica_executor *ex = pi_task_executor(task);
+    pica_ignored_cancel report = {.id = task->id,
+                                  .name = pica_task_name(task),
+                                  .site = task->site,
+                                  .returns = fiber->ignored,
+                                  .duration_ns = now - fiber->ignored_since_ns};
+    if (ex->on_ignored_cancel)
+        ex->on_ignored_cancel(ex->hook_arg, &report);
+    else
+        report_line(&report);
+}
+
+void pi_ignored_note(pi_fiber *fiber)
+{
+    pica_task *task = fiber->current;
+    if (fiber->ignored_by != task->id) {
+        fiber->ignored_by = task->id;
+        fiber->ignored = 0;
+    }
+    if (fiber->ignored++ == 0) {
+        fiber->ignored_since_ns = pi_now();
+        return;
+    }
+    if (fiber->ignored <= PI_IGNORED_MANY || task->starved == PI_TASK_REPORTED)
+        return;
+    int64_t now = pi_now();
+    if (now - fiber->ignored_since_ns < PI_IGNORED_NS)
+        return;
+    task->starved = PI_TASK_REPORTED;
+    report_slow(fiber, now);
+}
