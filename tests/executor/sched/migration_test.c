@@ -29,6 +29,17 @@ static __attribute__((noinline)) uintptr_t thread_here(void)
     return self;
 }
 
+/* A thread-local of the program's own; each thread's holds who it is. */
+static __thread uintptr_t mine;
+static __attribute__((noinline)) uintptr_t mine_here(void)
+{
+    uintptr_t value = mine;
+    if (value == 0)
+        mine = value = thread_here();
+    __asm__ __volatile__("" : "+r"(value));
+    return value;
+}
+
 struct moving {
     uint64_t rounds;
     int number;
@@ -61,6 +72,7 @@ static intptr_t keeps_errno(void *arg)
         }
         CHECK_FATAL(rc == 0);
         wrong += errno_get() != m->number;
+        wrong += mine_here() != thread_here();
         moves += thread_here() != before;
     }
     pi_add_relaxed(m->moves, moves);
