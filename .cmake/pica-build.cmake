@@ -25,6 +25,11 @@ if(PICA_DEBUG)
     target_compile_definitions(pica_flags INTERFACE PICA_DEBUG=1)
 endif()
 
+if(PICA_PERTURB)
+    target_compile_definitions(pica_flags INTERFACE PI_PERTURB=1)
+    target_include_directories(pica_flags INTERFACE "${PROJECT_SOURCE_DIR}/tests/perturb")
+endif()
+
 if(PICA_SANITIZE STREQUAL "address")
     set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 elseif(PICA_SANITIZE STREQUAL "thread")

@@ -397,6 +397,9 @@ int main(int argc, char **argv)
     if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
         seed = (uint64_t)pica_now();
     seed = from_environment("PICA_TEST_SEED", seed >> 32);
+#ifdef PI_PERTURB
+    pi_perturb_seed(seed ? seed : 1);
+#endif
     signal(SIGPIPE, SIG_IGN); /* a write to a gone peer is an error code, not the end */
 
     check_main();

@@ -43,71 +43,84 @@
 #include "model_atomics.h"
 #else
 
+/* A build with PI_PERTURB gives way at random before what others may see (tests/perturb/). */
+#ifdef PI_PERTURB
+#include "perturb.h"
+#define PI_POINT(operation) (pi_perturb(), (operation))
+#else
+#define PI_POINT(operation) (operation)
+#endif
+
 #define pi_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define pi_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define pi_load_seq_cst(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
 
-#define pi_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define pi_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define pi_store_seq_cst(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define pi_store_relaxed(p, v) PI_POINT(__atomic_store_n((p), (v), __ATOMIC_RELAXED))
+#define pi_store_release(p, v) PI_POINT(__atomic_store_n((p), (v), __ATOMIC_RELEASE))
+#define pi_store_seq_cst(p, v) PI_POINT(__atomic_store_n((p), (v), __ATOMIC_SEQ_CST))
 
-#define pi_xchg_relaxed(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELAXED)
-#define pi_xchg_acquire(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
-#define pi_xchg_release(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
-#define pi_xchg_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
-#define pi_xchg_seq_cst(p, v) __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
+#define pi_xchg_relaxed(p, v) PI_POINT(__atomic_exchange_n((p), (v), __ATOMIC_RELAXED))
+#define pi_xchg_acquire(p, v) PI_POINT(__atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE))
+#define pi_xchg_release(p, v) PI_POINT(__atomic_exchange_n((p), (v), __ATOMIC_RELEASE))
+#define pi_xchg_acq_rel(p, v) PI_POINT(__atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL))
+#define pi_xchg_seq_cst(p, v) PI_POINT(__atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST))
 
 #define pi_cas_relaxed(p, expected, v)                                                             \
-    __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
+    PI_POINT(__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_RELAXED,            \
+                                         __ATOMIC_RELAXED))
 #define pi_cas_acquire(p, expected, v)                                                             \
-    __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)
+    PI_POINT(__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQUIRE,            \
+                                         __ATOMIC_ACQUIRE))
 #define pi_cas_release(p, expected, v)                                                             \
-    __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)
+    PI_POINT(__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_RELEASE,            \
+                                         __ATOMIC_RELAXED))
 #define pi_cas_acq_rel(p, expected, v)                                                             \
-    __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+    PI_POINT(__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQ_REL,            \
+                                         __ATOMIC_ACQUIRE))
 #define pi_cas_seq_cst(p, expected, v)                                                             \
-    __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE)
+    PI_POINT(__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_SEQ_CST,            \
+                                         __ATOMIC_ACQUIRE))
 
-#define pi_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
-#define pi_add_acquire(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQUIRE)
-#define pi_add_release(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELEASE)
-#define pi_add_acq_rel(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
-#define pi_add_seq_cst(p, v) __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
-#define pi_sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
-#define pi_sub_acquire(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQUIRE)
-#define pi_sub_release(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELEASE)
-#define pi_sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
-#define pi_sub_seq_cst(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_SEQ_CST)
-#define pi_or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
-#define pi_or_release(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELEASE)
-#define pi_or_acq_rel(p, v) __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
-#define pi_or_seq_cst(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
-#define pi_and_relaxed(p, v) __atomic_fetch_and((p), (v), __ATOMIC_RELAXED)
-#define pi_and_acquire(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQUIRE)
-#define pi_and_release(p, v) __atomic_fetch_and((p), (v), __ATOMIC_RELEASE)
-#define pi_and_acq_rel(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL)
-#define pi_and_seq_cst(p, v) __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST)
+#define pi_add_relaxed(p, v) PI_POINT(__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
+#define pi_add_acquire(p, v) PI_POINT(__atomic_fetch_add((p), (v), __ATOMIC_ACQUIRE))
+#define pi_add_release(p, v) PI_POINT(__atomic_fetch_add((p), (v), __ATOMIC_RELEASE))
+#define pi_add_acq_rel(p, v) PI_POINT(__atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL))
+#define pi_add_seq_cst(p, v) PI_POINT(__atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST))
+#define pi_sub_relaxed(p, v) PI_POINT(__atomic_fetch_sub((p), (v), __ATOMIC_RELAXED))
+#define pi_sub_acquire(p, v) PI_POINT(__atomic_fetch_sub((p), (v), __ATOMIC_ACQUIRE))
+#define pi_sub_release(p, v) PI_POINT(__atomic_fetch_sub((p), (v), __ATOMIC_RELEASE))
+#define pi_sub_acq_rel(p, v) PI_POINT(__atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL))
+#define pi_sub_seq_cst(p, v) PI_POINT(__atomic_fetch_sub((p), (v), __ATOMIC_SEQ_CST))
+#define pi_or_relaxed(p, v) PI_POINT(__atomic_fetch_or((p), (v), __ATOMIC_RELAXED))
+#define pi_or_release(p, v) PI_POINT(__atomic_fetch_or((p), (v), __ATOMIC_RELEASE))
+#define pi_or_acq_rel(p, v) PI_POINT(__atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL))
+#define pi_or_seq_cst(p, v) PI_POINT(__atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST))
+#define pi_and_relaxed(p, v) PI_POINT(__atomic_fetch_and((p), (v), __ATOMIC_RELAXED))
+#define pi_and_acquire(p, v) PI_POINT(__atomic_fetch_and((p), (v), __ATOMIC_ACQUIRE))
+#define pi_and_release(p, v) PI_POINT(__atomic_fetch_and((p), (v), __ATOMIC_RELEASE))
+#define pi_and_acq_rel(p, v) PI_POINT(__atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL))
+#define pi_and_seq_cst(p, v) PI_POINT(__atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST))
 
 /** Subtract or add 1: is the new value below 0, at most 0? x86-64 answers by the flags of the
  *  locked operation, without fetching the value. */
 static inline bool pi_dec_is_negative_acquire(int64_t *p)
 {
-#if defined(__x86_64__) && !defined(PI_TSAN)
+#if defined(__x86_64__) && !defined(PI_TSAN) && !defined(PI_PERTURB)
     bool negative;
     __asm__ __volatile__("lock decq %0" : "+m"(*p), "=@ccs"(negative)::"memory");
     return negative;
 #else
-    return __atomic_sub_fetch(p, 1, __ATOMIC_ACQUIRE) < 0;
+    return PI_POINT(__atomic_sub_fetch(p, 1, __ATOMIC_ACQUIRE)) < 0;
 #endif
 }
 static inline bool pi_inc_is_not_positive_release(int64_t *p)
 {
-#if defined(__x86_64__) && !defined(PI_TSAN)
+#if defined(__x86_64__) && !defined(PI_TSAN) && !defined(PI_PERTURB)
     bool not_positive;
     __asm__ __volatile__("lock incq %0" : "+m"(*p), "=@ccle"(not_positive)::"memory");
     return not_positive;
 #else
-    return __atomic_add_fetch(p, 1, __ATOMIC_RELEASE) <= 0;
+    return PI_POINT(__atomic_add_fetch(p, 1, __ATOMIC_RELEASE)) <= 0;
 #endif
 }
 

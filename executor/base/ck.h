@@ -77,7 +77,7 @@ static inline void pi_upmc_push(pi_upmc *stack, pi_stack_entry *entry)
     AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
 #else
     pi_fence_release(); /* ck orders earlier stores before its own, but not earlier loads */
-    ck_stack_push_upmc(&stack->stack, entry);
+    PI_POINT(ck_stack_push_upmc(&stack->stack, entry));
 #endif
 }
 
