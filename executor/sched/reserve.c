@@ -107,8 +107,8 @@ static void hand_over(pi_worker *worker)
     pi_node *node;
     pica_task *task;
     worker->comeback = NULL; /* it lies in the deque as well */
-    if ((task = worker->next)) {
-        worker->next = NULL;
+    while ((task = worker->next)) {
+        worker->next = task->next;
         pi_worker_inject(worker->ex, task);
     }
     while ((node = pi_deque_take_oldest(&worker->deque)))

@@ -10,6 +10,7 @@
 #include "executor/sched/monitor.h"
 #include "executor/sched/ready.h"
 #include "executor/sched/reserve.h"
+#include "executor/sched/steal.h"
 
 #include <string.h>
 
@@ -197,21 +198,13 @@ bool pi_worker_breathe(pi_worker *worker)
     return true;
 }
 
-/* May others take from this worker's deque? That it says no for a while does no harm: it is awake,
- * and if it gets stuck, the monitor wakes a thief later than that. */
-static bool shares(const pi_worker *worker)
-{
-    int64_t own_until = pi_load_relaxed(&worker->own_until);
-    return !own_until || pi_now() >= own_until;
-}
-
 /* After something was taken from the own deque: is there more, and somebody to help? The
  * take's exchange is the first half of the fence. */
 static inline void share(pi_worker *worker)
 {
     pi_fence_after_rmw();
     if (PI_UNLIKELY(pi_idle_wanted(worker->idle)) && pi_deque_size(&worker->deque) > 0 &&
-        shares(worker))
+        pi_steal_allowed(worker))
         (void)pi_worker_share_slow(worker);
 }
 
@@ -296,44 +289,8 @@ static inline void execute(pi_worker *worker, pica_task *task)
     }
 }
 
-static uint32_t random_below(pi_worker *worker, uint32_t n)
-{
-    worker->random ^= worker->random << 13; /* Marsaglia, "Xorshift RNGs" (JSS 8(14), 2003) */
-    worker->random ^= worker->random >> 7;
-    worker->random ^= worker->random << 17;
-    return (uint32_t)((worker->random >> 32) * n >> 32);
-}
-
-static pica_task *steal_from(pi_worker *worker, uint32_t victim)
-{
-    pi_worker *from = &worker->ex->workers[victim];
-    pi_node *node = shares(from) ? pi_deque_steal(&from->deque) : NULL;
-    if (!node)
-        return NULL;
-    worker->victim = victim;
-    pi_store_relaxed(&worker->steals, worker->steals + 1);
-    return pi_task_of(node);
-}
-
-/* From anybody, in an order that differs each time; by node: only from those on the own node of
- * memory, or only from the others. */
-static pica_task *steal_from_any(pi_worker *worker, uint32_t n, bool by_node, bool near)
-{
-    uint32_t start = random_below(worker, n);
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t victim = (start + i) % n;
-        uint32_t node = pi_load_relaxed(&worker->ex->workers[victim].node);
-        if (victim == worker->index || (by_node && (node == worker->node) != near))
-            continue;
-        pica_task *task = steal_from(worker, victim);
-        if (task)
-            return task;
-    }
-    return NULL;
-}
-
-/* Look everywhere: mailbox, inject queue, all deques; from the one that paid last time on. In
- * the own deque, too: going to sleep may have woken tasks (notice_closing()). */
+/* Look everywhere: mailbox, inject queue, all deques. In the own deque, too: going to sleep may
+ * have woken tasks (notice_closing()). */
 static pica_task *look(pi_worker *worker)
 {
     pica_executor *ex = worker->ex;
@@ -345,16 +302,7 @@ static pica_task *look(pi_worker *worker)
     pica_task *task = pi_ready_pop_pinned(worker);
     if (!task && pi_load_relaxed(&ex->inject_length))
         task = pi_ready_take_injected(worker);
-    uint32_t n = pi_executor_seats(ex);
-    if (task || n < 2)
-        return task;
-    uint32_t last = worker->victim;
-    if (last != worker->index && last < n && (task = steal_from(worker, last)))
-        return task;
-    bool pinned = worker->flags & PICA_PIN_WORKERS;
-    if ((task = steal_from_any(worker, n, pinned, true)) || !pinned)
-        return task;
-    return steal_from_any(worker, n, true, false);
+    return task ? task : pi_steal(worker);
 }
 
 /* Sleep in the driver until something happens. @return the events that ended it */

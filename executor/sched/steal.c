@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* steal.c: see steal.h. */
+#include "executor/sched/steal.h"
+
+#include "executor/base/clock.h"
+#include "executor/sched/executor.h"
+
+bool pi_steal_allowed(const pi_worker *victim)
+{
+    int64_t own_until = pi_load_relaxed(&victim->own_until);
+    return !own_until || pi_now() >= own_until;
+}
+
+static uint32_t random_below(pi_worker *worker, uint32_t n)
+{
+    worker->random ^= worker->random << 13; /* Marsaglia, "Xorshift RNGs" (JSS 8(14), 2003) */
+    worker->random ^= worker->random >> 7;
+    worker->random ^= worker->random << 17;
+    return (uint32_t)((worker->random >> 32) * n >> 32);
+}
+
+static pica_task *steal_from(pi_worker *worker, uint32_t victim)
+{
+    pi_worker *from = &worker->ex->workers[victim];
+    pi_node *node = pi_steal_allowed(from) ? pi_deque_steal(&from->deque) : NULL;
+    if (!node)
+        return NULL;
+    worker->victim = victim;
+    pi_store_relaxed(&worker->steals, worker->steals + 1);
+    return pi_task_of(node);
+}
+
+/* By node: only from those on the own node of memory, or only from the others. */
+static pica_task *steal_from_any(pi_worker *worker, uint32_t n, bool by_node, bool near)
+{
+    uint32_t start = random_below(worker, n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t victim = (start + i) % n;
+        uint32_t node = pi_load_relaxed(&worker->ex->workers[victim].node);
+        if (victim == worker->index || (by_node && (node == worker->node) != near))
+            continue;
+        pica_task *task = steal_from(worker, victim);
+        if (task)
+            return task;
+    }
+    return NULL;
+}
+
+pica_task *pi_steal(pi_worker *worker)
+{
+    uint32_t n = pi_executor_seats(worker->ex), last = worker->victim;
+    pica_task *task = NULL;
+    if (n < 2)
+        return NULL;
+    if (last != worker->index && last < n && (task = steal_from(worker, last)))
+        return task;
+    bool pinned = worker->flags & PICA_PIN_WORKERS;
+    if ((task = steal_from_any(worker, n, pinned, true)) || !pinned)
+        return task;
+    return steal_from_any(worker, n, true, false);
+}
