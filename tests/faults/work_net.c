@@ -308,7 +308,8 @@ static intptr_t hogs(void *arg)
 static intptr_t is_rescued(void *arg)
 {
     (void)arg;
-    for (unsigned i = 0; i < 12; i++) {
+    int64_t until = pica_after(work_again ? PICA_MS(50) : PICA_SEC(3));
+    for (unsigned i = 0; rescues() < 3 && pica_now() < until; i++) {
         pica_task *task;
         pica_attr attr = PICA_ATTR_INIT;
         attr.pin = 1 + i % 2;
@@ -318,8 +319,6 @@ static intptr_t is_rescued(void *arg)
             WORK_FINE(result);
             pica_unref(task);
         }
-        if (rescues() >= 3)
-            break;
     }
     return 0;
 }
@@ -338,7 +337,7 @@ static intptr_t is_stood_in_for(void *arg)
     (void)arg;
     if (!WORK_FINE(pica_spawn(&task, comes, &came)))
         return 0;
-    for (int64_t until = pica_after(PICA_MS(100)); !check_hits(&came) && pica_now() < until;) {
+    for (int64_t until = work_patience(); !check_hits(&came) && pica_now() < until;) {
     }
     intptr_t result = 0;
     CHECK_EQ(pica_await(task, &result), 0);
