@@ -249,6 +249,12 @@ static void detach(pi_driver *self, pi_driver *stuck)
     (void)pi_sys_epoll_delete(of(self)->epfd, of(stuck)->epfd);
 }
 
+static void each_descriptor(void *shared, void (*visit)(int fd, const char *what, void *arg),
+                            void *arg)
+{
+    pi_slots_each_open(shared, visit, arg);
+}
+
 const pi_driver_ops pi_driver_default = {
     .name = "epoll",
     .shared_open = shared_open,
@@ -260,4 +266,5 @@ const pi_driver_ops pi_driver_default = {
     .attach = attach,
     .detach = detach,
     .open_descriptors = open_descriptors,
+    .each_descriptor = each_descriptor,
 };

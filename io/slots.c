@@ -12,16 +12,39 @@ pi_slots *pi_slots_new(void)
     return pi_pages_alloc(sizeof(pi_slots));
 }
 
-void pi_slots_free(pi_slots *slots)
+static const char *kind_name(unsigned kind)
+{
+    if (kind & PI_KIND_LISTENER)
+        return "listener";
+    if (kind & PI_KIND_TCP)
+        return "TCP connection";
+    return kind & PI_KIND_SOCKET ? "socket" : "file";
+}
+
+void pi_slots_each_open(pi_slots *slots, void (*visit)(int fd, const char *what, void *arg),
+                        void *arg)
 {
     for (uint32_t k = 0; k < slots->slabs_made; k++) {
         for (uint32_t i = 0; i < PI_SLAB_SLOTS; i++) {
-            pi_descriptor *d = &slots->slabs[k][i];
+            const pi_descriptor *d = &slots->slabs[k][i];
             if (pi_load_acquire(&d->life) != PI_LIFE_CLOSED && !(d->kind & PI_KIND_FOREIGN))
-                pi_sys_close(d->fd);
+                visit(d->fd, kind_name(d->kind), arg);
         }
-        pi_free(slots->slabs[k]);
     }
+}
+
+static void close_one(int fd, const char *what, void *unused)
+{
+    (void)what;
+    (void)unused;
+    pi_sys_close(fd);
+}
+
+void pi_slots_free(pi_slots *slots)
+{
+    pi_slots_each_open(slots, close_one, NULL);
+    for (uint32_t k = 0; k < slots->slabs_made; k++)
+        pi_free(slots->slabs[k]);
     pi_pages_free(slots, sizeof(*slots));
 }
 

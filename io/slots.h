@@ -37,6 +37,10 @@ pi_slots *pi_slots_new(void);
 /** Close what is still open, and free everything. The executor is at rest. */
 void pi_slots_free(pi_slots *slots);
 
+/** Call visit() with each open descriptor that is ours to close. The executor is at rest. */
+void pi_slots_each_open(pi_slots *slots, void (*visit)(int fd, const char *what, void *arg),
+                        void *arg);
+
 /** Reserve a slot. @return it, or NULL: no memory */
 pi_descriptor *pi_slots_reserve(pi_slots *slots);
 

@@ -28,51 +28,17 @@ static void write_line(struct dump *dump)
 
 /* ---- the task's own line ---- */
 
-static void add_waits_for(pi_line *line, const pi_trace *trace)
-{
-    unsigned long long which = trace->waits_which;
-    if (trace->runs_inline) {
-        pi_line_add(line, " for task %llu, run inline", (unsigned long long)trace->runs_inline);
-        return;
-    }
-    switch (trace->waits_for) {
-    case PI_FOR_UNTOLD:
-        break;
-    case PI_FOR_TIME:
-        pi_line_add(line, " asleep");
-        break;
-    case PI_FOR_TASK:
-        pi_line_add(line, " for task %llu", which);
-        break;
-    case PI_FOR_SOME_TASKS:
-        pi_line_add(line, " for some of %llu tasks", which);
-        break;
-    case PI_FOR_MEMBERS:
-        pi_line_add(line, " for the members of group 0x%llx", which);
-        break;
-    case PI_FOR_PLACE:
-        pi_line_add(line, " for a place in group 0x%llx", which);
-        break;
-    case PI_FOR_SEMAPHORE:
-        pi_line_add(line, " for semaphore 0x%llx", which);
-        break;
-    case PI_FOR_INPUT:
-        pi_line_add(line, " for input of descriptor %llu", which);
-        break;
-    case PI_FOR_OUTPUT:
-        pi_line_add(line, " for output of descriptor %llu", which);
-        break;
-    }
-}
-
 static void add_state(struct dump *dump, const pica_task *task, const pi_fiber *fiber,
                       pica_status status, bool traced)
 {
     static const char *const names[] = {"ready", "running", "waiting", "done"};
     pi_line *line = &dump->line;
     pi_line_add(line, ") %s", names[status]);
-    if (traced)
-        add_waits_for(line, &dump->trace);
+    if (traced && dump->trace.runs_inline)
+        pi_line_add(line, " for task %llu, run inline",
+                    (unsigned long long)dump->trace.runs_inline);
+    else if (traced)
+        pi_awaited_add(line, dump->trace.awaited);
     if (fiber && status == PICA_WAITING)
         pi_line_add(line, ", for %u ms",
                     (uint32_t)(pica_now() / 1000000) - pi_load_relaxed(&fiber->since_ms));

@@ -45,41 +45,19 @@ static void look_at_stack(const pi_fiber *fiber, pi_trace *trace)
     trace->frames = pi_unwind(&from, trace->pcs, PI_TRACE_FRAMES);
 }
 
-/* Does the fiber stand where it stood? Acquire before: registers and stack, published by the
- * park's release (wait.h, B). Fence and load after: who resumes it has swapped the word before it
- * writes, so whoever has read anything of what it wrote finds the word moved on. */
-static bool stands(const pi_fiber *fiber, uint64_t word)
-{
-    pi_fence_seq_cst();
-    return pi_load_acquire(&fiber->wait.word) == word;
-}
-
 bool pi_trace_take(pica_task *task, pi_trace *trace)
 {
     for (unsigned i = 0; i < ATTEMPTS; i++) {
+        uint64_t word;
         const pi_fiber *fiber = trace->fiber = pi_load_acquire(&task->fiber);
-        if (!fiber)
-            return false;
-        uint64_t word = pi_load_acquire(&fiber->wait.word);
-        if (PI_WAIT_STATE(word) != PI_PARKED)
+        if (!fiber || !pi_stands_begin(fiber, &word))
             return false;
         trace->is_base = fiber->base == task;
-        trace->waits_for = (pi_for)pi_load_relaxed(&fiber->waits_for);
-        trace->waits_which = pi_load_relaxed(&fiber->waits_which);
         bool here = look_at_chain(fiber, task, trace);
         if (trace->is_base)
             look_at_stack(fiber, trace);
-        if (!stands(fiber, word))
-            continue;
-        if (!here)
-            return false; /* it has ended since its fiber was read */
-        if (trace->waits_for == PI_FOR_TASK) {
-            /* Only now is it known to be one; its waiter holds it as long as it stands. */
-            trace->waits_which = ((const pica_task *)trace->waits_which)->id;
-            if (!stands(fiber, word))
-                continue;
-        }
-        return true;
+        if (pi_awaited_read(fiber, word, &trace->awaited))
+            return here; /* else it has ended since its fiber was read */
     }
     return false;
 }

@@ -2,24 +2,21 @@
 /* trace.h: a consistent look at a parked task, while everything else runs on.
  *
  * A parked task is not held: its fiber, its stack and the tasks that it runs inline are read as
- * they lie there, all of it memory that stays what it is until the executor dies. The wait word
- * says afterwards whether that made sense: it is PARKED with the same sequence number before
- * and after only if the fiber has not run in between (wait.h), and then nobody else wrote. Else
- * what was read is dropped, and read once more. As with a seqlock, writers pay nothing.
+ * they lie there, all of it memory that stays what it is until the executor dies. If the fiber
+ * has run meanwhile (awaited.h), what was read is dropped, and read once more.
  *
  * Callers: any thread, as long as the executor lives. */
 #ifndef PI_TRACE_H
 #define PI_TRACE_H
 
-#include "executor/sched/fiber.h"
+#include "executor/sched/awaited.h"
 
 #define PI_TRACE_FRAMES 24
 #define PI_TRACE_CHAIN 8
 
 typedef struct pi_trace {
     const pi_fiber *fiber; /* what it is parked on */
-    pi_for waits_for;
-    uintptr_t waits_which; /* of a task: its id, not its address */
+    pi_awaited awaited;
     uint64_t runs_inline; /* id of the task that it runs inline, which is what it waits for; or 0 */
     bool is_base;         /* the fiber is its own, not that of a task that runs it inline */
     /* Only of a base: */

@@ -47,6 +47,11 @@ typedef struct pi_driver_ops {
 
     /** Descriptors open in this executor, for statistics; NULL: 0. */
     uint64_t (*open_descriptors)(void *shared);
+
+    /** Call visit() with each of those that are ours to close, and what it is; the executor is
+     *  at rest. NULL: there are none. */
+    void (*each_descriptor)(void *shared, void (*visit)(int fd, const char *what, void *arg),
+                            void *arg);
 } pi_driver_ops;
 
 /** Where the caller stands: its worker's driver, what that executor's drivers share, and

@@ -8,6 +8,7 @@
 #include "executor/base/cpus.h"
 #include "executor/base/futex.h"
 #include "executor/base/membarrier.h"
+#include "executor/sched/audit.h"
 #include "executor/sched/monitor.h"
 #include "executor/sched/overflow.h"
 #include "executor/sched/scope.h"
@@ -19,7 +20,7 @@
 
 #define KNOWN_FLAGS                                                                                \
     (PICA_NO_INLINE | PICA_FORCE_MIGRATION | PICA_NAME_OVERFLOWS | PICA_STRICT_GUARDS |           \
-     PICA_NO_SPARE | PICA_PIN_WORKERS)
+     PICA_NO_SPARE | PICA_PIN_WORKERS | PICA_REPORT_LEFT)
 
 void pi_executor_wake(pica_executor *ex, int i)
 {
@@ -74,8 +75,12 @@ void pi_executor_drained_slow(pica_executor *ex)
 
 static void mark_one(pica_task *task, void *only_new)
 {
-    if (!pi_task_done(task) && !(only_new && pi_load_relaxed(&task->cancels)))
-        pi_add_seq_cst(&task->cancels, 1u);
+    if (pi_task_done(task) || (only_new && pi_load_relaxed(&task->cancels)))
+        return;
+    uint64_t id = task->id;
+    pica_executor *ex = pi_task_executor(task);
+    if (pi_add_seq_cst(&task->cancels, 1u) == 0 && pi_audit_wanted(ex))
+        pi_audit_cancelled(ex, task, id);
 }
 
 static void interrupt_one(pica_task *task, void *unused)
@@ -162,6 +167,7 @@ static int executor_new(pica_executor **out, const pica_options *options)
     ex->stack_class = pi_stack_class(o->stack_size ? o->stack_size : PI_STACK_DEFAULT);
     ex->on_lost_error = o->on_lost_error;
     ex->on_ignored_cancel = o->on_ignored_cancel;
+    ex->on_left = o->on_left;
     ex->hook_arg = o->hook_arg;
     ex->inject_tail = &ex->inject_head;
     ex->starved_tail = &ex->starved_head;
@@ -313,6 +319,7 @@ pica_executor *pica_executor_destroy(pica_executor *ex)
     pi_require(pica_executor_shutdown(ex, 0) >= 0,
                "pica_executor_destroy() from one of the executor's own tasks");
     join(ex);
+    pi_audit_end(ex);
     executor_free(ex);
     return NULL;
 }
@@ -345,6 +352,7 @@ intptr_t pica_run(pica_fn fn, void *arg, const pica_options *options)
     intptr_t result = task->result; /* the joins order it */
     pi_store_relaxed(&task->observed, (uint8_t)1);
     pi_task_unref_slow(task);
+    pi_audit_end(ex);
     executor_free(ex);
     return result;
 }

@@ -43,7 +43,9 @@ struct pica_executor {
     unsigned stack_class;        /* [const] the default */
     void (*on_lost_error)(void *, const pica_lost_error *); /* [const] */
     void (*on_ignored_cancel)(void *, const pica_ignored_cancel *); /* [const] */
+    void (*on_left)(void *, const pica_left *);             /* [const] */
     void *hook_arg;                                         /* [const] */
+    uint64_t left_said[PICA_LEFT_DESCRIPTOR + 1]; /* [atomic] lines of each kind; see audit.h */
     uint64_t next_ids;     /* [atomic] where the next block of task numbers begins */
 
     pi_pool pool;

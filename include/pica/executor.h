@@ -38,7 +38,11 @@ enum {
     /** Bind each worker's thread to a CPU of its own (of those that the creating thread may use,
      *  in turn; the spare runs anywhere), and let it steal from those of its own node of memory
      *  first. For machines that do nothing else: a worker whose CPU others want waits for it. */
-    PICA_PIN_WORKERS = 1u << 5
+    PICA_PIN_WORKERS = 1u << 5,
+    /** When the executor ends, report what was left, as pica_options.on_left does: on stderr
+     *  where there is no such hook, at most 32 lines of each kind. For debugging: a program may
+     *  well leave some tasks to be cancelled. */
+    PICA_REPORT_LEFT = 1u << 6
 };
 
 /** What a worker sleeps in. */
@@ -64,6 +68,27 @@ typedef struct pica_ignored_cancel {
     int64_t duration_ns; /**< over what time */
 } pica_ignored_cancel;
 
+/** What may be left when an executor ends. */
+enum {
+    PICA_LEFT_TASK = 1,      /**< a task that had to be cancelled because the executor ended;
+                                  it was awaited then */
+    PICA_LEFT_HANDLE = 2,    /**< a task, ended, with references that nobody has dropped */
+    PICA_LEFT_DESCRIPTOR = 3 /**< a descriptor that nobody has closed; the executor does, now */
+};
+
+/** One thing that was left. Permits of semaphores are not among them: a semaphore is the
+ *  user's, no executor's; but a task that waited for one says so. */
+typedef struct pica_left {
+    size_t size;         /**< sizeof(pica_left) in the library */
+    unsigned kind;       /**< PICA_LEFT_TASK and others */
+    unsigned references; /**< of a handle: how many */
+    uint64_t id;         /**< the task's number; 0: a descriptor */
+    const char *name;    /**< the task's name, or "task"; of a descriptor, what it is */
+    const char *site;    /**< where the task was spawned, "file.c:42"; "": a descriptor */
+    const char *waits;   /**< of a task that lived: what it waited for, " for task 7"; or "" */
+    int fd;              /**< the descriptor */
+} pica_left;
+
 /** Options of an executor. Start from PICA_OPTIONS_INIT; zero means the default. */
 typedef struct pica_options {
     size_t size;       /**< sizeof(pica_options) */
@@ -85,10 +110,16 @@ typedef struct pica_options {
      *  wait that it should have noticed, where a debugger or a back-trace shows it; never
      *  suspends. NULL: a line on stderr. */
     void (*on_ignored_cancel)(void *hook_arg, const pica_ignored_cancel *report);
+    /** Called for each thing that is left when the executor ends. The strings last as long as
+     *  the call. For tasks: on whichever thread ends the executor, perhaps on the stack of a
+     *  task, while other tasks still run; for the others: by the thread that is inside of
+     *  pica_run() or pica_executor_destroy(), before it returns. Never suspends, and uses no
+     *  handle. NULL: nothing is reported, but see PICA_REPORT_LEFT. */
+    void (*on_left)(void *hook_arg, const pica_left *left);
 } pica_options;
 
 #ifdef __cplusplus
-#define PICA_OPTIONS_INIT {sizeof(pica_options), 0, 0, 0, 0, NULL, NULL, 0, NULL}
+#define PICA_OPTIONS_INIT {sizeof(pica_options), 0, 0, 0, 0, NULL, NULL, 0, NULL, NULL}
 #else
 #define PICA_OPTIONS_INIT {.size = sizeof(pica_options)}
 #endif

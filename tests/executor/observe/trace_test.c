@@ -72,8 +72,8 @@ static void *watches(void *arg)
         if (!pi_trace_take(w->tasks[i % TASKS], &trace))
             continue;
         pi_store_release(&w->traced, w->traced + 1);
-        CHECK_EQ(trace.waits_for, PI_FOR_SEMAPHORE);
-        size_t depth = (size_t)((pica_sem *)trace.waits_which - sems);
+        CHECK_EQ(trace.awaited.what, PI_FOR_SEMAPHORE);
+        size_t depth = (size_t)((pica_sem *)trace.awaited.which - sems);
         CHECK_FATAL(depth < DEPTHS);
         size_t frames = trace.frames - w->frames[depth];
         size_t stack = trace.stack_now - w->stack[depth];

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* audit.c: see audit.h. */
+#include "executor/sched/audit.h"
+
+#include "executor/base/line.h"
+#include "executor/sched/awaited.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define SAID_MAX 32 /* lines of one kind on stderr; a hook gets them all */
+
+static const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+/* The default: a line on stderr. */
+static void say(const pica_left *left)
+{
+    pi_line line;
+    pi_line_begin(&line);
+    pi_line_add(&line, "pica: ");
+    if (left->kind == PICA_LEFT_DESCRIPTOR) {
+        pi_line_add(&line, "descriptor %d (%s) was left open", left->fd, left->name);
+    } else {
+        if (left->kind == PICA_LEFT_HANDLE)
+            pi_line_add(&line, "%u reference%s left to ", left->references,
+                        plural(left->references));
+        pi_line_add(&line, "task %llu (", (unsigned long long)left->id);
+        pi_line_add_name(&line, left->name);
+        pi_line_add(&line, ", spawned at ");
+        pi_line_add_site(&line, left->site);
+        pi_line_add(&line, ")");
+        if (left->kind == PICA_LEFT_TASK)
+            pi_line_add(&line, " still lived when its executor ended%s%s",
+                        *left->waits ? ", waiting" : "", left->waits);
+    }
+    (void)pi_line_write(&line, STDERR_FILENO);
+}
+
+static void tell(pica_executor *ex, pica_left *left)
+{
+    left->size = sizeof(*left);
+    if (ex->on_left)
+        ex->on_left(ex->hook_arg, left);
+    else if (pi_add_relaxed(&ex->left_said[left->kind], UINT64_C(1)) < SAID_MAX)
+        say(left);
+}
+
+/* What it waits for, if it does and does not just run another task inline. */
+static void add_awaited(pi_line *line, const pica_task *task)
+{
+    const pi_fiber *fiber = pi_load_acquire(&task->fiber);
+    uint64_t word;
+    pi_awaited awaited;
+    if (!fiber || !pi_stands_begin(fiber, &word))
+        return;
+    bool innermost = pi_load_relaxed(&fiber->current) == task;
+    if (pi_awaited_read(fiber, word, &awaited) && innermost)
+        pi_awaited_add(line, awaited);
+}
+
+void pi_audit_cancelled(pica_executor *ex, pica_task *task, uint64_t id)
+{
+    pi_line waits;
+    pica_left left = {.kind = PICA_LEFT_TASK,
+                      .id = id,
+                      .name = pica_task_name(task),
+                      .site = task->site,
+                      .waits = waits.text};
+    pi_line_begin(&waits);
+    waits.text[0] = 0;
+    add_awaited(&waits, task);
+    /* Other tasks still run, and this one may have ended, its object be another's. */
+    pi_fence_seq_cst();
+    uint32_t word = pi_load_acquire(&task->word);
+    if (word && !(word & PI_TASK_DONE) && task->id == id)
+        tell(ex, &left);
+}
+
+static void tell_handle(pica_task *task, void *ex)
+{
+    pica_left left = {.kind = PICA_LEFT_HANDLE,
+                      .id = task->id,
+                      .name = pica_task_name(task),
+                      .site = task->site,
+                      .waits = "",
+                      .references = pi_load_relaxed(&task->word) / PI_TASK_REF};
+    tell(ex, &left);
+}
+
+static void tell_descriptor(int fd, const char *what, void *ex)
+{
+    pica_left left = {
+        .kind = PICA_LEFT_DESCRIPTOR, .name = what, .site = "", .waits = "", .fd = fd};
+    tell(ex, &left);
+}
+
+static void say_how_many_more(const pica_executor *ex)
+{
+    static const char *const what[] = {"", "task", "task with references", "descriptor"};
+    for (unsigned kind = PICA_LEFT_TASK; kind <= PICA_LEFT_DESCRIPTOR; kind++) {
+        uint64_t n = pi_load_relaxed(&ex->left_said[kind]);
+        if (n <= SAID_MAX)
+            continue;
+        pi_line line;
+        pi_line_begin(&line);
+        pi_line_add(&line, "pica: and %llu more of that kind (%s) left",
+                    (unsigned long long)(n - SAID_MAX), what[kind]);
+        (void)pi_line_write(&line, STDERR_FILENO);
+    }
+}
+
+void pi_audit_end(pica_executor *ex)
+{
+    if (!pi_audit_wanted(ex))
+        return;
+    pi_pool_each(&ex->pool, tell_handle, ex);
+    if (ex->driver->each_descriptor)
+        ex->driver->each_descriptor(ex->driver_shared, tell_descriptor, ex);
+    say_how_many_more(ex);
+}
