@@ -28,6 +28,13 @@
  *               -ETIMEDOUT has had no effect, unless its text says otherwise.
  * FP control.   Rounding mode and exception masks belong to the thread; a suspension
  *               neither saves nor restores them.
+ * C++.          Exceptions work within a task, on whatever thread it has come to. None may be
+ *               in flight, nor its handler be open, across a suspension: the C++ runtime keeps
+ *               those per thread. So neither a catch block nor a destructor that runs for an
+ *               exception may suspend; keep a std::exception_ptr, leave the block, and then
+ *               wait. No exception may leave a task's function. Declare it noexcept, and
+ *               one that would calls std::terminate(). Otherwise it does so where the task has
+ *               a stack of its own, and corrupts the executor where its waiter runs it.
  */
 #ifndef PICA_TASK_H
 #define PICA_TASK_H
