@@ -330,7 +330,8 @@ static void setup(unsigned n, unsigned n_asleep)
     pi_worker_current = NULL;
     slab.slab.ex = &executor;
     executor.workers = workers;
-    executor.workers_count = executor.seats = n;
+    executor.workers_count = executor.workers_min = executor.workers_max = n;
+    executor.seats = executor.seats_max = n;
     executor.inject_tail = &executor.inject_head;
     executor.starved_tail = &executor.starved_head;
     pi_idle_init(&executor.idle, n);
