@@ -116,19 +116,12 @@ static void a_task(void)
     CHECK_STR(told.waits[PICA_LEFT_TASK], words);
 }
 
-/* One that is cancelled already is its canceller's business; one that starts later starts so. */
-static intptr_t spawns_then_waits(void *arg)
-{
-    intptr_t rc = body_sleeps(arg);
-    CHECK_OK(pica_spawn(NULL, body_sleeps, NULL));
-    return rc;
-}
-
-static intptr_t leaves_cancelled_ones(void *arg)
+/* One that is cancelled already is its canceller's business. */
+static intptr_t leaves_a_cancelled_one(void *arg)
 {
     check_latch latch = {0};
     (void)arg;
-    pica_task *task = body_spawn(spawns_then_waits, &latch);
+    pica_task *task = body_spawn(body_sleeps, &latch);
     CHECK_HITS(&latch, 1);
     BODY_WAITS(task);
     CHECK_OK(pica_cancel(task));
@@ -136,11 +129,33 @@ static intptr_t leaves_cancelled_ones(void *arg)
     return 0;
 }
 
+/* One that is spawned after the executor began to end starts cancelled: its spawner was left. */
+static intptr_t spawns_then_waits(void *arg)
+{
+    intptr_t rc = body_sleeps(arg);
+    CHECK_OK(pica_spawn(NULL, body_sleeps, NULL));
+    return rc;
+}
+
+static intptr_t leaves_a_spawner(void *arg)
+{
+    check_latch latch = {0};
+    (void)arg;
+    pica_task *task = body_spawn(spawns_then_waits, &latch);
+    CHECK_HITS(&latch, 1);
+    BODY_WAITS(task);
+    pica_unref(task);
+    return 0;
+}
+
 static void cancelled_already(void)
 {
     pica_options options = asks();
-    CHECK_EQ(pica_run(leaves_cancelled_ones, NULL, &options), 0);
+    CHECK_EQ(pica_run(leaves_a_cancelled_one, NULL, &options), 0);
     expect_calls(0, 0, 0);
+    options = asks();
+    CHECK_EQ(pica_run(leaves_a_spawner, NULL, &options), 0);
+    expect_calls(1, 0, 0);
 }
 
 static intptr_t leaves_a_handle(void *arg)
