@@ -9,9 +9,13 @@
  *      looks for members by that pointer finds them all and, under that pointer, none else.
  *   4. A plain group does not look at options: those that have some differ in what they call
  *      when a member has ended, and in a bit of the scope's flags that a spawn reads anyway.
+ *   5. The count down is a release, the owner's look at it an acquire; what the last member did
+ *      reaches the owner by the lock. All other changes of members may be relaxed: they are
+ *      read-modify-writes, which pass on what was released before them.
  *
  * Elsewhere: the limit (limit.h).
  * Lock rank OBJECT; inside it a wait may be ended, which queues a task.
+ * Proof: tests/executor/task/group_model.c.
  */
 #include <pica/group.h>
 
@@ -90,10 +94,10 @@ static void count_out(pica_group *group)
 {
     uint32_t members = pi_load_relaxed(&group->members);
     while (members >= 2 * MEMBER)
-        if (pi_cas_acq_rel(&group->members, &members, members - MEMBER))
+        if (pi_cas_release(&group->members, &members, members - MEMBER))
             return;
     pi_lock_acquire(pi_group_lock(group));
-    members = pi_sub_acq_rel(&group->members, MEMBER);
+    members = pi_sub_relaxed(&group->members, MEMBER);
     pi_won won = {NULL, NULL};
     if (members == (MEMBER | OWNER_WAITS))
         (void)pi_wait_win(((pi_waiter *)group->waiter)->token, PI_WOKEN, &won);
@@ -343,7 +347,7 @@ static bool wait_for_members(pica_group *group, bool cancelled)
         bool any = pi_load_acquire(&group->members) >= MEMBER;
         if (any) {
             group->waiter = &me;
-            pi_add_acq_rel(&group->members, OWNER_WAITS);
+            pi_add_relaxed(&group->members, OWNER_WAITS);
             /* The last but one may have decremented without the lock meanwhile, but the last
              * one needs it, and then sees the bit. */
         }
@@ -354,7 +358,7 @@ static bool wait_for_members(pica_group *group, bool cancelled)
         }
         pi_how how = pi_wait_park(&me, PICA_NEVER);
         pi_lock_acquire(pi_group_lock(group));
-        pi_sub_acq_rel(&group->members, OWNER_WAITS);
+        pi_sub_relaxed(&group->members, OWNER_WAITS);
         pi_lock_release(pi_group_lock(group));
         if (how != PI_WOKEN) {
             cancelled = true;

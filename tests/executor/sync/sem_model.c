@@ -11,7 +11,7 @@
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
 
-#include "tests/model/model.h"
+#include "tests/executor/model_waits.h"
 
 #include <pica/sem.h>
 
@@ -23,66 +23,6 @@
 extern __thread pi_worker *pi_worker_current;
 __thread pi_worker *pi_worker_current
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
-
-static struct {
-    uint32_t state;  /* [atomic] a pi_how */
-    uint32_t parked; /* [atomic, relaxed] it is in the queue */
-    model_event ended;
-    int alive; /* plain: the waiter's frame */
-} waits[MODEL_THREADS];
-
-static int until_unlock; /* plain: stands for the semaphore, which a waker still changes */
-
-int pi_wait_check(void)
-{
-    return 0;
-}
-
-void pi_wait_begin_for(pi_waiter *me, pi_for what, uintptr_t which)
-{
-    (void)what;
-    (void)which;
-    me->token = (pi_token){NULL, model_self()};
-    pi_store_relaxed(&waits[model_self()].state, (uint32_t)PI_WAITING);
-}
-
-static bool end(uint64_t who, pi_how how)
-{
-    uint32_t waiting = PI_WAITING;
-    if (!pi_cas_acq_rel(&waits[who].state, &waiting, (uint32_t)how))
-        return false;
-    model_wake(&waits[who].ended);
-    return true;
-}
-
-bool pi_wait_win(pi_token token, pi_how how, pi_won *won)
-{
-    model_plain_read(&waits[token.word].alive);
-    *won = (pi_won){NULL, NULL};
-    bool yes = end(token.word, how);
-    model_plain_read(&until_unlock);
-    return yes;
-}
-
-void pi_wait_go(pi_won won)
-{
-    model_check(!won.fiber && !won.futex);
-}
-
-pi_how pi_wait_park(pi_waiter *me, int64_t deadline_ns)
-{
-    model_check(deadline_ns == PICA_NEVER);
-    pi_store_relaxed(&waits[me->token.word].parked, 1u);
-    if (pi_load_acquire(&waits[me->token.word].state) == PI_WAITING)
-        model_sleep(&waits[me->token.word].ended);
-    return (pi_how)pi_or_acq_rel(&waits[me->token.word].state, 0u); /* the newest there is */
-}
-
-bool pi_wait_abandon(pi_waiter *me)
-{
-    (void)end(me->token.word, PI_WAIT_IDLE); /* only a cancel may have won: it was never queued */
-    return true;
-}
 
 bool pi_scopes_cancelled_slow(pi_fiber *fiber)
 {
@@ -99,7 +39,7 @@ static int guarded;      /* plain: what permits guard, or what a release publish
 
 static void reset(int64_t n)
 {
-    memset(waits, 0, sizeof(waits));
+    model_waits_reset();
     users = held = refused = 0;
     sem = model_alloc(sizeof(*sem), 8);
     model_check(pica_sem_init(sem, n) == 0);
@@ -144,7 +84,7 @@ static void none_freed(void)
 static int acquires_n(int64_t n)
 {
     int rc = n == 1 ? pica_sem_acquire(sem) : pica_sem_acquire_n(sem, n);
-    model_plain_write(&waits[model_self()].alive);
+    model_waits_returned();
     model_check(rc == 0 || rc == -ECANCELED || rc == -ESHUTDOWN);
     if (rc == 0)
         pi_add_relaxed(&held, (uint32_t)n);
@@ -243,7 +183,7 @@ static void releases_if_it_may(void)
 static void leaves(void)
 {
     if (pi_sub_acq_rel(&users, 1u) == 1) {
-        model_plain_write(&until_unlock);
+        model_waits_object_ends();
         model_free(sem);
     }
 }
@@ -270,14 +210,14 @@ static void acquires_two_and_leaves(void)
 /* Whenever thread 0 waits; perhaps it never will. */
 static void cancels(void)
 {
-    (void)end(0, PI_CANCEL);
+    model_waits_cancel(0);
 }
 
 static void cancels_for_sure(void)
 {
-    for (unsigned rounds = 0; pi_load_relaxed(&waits[0].state) != PI_WAITING; rounds++)
-        pi_spin_wait(rounds);
-    (void)end(0, PI_CANCEL);
+    while (!model_waits_begun(0))
+        pi_spin_wait(0);
+    model_waits_cancel(0);
 }
 
 static void closes(void)
@@ -287,8 +227,8 @@ static void closes(void)
 
 static void closes_and_frees(void)
 {
-    for (unsigned rounds = 0; !pi_load_relaxed(&waits[0].parked); rounds++)
-        pi_spin_wait(rounds);
+    while (!model_waits_parked(0))
+        pi_spin_wait(0);
     pica_sem_close(sem);
     if (pica_sem_destroy(sem) == 0)
         model_free(sem);
@@ -388,7 +328,8 @@ static const model_test tests[] = {
 };
 
 static const model_reason reasons[] = {
-    {"sem_model.c", NULL, "the wait word is wait_model.c's"},
+    {"model_waits.h", NULL, "the wait word is wait_model.c's"},
+    {"sem_model.c", NULL, "the threads' own bookkeeping"},
     {"lock.h", NULL, "wait_model.c"},
 };
 

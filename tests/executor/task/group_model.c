@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/* group_model.c: the end of a group (group.c) and its limit (limit.c): members that end, fail,
+ * win and spawn others, against an owner that waits in the end or for a place and is cancelled;
+ * all interleavings of small programs. group.c and limit.c are the real ones; a member is a thread
+ * that says that it has ended, as worker.c does for a task.
+ *
+ * What has to hold: the end returns once all members have ended, after everything they did, and
+ * nobody touches the group after that; the first failure or success is the one returned; no
+ * place is lost, nobody waits for one that is free, and never are there more than the limit.
+ */
+#include "executor/sched/executor.h"
+#include "executor/sched/scope.h"
+#include "executor/sched/spawn.h"
+#include "executor/sched/worker.h"
+#include "executor/task/inline.h"
+
+#include "tests/executor/model_waits.h"
+
+#include <pica/group.h>
+
+#include <errno.h>
+
+/* --- A worker for each thread, as far as groups need one ------------------------------------------ */
+
+extern __thread pi_worker *pi_worker_current;
+__thread pi_worker *pi_worker_current
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+static pi_worker workers[MODEL_THREADS];
+static pi_fiber fibers[MODEL_THREADS];
+static pica_executor executor;
+static struct { /* aligned, so that a task's executor is found */
+    pi_task_slab slab;
+    pica_task tasks[MODEL_THREADS];
+} memory __attribute__((aligned(PI_SLAB_BYTES)));
+
+static pica_group *group;
+static uint32_t running; /* [atomic, relaxed] members that have been spawned and not ended */
+static uint32_t most;    /* of them, at a time; 0: any number */
+static intptr_t outcome; /* what the end has returned */
+static size_t failures;
+static int done[MODEL_THREADS]; /* plain: what members do */
+static model_event started[MODEL_THREADS];
+static bool refused[MODEL_THREADS];
+static unsigned next_member; /* the thread that plays the next one spawned */
+
+static void set_worker(void)
+{
+    pi_worker_current = &workers[model_self()];
+}
+
+void pi_scope_open(pi_fiber *fiber, pica_scope *scope, int64_t deadline_ns, uint32_t flags)
+{
+    model_check(deadline_ns == PICA_NEVER);
+    pi_store_relaxed(&scope->flags, flags);
+    scope->owner = fiber->current;
+    fiber->current->scope = scope;
+}
+
+void pi_scope_close(pi_fiber *fiber, pica_scope *scope)
+{
+    model_check(fiber->current->scope == scope);
+    fiber->current->scope = NULL;
+}
+
+bool pi_scopes_cancelled_slow(pi_fiber *fiber)
+{
+    (void)fiber;
+    return false;
+}
+
+void pi_scope_fence(const pica_executor *ex)
+{
+    model_check(ex == &executor);
+}
+
+/* That no cancel is lost is wait_model.c's: here one that comes early is. */
+void pi_scope_interrupt(pica_task *task, const pica_scope *of, uint16_t level, bool fenced)
+{
+    (void)level;
+    model_check(task == &memory.tasks[0] && !of && fenced);
+    model_waits_cancel(0);
+}
+
+void pi_pool_each(pi_pool *pool, void (*visit)(pica_task *task, void *arg), void *arg)
+{
+    model_check(pool == &executor.pool && visit && arg == &group->scope);
+}
+
+int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *of, pica_task **out, pica_fn fn,
+             void *arg, const pica_attr *attr, const char *site)
+{
+    model_check(ex == &executor && worker == pi_worker_current && of == &group->scope);
+    model_check(!out && fn && !arg && !attr && site);
+    uint32_t n = pi_add_relaxed(&running, 1u) + 1;
+    model_check(!most || n <= most);
+    model_wake(&started[next_member++]);
+    return 0;
+}
+
+/* Nothing is run inline: no member lies in a queue. */
+bool pi_inline_breathe_slow(pi_worker *worker, pi_fiber *fiber)
+{
+    model_fail("%p %p", (void *)worker, (void *)fiber);
+}
+
+pi_claim pi_inline_claim(pi_worker *worker, pi_fiber *fiber, pica_task *task)
+{
+    model_fail("%p %p %p", (void *)worker, (void *)fiber, (void *)task);
+}
+
+void pi_task_finish(pi_worker *worker, pica_task *task, intptr_t result, bool held)
+{
+    model_fail("%p %p %ld %d", (void *)worker, (void *)task, (long)result, held);
+}
+
+void pi_task_unwind_slow(pi_fiber *fiber)
+{
+    model_fail("%p", (void *)fiber);
+}
+
+void pi_worker_ready(pica_task *task)
+{
+    model_fail("%p", (void *)task);
+}
+
+int pi_worker_share_slow(pi_worker *worker)
+{
+    model_fail("%p", (void *)worker);
+}
+
+/* --- Set-up ----------------------------------------------------------------------------------------- */
+
+static intptr_t a_member(void *arg)
+{
+    (void)arg;
+    return 0; /* never called */
+}
+
+/* Thread 0 is the owner; threads 1 to n are members that run already. */
+static void reset(unsigned n, uint32_t flags, uint32_t limit)
+{
+    pica_group_options options = PICA_GROUP_OPTIONS_INIT;
+    options.flags = flags;
+    options.limit = limit;
+    memset(workers, 0, sizeof(workers));
+    memset(fibers, 0, sizeof(fibers));
+    memset(&memory, 0, sizeof(memory));
+    memset(&executor, 0, sizeof(executor));
+    memset(started, 0, sizeof(started));
+    memset(refused, 0, sizeof(refused));
+    memory.slab.ex = &executor;
+    for (unsigned i = 0; i < MODEL_THREADS; i++) {
+        workers[i].ex = &executor;
+        workers[i].fiber = &fibers[i];
+        workers[i].idle = &executor.idle;
+        workers[i].look_at = 1000;
+        workers[i].index = i;
+        fibers[i].current = &memory.tasks[i];
+        fibers[i].worker = &workers[i];
+    }
+    pi_worker_current = &workers[0];
+    model_waits_reset();
+    most = limit;
+    outcome = -1;
+    failures = 99;
+    group = model_alloc(sizeof(*group), 16);
+    model_check(pica_group_begin_with(group, &options) == 0);
+    group->members = 2 * n; /* as n spawns leave them */
+    group->running = limit ? n : 0;
+    running = n;
+    next_member = n + 1;
+    for (unsigned i = 1; i <= n; i++)
+        memory.tasks[i].group = &group->scope;
+}
+
+static void one_member(void)
+{
+    reset(1, 0, 0);
+}
+
+static void two_members(void)
+{
+    reset(2, 0, 0);
+}
+
+static void three_members(void)
+{
+    reset(3, 0, 0);
+}
+
+static void two_collected(void)
+{
+    reset(2, PICA_GROUP_COLLECT, 0);
+}
+
+static void two_race(void)
+{
+    reset(2, PICA_GROUP_FIRST_SUCCESS, 0);
+}
+
+static void one_of_one(void)
+{
+    reset(1, 0, 1);
+}
+
+static void two_of_two(void)
+{
+    reset(2, 0, 2);
+}
+
+/* --- The owner (thread 0) ----------------------------------------------------------------------------- */
+
+static void ends_with(intptr_t rc)
+{
+    outcome = pica_group_end(group, rc);
+    const intptr_t *errors;
+    failures = pica_group_errors(group, &errors);
+    model_check(!failures || outcome == errors[0] || outcome >= 0);
+    model_check(group->running == 0 && group->stuck == 0 && !group->head && !group->tail);
+    for (unsigned i = 1; i < MODEL_THREADS; i++)
+        model_plain_read(&done[i]); /* members alone write there */
+    pica_group_deinit(group);
+    model_waits_returned();
+    model_waits_object_ends();
+    model_free(group);
+}
+
+static void ends(void)
+{
+    ends_with(0);
+}
+
+/* A member that could not be spawned: its thread is told. */
+static int spawns(void)
+{
+    int rc = pica_group_spawn_at(group, NULL, a_member, NULL, NULL, "");
+    model_waits_returned();
+    if (rc < 0) {
+        refused[next_member] = true;
+        model_wake(&started[next_member++]);
+    }
+    return rc;
+}
+
+static void spawns_and_ends(void)
+{
+    int rc = spawns();
+    model_check(rc == 0 || rc == -ECANCELED || rc == -ESHUTDOWN);
+    ends_with(rc);
+}
+
+/* --- Members ------------------------------------------------------------------------------------------ */
+
+static void ended(intptr_t result)
+{
+    void (*call)(pica_scope *, intptr_t);
+    model_plain_write(&done[model_self()]);
+    pi_sub_relaxed(&running, 1u);
+    memcpy(&call, &group->scope.member_ended, sizeof(call));
+    call(&group->scope, result);
+}
+
+static void succeeds(void)
+{
+    ended(10 + (intptr_t)model_self());
+}
+
+static void fails(void)
+{
+    ended(-10 - (intptr_t)model_self());
+}
+
+static void is_spawned(void)
+{
+    model_sleep(&started[model_self()]);
+    if (!refused[model_self()])
+        succeeds();
+}
+
+static void spawns_then_succeeds(void)
+{
+    int rc = spawns();
+    model_check(rc == 0 || rc == -ESHUTDOWN || rc == -EDEADLK);
+    succeeds();
+}
+
+/* From outside: whenever the owner waits. */
+static void cancels(void)
+{
+    model_waits_cancel(0);
+}
+
+/* --- The end ------------------------------------------------------------------------------------------ */
+
+static void came_to_zero(void)
+{
+    model_check(outcome == 0 && failures == 0);
+}
+
+static void came_to_zero_or_cancelled(void)
+{
+    model_check((outcome == 0 || outcome == -ECANCELED) && failures == 0);
+}
+
+static void first_failure(void)
+{
+    model_check(failures == 1 && outcome == -11);
+}
+
+static void one_of_two_failures(void)
+{
+    model_check(failures == 2 && (outcome == -11 || outcome == -12));
+}
+
+static void one_of_two_successes(void)
+{
+    model_check(failures == 0 && (outcome == 11 || outcome == 12));
+}
+
+static void the_success(void)
+{
+    model_check(failures == 1 && outcome == 12);
+}
+
+static const model_test tests[] = {
+    {"one member", one_member, {ends, succeeds}, came_to_zero, false, 0, 0},
+    {"two members", two_members, {ends, succeeds, succeeds}, came_to_zero, false, 3, 1},
+    {"three members",
+     three_members,
+     {ends, succeeds, succeeds, succeeds},
+     came_to_zero,
+     false,
+     2,
+     1},
+    {"a cancel", one_member, {ends, succeeds, cancels}, came_to_zero_or_cancelled, false, 3, 1},
+    {"a cancel, two members",
+     two_members,
+     {ends, succeeds, succeeds, cancels},
+     came_to_zero_or_cancelled,
+     false,
+     2,
+     1},
+    {"a failure", two_members, {ends, fails, succeeds}, first_failure, false, 2, 1},
+    {"two failures", two_members, {ends, fails, fails}, one_of_two_failures, false, 2, 1},
+    {"a member's member",
+     one_member,
+     {ends, spawns_then_succeeds, is_spawned},
+     came_to_zero,
+     false,
+     2,
+     1},
+    {"two failures, collected",
+     two_collected,
+     {ends, fails, fails},
+     one_of_two_failures,
+     false,
+     2,
+     1},
+    {"a race", two_race, {ends, succeeds, succeeds}, one_of_two_successes, false, 2, 1},
+    {"a race of one", two_race, {ends, fails, succeeds}, the_success, false, 2, 1},
+    {"a place", one_of_one, {spawns_and_ends, succeeds, is_spawned}, came_to_zero, false, 2, 1},
+    {"a place, and a cancel",
+     one_of_one,
+     {spawns_and_ends, succeeds, is_spawned, cancels},
+     came_to_zero_or_cancelled,
+     false,
+     1,
+     1},
+    {"no place after a failure",
+     one_of_one,
+     {spawns_and_ends, fails, is_spawned},
+     first_failure,
+     false,
+     2,
+     1},
+    {"two for one place",
+     two_of_two,
+     {spawns_and_ends, spawns_then_succeeds, succeeds, is_spawned, is_spawned},
+     came_to_zero,
+     false,
+     1,
+     0},
+    {"all wait for a place",
+     two_of_two,
+     {ends, spawns_then_succeeds, spawns_then_succeeds, is_spawned, is_spawned},
+     came_to_zero,
+     false,
+     1,
+     0},
+};
+
+static const model_reason reasons[] = {
+    {"model_waits.h", NULL, "the wait word is wait_model.c's"},
+    {"lock.h", NULL, "wait_model.c"},
+    {"pica_group_cancel", "seq_cst or -> acq_rel",
+     "the fence that follows does it; at least a release, so that the fence may be free"},
+};
+
+int main(int argc, char **argv)
+{
+    model_on_switch(set_worker);
+    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), reasons,
+                      sizeof(reasons) / sizeof(reasons[0]));
+}
