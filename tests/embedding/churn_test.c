@@ -71,6 +71,10 @@ static pica_options options_of(uint64_t round)
         o.flags |= PICA_FORCE_MIGRATION;
     if (round % 7 == 0)
         o.flags |= PICA_NAME_OVERFLOWS;
+    if (round % 11 == 0)
+        o.flags |= PICA_PIN_WORKERS;
+    if (round % 3 == 1)
+        o.workers_max = o.workers + 2;
     if (round % 9 == 0)
         o.stack_size = (size_t)256 << 10;
     return o;
@@ -81,12 +85,15 @@ static void one_round(uint64_t round)
     pica_options o = options_of(round);
     pica_executor *ex = NULL;
     pica_task *task, *forgotten;
+    unsigned most = o.workers_max > o.workers ? o.workers_max : o.workers;
     bool talks = o.driver == PICA_DRIVER_EPOLL && round % 16 == 1;
     CHECK_FATAL_OK(pica_executor_create(&ex, &o));
     CHECK_FATAL_OK(
         pica_executor_spawn(ex, NULL, body_sleeps, NULL)); /* lives when it is destroyed */
     CHECK_FATAL_OK(pica_executor_spawn(ex, &forgotten, naps, NULL)); /* its handle dies with it */
     CHECK_FATAL_OK(pica_executor_spawn(ex, &task, talks ? talks_to_itself : works, NULL));
+    CHECK_EQ(pica_executor_resize(ex, most), 0);
+    CHECK_EQ(pica_executor_resize(ex, o.workers), 0);
     CHECK_EQ(body_end(task), talks ? 0 : 5);
     if (round % 2)
         CHECK_EQ(pica_executor_shutdown(ex, pica_now()), 1);

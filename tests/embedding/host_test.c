@@ -183,17 +183,17 @@ static intptr_t uses_pica(void *arg)
 static void nothing_changes(void)
 {
     static host_state before, set, now;
-    const unsigned flags[] = {0, PICA_NAME_OVERFLOWS};
+    const unsigned flags[] = {0, PICA_PIN_WORKERS, PICA_NAME_OVERFLOWS};
     set_up(&before);
     look_at(&set);
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
         pica_options options = check_options();
         options.flags |= flags[i];
         pica_executor *ex = check_executor_open(&options);
         pica_task *task = NULL;
         CHECK_FATAL_OK(pica_executor_spawn(ex, &task, uses_pica, NULL));
         CHECK_EQ(body_end(task), 6);
-        if (!flags[i]) {
+        if (flags[i] != PICA_NAME_OVERFLOWS) {
             look_at(&now);
             same(&set, &now);
         }
