@@ -121,11 +121,11 @@ void pi_reserve_rest(pi_worker *worker)
     pi_worker_set_self(worker);
     pi_store_relaxed(&worker->at_rest, 1u);
     while (pi_load_relaxed(&worker->rests) && pi_load_acquire(&ex->phase) != PI_STOPPED) {
-        hand_over(worker);
         /* What it has spawned and ended before, against closing; see idle() in worker.c. */
         pi_fence_seq_cst();
         pi_worker_notice_closing_slow(worker);
         pi_executor_task_ended(ex);
+        hand_over(worker); /* last: closing cancels tasks, which are queued here then */
         int64_t deadline = pi_timers_next(&worker->timers);
         (void)ex->driver->poll(worker->driver, deadline > 0 ? deadline : 1);
         (void)pi_timers_expire(&worker->timers, pi_now());
