@@ -555,6 +555,8 @@ static const model_reason reasons[] = {
     {"pi_idle_claim", "release cas -> relaxed", WHY_THERE},
     {"pi_idle_pick", "fence_after_rmw -> none", KILLED_THERE ", with a pick in vain"},
     {"pi_idle_search_end", "fence_after_rmw -> none", KILLED_THERE ", and this, less bounded"},
+    {"pi_executor_seats", "acquire load -> relaxed",
+     "it publishes the fields of a worker that is added, and none is added here"},
     {"next_task", "fence_after_rmw -> none", KILLED_THERE ", with a spawner"},
 };
 

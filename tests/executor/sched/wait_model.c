@@ -480,6 +480,8 @@ static const model_reason reasons[] = {
     {"pi_inline_run", "acquire load -> relaxed",
      "the claim's exchange, or the worker's own program order, gives it; ThreadSanitizer takes "
      "the fibers of a worker for threads and needs to see it"},
+    {"pi_executor_seats", "acquire load -> relaxed",
+     "it publishes the fields of a worker that is added, and none is added here"},
     {"task.h", NULL, "task_state_model.c"},
 };
 
