@@ -11,7 +11,7 @@
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
 
-#include "tests/executor/model_waits.h"
+#include "tests/model/model_waits.h"
 
 #include <pica/sem.h>
 

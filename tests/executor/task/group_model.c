@@ -14,7 +14,7 @@
 #include "executor/sched/worker.h"
 #include "executor/task/inline.h"
 
-#include "tests/executor/model_waits.h"
+#include "tests/model/model_waits.h"
 
 #include <pica/group.h>
 
