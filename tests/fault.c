@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 static struct arm {
     uint32_t armed;  /* [atomic] release by fault_arm(): publishes the next three */
@@ -53,7 +54,7 @@ const char *fault_name(fault_call call)
 {
     static const char *const names[FAULT_CALLS] = {
         "accept4", "epoll_create1", "epoll_ctl", "eventfd", "madvise",
-        "malloc",  "mmap",          "mprotect",  "socket",  "pthread_create"};
+        "malloc",  "mmap",          "mprotect",  "process_madvise", "socket",  "pthread_create"};
     return names[call];
 }
 
@@ -137,6 +138,17 @@ int __wrap_mprotect(void *at, size_t length, int prot)
 {
     int error = fault(FAULT_MPROTECT);
     return error ? refuse(error) : __real_mprotect(at, length, prot);
+}
+
+ssize_t __real_process_madvise(int pid, const struct iovec *ranges, size_t n, int advice,
+                               unsigned flags);
+ssize_t __wrap_process_madvise(int pid, const struct iovec *ranges, size_t n, int advice,
+                               unsigned flags);
+ssize_t __wrap_process_madvise(int pid, const struct iovec *ranges, size_t n, int advice,
+                               unsigned flags)
+{
+    int error = fault(FAULT_PROCESS_MADVISE);
+    return error ? refuse(error) : __real_process_madvise(pid, ranges, n, advice, flags);
 }
 
 int __real_socket(int domain, int type, int protocol);

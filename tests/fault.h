@@ -16,6 +16,7 @@ typedef enum fault_call {
     FAULT_MALLOC, /**< malloc, calloc, aligned_alloc */
     FAULT_MMAP,
     FAULT_MPROTECT,
+    FAULT_PROCESS_MADVISE,
     FAULT_SOCKET,
     FAULT_THREAD, /**< pthread_create */
     FAULT_CALLS

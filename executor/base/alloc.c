@@ -86,12 +86,16 @@ void pi_pages_free(void *p, size_t size)
     (void)munmap(p, size);
 }
 
-typedef int mallctl_fn(const char *name, void *old, size_t *old_len, void *new_value, size_t len);
+static pi_mallctl_fn *find_mallctl(void)
+{
+    pi_mallctl_fn *mallctl;
+    *(void **)&mallctl = dlsym(RTLD_DEFAULT, "mallctl");
+    return mallctl;
+}
 
 static bool jemalloc_is_live(void)
 {
-    mallctl_fn *mallctl;
-    *(void **)&mallctl = dlsym(RTLD_DEFAULT, "mallctl");
+    pi_mallctl_fn *mallctl = find_mallctl();
     if (!mallctl)
         return false;
     uint64_t *allocated = NULL;
@@ -103,6 +107,17 @@ static bool jemalloc_is_live(void)
     bool moved = *(volatile uint64_t *)allocated != before;
     free(probe);
     return moved;
+}
+
+pi_mallctl_fn *pi_alloc_mallctl(void)
+{
+    static pi_mallctl_fn *known; /* [atomic] as below */
+    pi_mallctl_fn *mallctl = pi_load_relaxed(&known);
+    if (!mallctl && pi_alloc_live()[0] == 'j') {
+        mallctl = find_mallctl();
+        pi_store_relaxed(&known, mallctl);
+    }
+    return mallctl;
 }
 
 const char *pi_alloc_live(void)

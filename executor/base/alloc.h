@@ -26,6 +26,12 @@ void pi_pages_free(void *p, size_t size);
 void pi_unseen_begin(void);
 void pi_unseen_end(void);
 
+typedef int pi_mallctl_fn(const char *name, void *old, size_t *old_size, void *new_value,
+                          size_t size);
+
+/** jemalloc's mallctl(3), or NULL if it is not the process's malloc. */
+pi_mallctl_fn *pi_alloc_mallctl(void);
+
 /** "jemalloc" if a malloc() moves jemalloc's own counter, else "system". Asked once. */
 const char *pi_alloc_live(void);
 

@@ -10,6 +10,22 @@ static void count_one(pica_task *task, void *arg)
     ++*(uint64_t *)arg;
 }
 
+/* What malloc knows, where it is jemalloc and was asked for arenas. */
+static void add_memory(const pica_executor *ex, pica_stats *s)
+{
+    if (!pi_arena_stats_refresh())
+        return;
+    s->malloc_allocated = pi_arena_stat("stats.allocated");
+    s->malloc_active = pi_arena_stat("stats.active");
+    s->malloc_resident = pi_arena_stat("stats.resident");
+    for (uint32_t i = 0; i < pi_executor_seats(ex); i++) {
+        const pi_arena *arena = &ex->workers[i].arena;
+        s->arenas_allocated += pi_arena_stat_of(arena, "small.allocated") +
+                               pi_arena_stat_of(arena, "large.allocated");
+        s->arenas_resident += pi_arena_stat_of(arena, "resident");
+    }
+}
+
 int pica_executor_stats(const pica_executor *ex, pica_stats *out)
 {
     if (!ex || !out || out->size < sizeof(size_t))
@@ -39,6 +55,9 @@ int pica_executor_stats(const pica_executor *ex, pica_stats *out)
     s.stacks_unguarded = ex->pool.stacks.unguarded;
     pthread_mutex_unlock(&unlocked->pool.mutex);
     s.stacks_live = s.stacks_live > free_fibers ? s.stacks_live - free_fibers : 0;
+    s.trimmed_bytes = pi_load_relaxed(&ex->pool.trimmed_bytes);
+    if (ex->flags & PICA_ARENAS && out->size > offsetof(pica_stats, malloc_allocated))
+        add_memory(ex, &s);
     if (ex->driver->open_descriptors)
         s.descriptors_open = ex->driver->open_descriptors(ex->driver_shared);
     memcpy((char *)out + sizeof(size_t), (char *)&s + sizeof(size_t),

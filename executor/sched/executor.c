@@ -14,13 +14,14 @@
 #include "executor/sched/scope.h"
 #include "executor/sched/reserve.h"
 #include "executor/sched/spawn.h"
+#include "executor/sched/trim.h"
 
 #include <limits.h>
 #include <string.h>
 
 #define KNOWN_FLAGS                                                                                \
     (PICA_NO_INLINE | PICA_FORCE_MIGRATION | PICA_NAME_OVERFLOWS | PICA_STRICT_GUARDS |           \
-     PICA_NO_SPARE | PICA_PIN_WORKERS | PICA_REPORT_LEFT)
+     PICA_NO_SPARE | PICA_PIN_WORKERS | PICA_REPORT_LEFT | PICA_ARENAS)
 
 void pi_executor_wake(pica_executor *ex, int i)
 {
@@ -125,7 +126,8 @@ static int check_options(const pica_options *given, pica_options *o)
     memcpy(o, given, given->size < sizeof(*o) ? given->size : sizeof(*o));
     if (o->workers > PI_IDLE_MAX || o->workers_max > PI_IDLE_MAX ||
         (o->flags & ~(unsigned)KNOWN_FLAGS) ||
-        o->driver > PICA_DRIVER_FUTEX || o->stack_size > PI_STACK_MAX)
+        o->driver > PICA_DRIVER_FUTEX || o->stack_size > PI_STACK_MAX ||
+        o->trim_after_ns < 0)
         return -EINVAL;
     return 0;
 }
@@ -169,6 +171,7 @@ static int executor_new(pica_executor **out, const pica_options *options)
     ex->on_ignored_cancel = o->on_ignored_cancel;
     ex->on_left = o->on_left;
     ex->hook_arg = o->hook_arg;
+    ex->trim_after_ms = pi_trim_period_ms(o->trim_after_ns);
     ex->inject_tail = &ex->inject_head;
     ex->starved_tail = &ex->starved_head;
     pthread_mutex_init(&ex->inject_mutex, NULL);
@@ -221,12 +224,15 @@ void *pi_worker_main(void *arg)
     bool pinned = worker->flags & PICA_PIN_WORKERS && !pi_load_relaxed(&worker->rests) &&
                   pi_cpus_pin(worker->index, &before);
     pi_store_relaxed(&worker->node, pinned ? pi_cpus_node() : 0u);
+    if (worker->flags & PICA_ARENAS)
+        pi_arena_enter(&worker->arena);
     while (pi_load_acquire(&worker->ex->phase) != PI_STOPPED) {
         pi_worker_run(worker);
         pi_reserve_rest(worker);
     }
     if (pinned)
         pi_cpus_unpin(&before); /* the caller of pica_run() goes on elsewhere */
+    pi_arena_leave(&worker->arena);
     pi_overflow_thread_end(alt_stack);
     return NULL;
 }

@@ -47,6 +47,8 @@ struct pica_executor {
     void *hook_arg;                                         /* [const] */
     uint64_t left_said[PICA_LEFT_DESCRIPTOR + 1]; /* [atomic] lines of each kind; see audit.h */
     uint64_t next_ids;     /* [atomic] where the next block of task numbers begins */
+    uint32_t trim_after_ms; /* [const] 0: never; see trim.h */
+    uint32_t trim_asked;    /* [atomic] how often pica_trim() was called */
 
     pi_pool pool;
     pi_idle idle;

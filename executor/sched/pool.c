@@ -212,6 +212,48 @@ static pi_fiber *fiber_new(pi_pool *pool, unsigned class)
     return fiber;
 }
 
+/* [mutex] What stacks of the depot may hold. */
+static void count_untrimmed(pi_pool *pool, unsigned class, int64_t n)
+{
+    int64_t bytes = n * (int64_t)pi_stack_class_size(class);
+    pi_store_relaxed(&pool->untrimmed, (size_t)((int64_t)pool->untrimmed + bytes));
+}
+
+static pi_fiber *pop(pi_fiber **list)
+{
+    pi_fiber *fiber = *list;
+    if (fiber)
+        *list = fiber->next;
+    return fiber;
+}
+
+/* [mutex] The warmest that there is. */
+static pi_fiber *depot_take(pi_pool *pool, unsigned class)
+{
+    pi_fiber *fiber = pop(&pool->fibers[class]);
+    if (!fiber)
+        fiber = pop(&pool->aged[class]);
+    if (fiber)
+        count_untrimmed(pool, class, -1);
+    else
+        fiber = pop(&pool->trimmed[class]);
+    if (fiber)
+        pool->stacks_free--;
+    return fiber;
+}
+
+/* A chain of n of one class. */
+static void depot_put(pi_pool *pool, pi_fiber *first, pi_fiber *last, uint32_t n)
+{
+    unsigned class = first->class;
+    pthread_mutex_lock(&pool->mutex);
+    last->next = pool->fibers[class];
+    pool->fibers[class] = first;
+    pool->stacks_free += n;
+    count_untrimmed(pool, class, n);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 pi_fiber *pi_fiber_get(pi_worker *worker, unsigned class)
 {
     pi_pool *pool = &worker->ex->pool;
@@ -223,11 +265,7 @@ pi_fiber *pi_fiber_get(pi_worker *worker, unsigned class)
         return fiber;
     }
     pthread_mutex_lock(&pool->mutex);
-    fiber = pool->fibers[class];
-    if (fiber) {
-        pool->fibers[class] = fiber->next;
-        pool->stacks_free--;
-    }
+    fiber = depot_take(pool, class);
     pthread_mutex_unlock(&pool->mutex);
     return fiber ? fiber : fiber_new(pool, class);
 }
@@ -236,7 +274,6 @@ pi_fiber *pi_fiber_get(pi_worker *worker, unsigned class)
  * walked to. */
 static __attribute__((noinline)) void spill_slow(pi_worker *worker)
 {
-    pi_pool *pool = &worker->ex->pool;
     pi_fiber *first = worker->fibers;
     pi_fiber *last = first;
     uint32_t n = FIBERS_CACHED / 2;
@@ -244,11 +281,7 @@ static __attribute__((noinline)) void spill_slow(pi_worker *worker)
         last = last->next;
     worker->fibers = last->next;
     worker->fibers_count -= n;
-    pthread_mutex_lock(&pool->mutex);
-    last->next = pool->fibers[0];
-    pool->fibers[0] = first;
-    pool->stacks_free += n;
-    pthread_mutex_unlock(&pool->mutex);
+    depot_put(&worker->ex->pool, first, last, n);
 }
 
 void pi_fiber_put(pi_worker *worker, pi_fiber *fiber)
@@ -260,10 +293,63 @@ void pi_fiber_put(pi_worker *worker, pi_fiber *fiber)
             spill_slow(worker);
         return;
     }
-    pi_pool *pool = &worker->ex->pool;
+    depot_put(&worker->ex->pool, fiber, fiber, 1);
+}
+
+__attribute__((noinline)) uint32_t pi_fibers_shed(pi_worker *worker, uint32_t keep)
+{
+    if (worker->fibers_count <= keep)
+        return 0;
+    pi_fiber **cut = &worker->fibers;
+    for (uint32_t i = 0; i < keep; i++)
+        cut = &(*cut)->next;
+    pi_fiber *first = *cut;
+    pi_fiber *last = first;
+    while (last->next)
+        last = last->next;
+    uint32_t n = worker->fibers_count - keep;
+    *cut = NULL;
+    pi_store_relaxed(&worker->fibers_count, keep);
+    depot_put(&worker->ex->pool, first, last, n);
+    return n;
+}
+
+/* ---- aging (trim.h) ---- */
+
+void pi_pool_turn(pi_pool *pool)
+{
     pthread_mutex_lock(&pool->mutex);
-    fiber->next = pool->fibers[fiber->class];
-    pool->fibers[fiber->class] = fiber;
-    pool->stacks_free++;
+    for (unsigned class = 0; class < PI_STACK_CLASSES; class++) {
+        if (pool->aged[class])
+            continue;
+        pool->aged[class] = pool->fibers[class];
+        pool->fibers[class] = NULL;
+    }
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+pi_fiber *pi_pool_take_aged(pi_pool *pool, size_t n)
+{
+    pi_fiber *chain = NULL, *fiber;
+    pthread_mutex_lock(&pool->mutex);
+    for (unsigned class = 0; class < PI_STACK_CLASSES; class++) {
+        for (; n > 0 && (fiber = pop(&pool->aged[class])); n--) {
+            count_untrimmed(pool, class, -1);
+            fiber->next = chain;
+            chain = fiber;
+        }
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return chain;
+}
+
+void pi_pool_put_trimmed(pi_pool *pool, pi_fiber *chain)
+{
+    pi_fiber *fiber;
+    pthread_mutex_lock(&pool->mutex);
+    while ((fiber = pop(&chain))) {
+        fiber->next = pool->trimmed[fiber->class];
+        pool->trimmed[fiber->class] = fiber;
+    }
     pthread_mutex_unlock(&pool->mutex);
 }

@@ -41,7 +41,13 @@ typedef struct pi_pool {
     pi_task_slab *slabs;                   /* [mutex writes, atomic] newest first */
     pica_task *batches[PI_TASK_KINDS];     /* [mutex] linked through waiters, see pool.c */
     pica_task *loose[PI_TASK_KINDS];       /* [mutex] freed one by one, by plain threads */
-    pi_fiber *fibers[PI_STACK_CLASSES];    /* [mutex] */
+    /* Free fibers by the class of their stacks; trim.h says what becomes of them. */
+    pi_fiber *fibers[PI_STACK_CLASSES];    /* [mutex] put away since the last turn, warmest first */
+    pi_fiber *aged[PI_STACK_CLASSES];      /* [mutex] put away before it */
+    pi_fiber *trimmed[PI_STACK_CLASSES];   /* [mutex] without their pages */
+    size_t untrimmed;                      /* [mutex writes, atomic] bytes of the former two */
+    uint32_t turned_ms;                    /* [atomic] when a worker made the last turn, coarse */
+    uint64_t trimmed_bytes;                /* [atomic] given back so far */
     pi_stacks stacks;                      /* [mutex] */
     uint64_t stacks_carved;                /* [mutex] */
     uint64_t stacks_free;                  /* [mutex] those in the depot */
@@ -119,5 +125,17 @@ pi_fiber *pi_fiber_get(struct pi_worker *worker, unsigned class);
 
 /** Put a fiber whose task has ended away. Owner. */
 void pi_fiber_put(struct pi_worker *worker, pi_fiber *fiber);
+
+/** Give all but the warmest of a worker's free fibers to the depot. Owner.
+ *  @return how many it gave */
+uint32_t pi_fibers_shed(struct pi_worker *worker, uint32_t keep);
+
+/** What the depot has put away so far counts as aged, where nothing is left that did before. */
+void pi_pool_turn(pi_pool *pool);
+
+/** Take up to n aged fibers out of the depot. Until they are put back they are the caller's;
+ *  they still count as free. @return a chain by next; NULL: there are none */
+pi_fiber *pi_pool_take_aged(pi_pool *pool, size_t n);
+void pi_pool_put_trimmed(pi_pool *pool, pi_fiber *chain);
 
 #endif

@@ -11,6 +11,7 @@
 #include "executor/sched/ready.h"
 #include "executor/sched/reserve.h"
 #include "executor/sched/steal.h"
+#include "executor/sched/trim.h"
 
 #include <string.h>
 
@@ -27,6 +28,7 @@ int pi_worker_init(pi_worker *worker, pica_executor *ex, uint32_t index)
     worker->random = 0x9e3779b97f4a7c15u * (index + 1);
     worker->pinned_tail = &worker->pinned_head;
     pi_timers_init(&worker->timers);
+    pi_trim_begin(worker);
     int rc = pi_deque_init(&worker->deque, 1024, ex->asymmetric);
     if (rc < 0)
         return rc;
@@ -180,6 +182,7 @@ static __attribute__((noinline)) bool look_around_slow(pi_worker *worker)
 {
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET);
     notice_closing(worker);
+    pi_trim_answer(worker);
     if (!pi_idle_asleep(worker->idle) && !pi_idle_searching(worker->idle))
         pi_deque_privatize(&worker->deque);
     unsigned found = pi_worker_look_around(worker, worker);
@@ -312,6 +315,8 @@ static int sleep_now(pi_worker *worker)
     int64_t deadline = pi_timers_next(&worker->timers);
     int64_t rescued = pi_monitor_deadline(worker);
     deadline = rescued < deadline ? rescued : deadline;
+    int64_t trim = pi_trim_deadline(worker);
+    deadline = trim < deadline ? trim : deadline;
     if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)) && worker->retry_ns < deadline)
         deadline = worker->retry_ns;
     if (deadline <= 0)
@@ -330,6 +335,8 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     pica_executor *ex = worker->ex;
     pi_idle *idle = &ex->idle;
     pica_task *task;
+    if (!*searching && pi_trim_idle(worker))
+        return NULL;
     if (!*searching && (pi_load_relaxed(&ex->workers_count) > 1 || pi_spare_works(ex))) {
         /* What waits in the own reactor comes before what others have queued: its sockets are
          * warm here, and theirs there. */
@@ -352,14 +359,16 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     /* Its last task's end and somebody's `draining` may have missed each other; the fence of
      * sleep_begin stands between the two now. */
     pi_executor_task_ended(ex);
-    /* So is the one that rests and whoever sends it to: one of them sees the other. */
+    /* So is the one that rests and whoever sends it to: one of them sees the other. And whoever
+     * asks all to trim. */
     if ((task = look(worker)) || pi_load_relaxed(&ex->phase) == PI_STOPPED ||
-        pi_load_relaxed(&worker->rests)) {
+        pi_load_relaxed(&worker->rests) || pi_trim_asked(worker)) {
         if (!pi_idle_sleep_abort(idle, worker->index))
             last = pi_idle_search_end(idle);
         pi_monitor_notice(ex, PI_MONITOR_SLEEPS);
         if (last)
             pi_executor_wake(ex, pi_idle_pick(idle));
+        pi_trim_answer(worker);
         return task;
     }
     int events = sleep_now(worker);
@@ -418,5 +427,7 @@ void pi_worker_run(pi_worker *worker)
     }
     if (searching && pi_idle_search_end(worker->idle))
         (void)pi_worker_share_slow(worker); /* nothing to find, but it shall stop */
+    if (pi_load_relaxed(&worker->rests))
+        (void)pi_fibers_shed(worker, 0);
     pi_worker_set_self(NULL);
 }

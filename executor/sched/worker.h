@@ -17,6 +17,7 @@
 #ifndef PI_WORKER_H
 #define PI_WORKER_H
 
+#include "executor/base/arena.h"
 #include "executor/base/ck.h"
 #include "executor/sched/deque.h"
 #include "executor/sched/driver.h"
@@ -75,11 +76,14 @@ typedef struct pi_worker {
     uint32_t now_ms;          /* [owner] a coarse clock: when it last looked around */
     uint32_t migrate;         /* [owner] where the last forced migration went */
     bool closing_seen;        /* [owner] */
+    uint32_t trim_ms;         /* [owner] when it looks next for what to trim (trim.h), coarse */
+    uint32_t trim_answered;   /* [owner, atomic] the last request to trim that it has seen */
     int64_t retry_ns;         /* [owner] when to look for a stack for the starved again */
     int *errno_at;            /* [const] the thread's errno */
     pi_driver *driver;        /* [const] */
     int64_t own_until;        /* [owner, atomic] until then no thief takes from its deque */
     uint64_t steals, sleeps, wakes; /* [owner, atomic] statistics */
+    pi_arena arena;           /* [owner] with PICA_ARENAS */
     pthread_t thread;
     bool thread_started;      /* [executor] */
 

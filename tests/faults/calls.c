@@ -59,6 +59,9 @@ STAND_IN(int, madvise, (void *at, size_t length, int advice), (at, length, advic
 STAND_IN(int, mincore, (void *at, size_t length, unsigned char *pages), (at, length, pages))
 STAND_IN(int, mprotect, (void *at, size_t length, int protection), (at, length, protection))
 STAND_IN(int, poll, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout))
+STAND_IN(ssize_t, process_madvise,
+         (int pid, const struct iovec *ranges, size_t n, int advice, unsigned flags),
+         (pid, ranges, n, advice, flags))
 STAND_IN(ssize_t, read, (int fd, void *to, size_t n), (fd, to, n))
 STAND_IN(ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n))
 STAND_IN(ssize_t, recv, (int fd, void *to, size_t n, int flags), (fd, to, n, flags))

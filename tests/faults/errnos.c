@@ -24,6 +24,11 @@ static const errnos rows[] = {
     {NULL, "munmap", {ENOMEM}, {0}, "EINVAL: what mmap gave"},
     {NULL, "madvise", {EINVAL, ENOMEM, EAGAIN, EPERM}, {0}, "EBADF, EIO: no file"},
     {NULL, "mincore", {EAGAIN, ENOMEM}, {0}, "EFAULT, EINVAL: a stack's own pages, our buffer"},
+    {NULL,
+     "process_madvise",
+     {EBADF, EINVAL, EINTR, ENOMEM, ENOSYS, EPERM},
+     {0},
+     "EFAULT: memory of its own; ESRCH: the process itself"},
     {NULL, "mprotect", {ENOMEM, EACCES}, {0}, "EINVAL: what mmap gave"},
     {NULL, "sigaltstack", {ENOMEM, EPERM}, {0}, "EFAULT, EINVAL: the thread's own, constants"},
 

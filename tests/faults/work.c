@@ -26,6 +26,8 @@ const work works[] = {
     {"compute", work_compute, NULL, NULL, 0, 0},
     {"compute, futex driver", work_futex, NULL, NULL, 0, 0},
     {"idle", work_idle, NULL, NULL, 0, 0},
+    {"trim", work_trim, NULL, NULL, 0, 0},
+    {"trim, old kernel", work_trim, "advise_many", "process_madvise", ENOSYS, 0},
     {"shutdown", work_shutdown, NULL, NULL, 0, 0},
     {"left open", work_left_open, NULL, NULL, 0, 0},
     {"left open, port taken", work_left_open, "pi_sys_bind", "bind", EADDRINUSE, 0},

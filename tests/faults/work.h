@@ -56,6 +56,7 @@ void work_rescue(void);
 void work_misuse(void);
 void work_overflow(void);
 void work_loses(void);
+void work_trim(void);
 void work_shutdown(void);
 void work_idle(void);
 void work_alone(void);

@@ -246,6 +246,22 @@ void work_pinned(void)
         CHECK_EQ(rc, 7);
 }
 
+static intptr_t trims(void *arg)
+{
+    (void)arg;
+    for (unsigned round = 0; round < 2; round++) {
+        gathers(MANY);
+        CHECK_LE(0, pica_trim(pica_executor_self()));
+    }
+    return 0;
+}
+
+void work_trim(void)
+{
+    pica_options options = work_options(1);
+    work_in_executor(&options, trims);
+}
+
 static intptr_t loses(void *arg)
 {
     (void)arg;
