@@ -92,7 +92,11 @@ static void not_asked_for(void)
 {
     unsigned before = ask("arenas.narenas");
     pica_options options = check_options();
+    unsigned arenas[8] = {0};
     pica_executor *ex = check_executor_open(&options);
+    ask_all(ex, arenas); /* all of them have begun */
+    for (unsigned i = 0; i < pica_executor_workers(ex); i++)
+        CHECK_EQ(ex->workers[i].arena.number, 0);
     CHECK_EQ(ask("arenas.narenas"), before);
     CHECK_EQ(stats(ex).malloc_allocated | stats(ex).arenas_allocated, 0);
     check_executor_close(ex);
