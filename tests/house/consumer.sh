@@ -34,7 +34,7 @@ runs() {
 }
 
 needs_pica() {
-    readelf -d "$1" | grep -q 'NEEDED.*libpica\.so\.0\]'
+    readelf -d "$1" | grep -q 'NEEDED.*libpica\.so\.[0-9.]*\]'
 }
 
 case $way in

@@ -157,7 +157,7 @@ fi
 library() {
     # shellcheck disable=SC2086
     (cd "$work" && rm -f s.a && $cc -fPIC -c s.c -o s.o && ar rc s.a s.o &&
-        $cc -shared -Wl,-soname,libpica.so.0 s.o -o s.so $1) || exit 2
+        $cc -shared -Wl,-soname,libpica.so.0.1 s.o -o s.so $1) || exit 2
 }
 
 echo '{ global: pica_*; local: *; };' >"$work/map"
@@ -165,7 +165,7 @@ symbols() {
     notices "$1" sh "$here/symbols.sh" "$work/tree" "$work/s.so" "$work/s.a"
 }
 
-printf '#define PICA_VERSION_MAJOR 0\nPICA_API __attribute__((w(1, 2))) int pica_a(void (*f)(int));\nPICA_API\nconst char *\npica_b(void);\n' |
+printf '#define PICA_VERSION_MAJOR 0\n#define PICA_VERSION_MINOR 1\nPICA_API __attribute__((w(1, 2))) int pica_a(void (*f)(int));\nPICA_API\nconst char *\npica_b(void);\n' |
     tree include/pica/a.h
 mv "$work/tree/include/pica/a.h" "$work/tree/include/pica/version.h"
 echo 'int pica_a(void) { return 1; } int pica_b(void) { return 1; }' >"$work/s.c"

@@ -4,7 +4,7 @@
 # symbols.sh ROOT LIBPICA_SO LIBPICA_A: what the libraries show and need.
 #
 #   1. libpica.so exports pica_ symbols alone; all that the headers declare, and no others.
-#   2. It needs nothing but libc, and its soname carries the major version.
+#   2. It needs nothing but libc, and its soname carries the major version; before 1.0 the minor one, too.
 #   3. Any program can dlopen() it: its thread-local storage is one word of the static kind at
 #      most, and nothing runs when it is loaded or unloaded.
 #   4. It calls nothing that would change its host's process, or tie itself to it for good.
@@ -46,7 +46,9 @@ for needed in $(echo "$dynamic" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
     esac
 done
 major=$(sed -n 's/^#define PICA_VERSION_MAJOR //p' "$root/include/pica/version.h")
-echo "$dynamic" | grep -q "(SONAME).*\[libpica\.so\.$major\]" || bad "the soname is not libpica.so.$major"
+minor=$(sed -n 's/^#define PICA_VERSION_MINOR //p' "$root/include/pica/version.h")
+[ "$major" = 0 ] && soname=libpica.so.0.$minor || soname=libpica.so.$major
+echo "$dynamic" | grep -qF "[$soname]" || bad "the soname is not $soname"
 echo "$dynamic" | grep -q TEXTREL && bad "$shared has text relocations"
 readelf -lW "$shared" | grep 'GNU_STACK' | grep -q 'RWE' && bad "$shared wants an executable stack"
 
