@@ -26,27 +26,24 @@ static bool is_group(enum kind kind)
     return kind != SCOPE && kind != SHIELD;
 }
 
-/* Is there a shield between the cause and the innermost level? */
-static bool hidden(const struct nest *n)
+/* Is there a shield between the cause and the innermost of so many levels? */
+static bool hidden_within(const struct nest *n, unsigned depth)
 {
-    for (unsigned i = n->cause == TASK_CANCEL ? 0 : n->where + 1; i < n->depth; i++)
+    for (unsigned i = n->cause == TASK_CANCEL ? 0 : n->where + 1; i < depth; i++)
         if (n->kinds[i] == SHIELD)
             return true;
     return false;
 }
 
-/* The innermost shield that hides the cause from level i. */
-static bool hidden_at(const struct nest *n, unsigned i)
+static bool hidden(const struct nest *n)
 {
-    struct nest up_to = *n;
-    up_to.depth = i + 1;
-    return hidden(&up_to);
+    return hidden_within(n, n->depth);
 }
 
 /* Is level i cancelled, sooner or later? */
 static bool affected(const struct nest *n, unsigned i)
 {
-    return (n->cause == TASK_CANCEL || i >= n->where) && !hidden_at(n, i);
+    return (n->cause == TASK_CANCEL || i >= n->where) && !hidden_within(n, i + 1);
 }
 
 struct member {
