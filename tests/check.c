@@ -36,6 +36,7 @@ static const struct {
 } modes[] = {
     {0, "plain"},
     {CHECK_ONE, "one"},
+    {CHECK_SPARE, "spare"},
     {CHECK_TWO, "two"},
     {CHECK_FOUR, "four"},
     {CHECK_MIGRATE, "migrate"},

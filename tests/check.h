@@ -61,12 +61,13 @@
 
 /** What the executor of a case is like. */
 enum {
-    CHECK_ONE = 1u << 0,       /**< one worker */
+    CHECK_ONE = 1u << 0,       /**< one worker, and no spare: nothing runs beside a task */
     CHECK_TWO = 1u << 1,       /**< two workers */
     CHECK_FOUR = 1u << 2,      /**< four workers: more than there may be CPUs */
     CHECK_MIGRATE = 1u << 3,   /**< three workers, every suspension moves the task */
     CHECK_NO_INLINE = 1u << 4, /**< two workers, no child runs on its waiter's stack */
     CHECK_ALL = (1u << 5) - 1,
+    CHECK_SPARE = 1u << 5,     /**< one worker, with a spare; not one of all */
     CHECK_MANY = CHECK_ALL & ~CHECK_ONE
 };
 

@@ -36,6 +36,10 @@ pica_options check_options(void)
     switch (check_mode()) {
     case CHECK_ONE:
         options.workers = 1;
+        options.flags = PICA_NO_SPARE;
+        break;
+    case CHECK_SPARE:
+        options.workers = 1;
         break;
     case CHECK_FOUR:
         options.workers = 4;

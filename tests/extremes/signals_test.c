@@ -50,6 +50,7 @@ static void *sends(void *arg)
 }
 
 static uint64_t joined; /* [atomic, relaxed] */
+static check_latch gone;
 
 static intptr_t naps(void *arg)
 {
@@ -70,6 +71,7 @@ static void *spawns(void *executor)
         pica_unref(task);
         pi_add_relaxed(&joined, UINT64_C(1));
     }
+    check_hit(&gone);
     return NULL;
 }
 
@@ -94,7 +96,9 @@ static void interrupted(void)
     CHECK_FATAL(pthread_create(&sender, NULL, sends, NULL) == 0);
     CHECK_FATAL(pthread_create(&spawner, NULL, spawns, ex) == 0);
     load_for(PICA_MS(800));
+    gone = (check_latch){0};
     pi_store_release(&stop, 1u);
+    CHECK_HITS(&gone, 1); /* what it joins may need this worker: block only then */
     pthread_join(sender, NULL);
     pthread_join(spawner, NULL);
     CHECK_LT(here + 10, pi_load_relaxed(&arrived));
