@@ -167,6 +167,7 @@ static int speed_up(const pb_settings *s)
     pair p = {.threads = s->workers > 1 ? s->workers : 2};
     pica_options options = PICA_OPTIONS_INIT;
     options.workers = 1;
+    options.flags = PICA_NO_SPARE;
     int rc = pica_executor_create(&p.one, &options);
     options.workers = p.threads;
     if (rc == 0)

@@ -104,6 +104,7 @@ static int measure(outcome *o, size_t count, unsigned workers)
 {
     pica_options options = PICA_OPTIONS_INIT;
     options.workers = workers;
+    options.flags = PICA_NO_SPARE;
     pica_executor *ex;
     int rc = pica_executor_create(&ex, &options);
     if (rc < 0)

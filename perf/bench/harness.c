@@ -153,6 +153,7 @@ static int prepare(pica_executor **executors, const pb_probe *probes, size_t n)
             continue;
         pica_options options = PICA_OPTIONS_INIT;
         options.workers = workers;
+        options.flags = PICA_NO_SPARE; /* or it would help where tasks are spawned for long */
         int rc = pica_executor_create(&executors[workers], &options);
         if (rc < 0)
             return rc;
