@@ -28,8 +28,10 @@
 #include "io/sys.h"
 
 /* One batch, on the worker's own stack. A worker takes one at a time of its own set, so that
- * a socket is read soon after its event, while what the kernel touched for it is warm. */
-#define BATCH 64
+ * a socket is read soon after its event, while what the kernel touched for it is warm, and what
+ * was prefetched for its task. (1,000 connections, processor time per echo against a raw loop: 8
+ * events 1.1, 16 0.94, 32 0.93, 64 1.06; with 64 connections all are alike.) */
+#define BATCH 32
 
 #define ASLEEP 1u
 #define TOLD 2u

@@ -13,6 +13,7 @@
 #include "executor/sched/steal.h"
 #include "executor/sched/trim.h"
 
+#include <errno.h>
 #include <string.h>
 
 int pi_worker_init(pi_worker *worker, pica_executor *ex, uint32_t index)

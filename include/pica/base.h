@@ -12,7 +12,7 @@
 #ifndef PICA_BASE_H
 #define PICA_BASE_H
 
-#include <errno.h>
+#include <linux/errno.h> /* the codes of <errno.h>, without errno, which is a thread-local */
 #include <stddef.h>
 #include <stdint.h>
 

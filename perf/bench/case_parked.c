@@ -8,6 +8,7 @@
 #include "perf/bench/cases.h"
 #include "perf/common/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

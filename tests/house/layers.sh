@@ -7,7 +7,8 @@
 #      header, never upwards.
 #   2. <ck_*.h> only in executor/base/ck.h; compiler atomics only in executor/base/atomics.h;
 #      <sys/epoll.h> nowhere in executor/; thread-locals only in executor/sched/.
-#   3. Public headers include public and standard headers alone, and hold no thread-local.
+#   3. Public headers include public and standard headers alone, and hold no thread-local, nor
+#      <errno.h>, whose errno is one.
 #   4. Sources begin with the licence, are at most 600 lines long and 100 columns wide, and have
 #      no tab and no trailing blank.
 #   5. Every source is built (CMakeLists.txt names it), and so is every test.
@@ -91,6 +92,8 @@ length($0) > 100 { bad("more than 100 columns") }
         bad("<" header "> belongs to executor/base/ck.h")
     if (header == "sys/epoll.h" && layer ~ /^executor/)
         bad("executor/ knows no epoll")
+    if (is_public && header == "errno.h")
+        bad("errno is a thread-local; the codes alone are in <linux/errno.h>")
     if (header == "stdatomic.h")
         bad("atomics go through executor/base/atomics.h")
     if (header ~ /^jemalloc/)

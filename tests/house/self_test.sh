@@ -63,6 +63,7 @@ echo '#include "executor/base/lock.h"' | layers 'a public header includes' inclu
 echo '#include <ck_stack.h>' | layers 'belongs to executor/base/ck.h' executor/sched/a.c
 echo '#include <sys/epoll.h>' | layers 'knows no epoll' executor/sched/a.c
 echo '#include <pica/net.h>' | layers 'may not know' executor/sched/a.c
+echo '#include <errno.h>' | layers 'errno is a thread-local' include/pica/a.h
 echo '#include <stdatomic.h>' | layers 'atomics go through' io/a.c
 echo 'int f(int *p) { return __atomic_load_n(p, 0); }' | layers 'atomics go through' io/a.c
 echo 'static __thread int t;' | layers 'a thread-local outside' io/a.c

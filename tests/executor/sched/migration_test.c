@@ -4,6 +4,7 @@
  * thread's. With PICA_FORCE_MIGRATION each suspension moves. */
 #include "tests/executor/bodies.h"
 
+#include <errno.h>
 #include <pica/sem.h>
 #include <pthread.h>
 

@@ -7,6 +7,7 @@
 #include "io/http/chunked.h"
 #include "io/http/parser.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
