@@ -99,9 +99,10 @@ __attribute__((noinline)) bool pi_trim_idle_slow(pi_worker *worker)
 __attribute__((noinline)) int64_t pi_trim_deadline_slow(const pi_worker *worker)
 {
     const pica_executor *ex = worker->ex;
-    size_t shed = worker->fibers_count > PI_TRIM_WARM ? worker->fibers_count - PI_TRIM_WARM : 0;
-    bool worth_it =
-        shed * PI_STACK_CLASS0 + pi_load_relaxed(&ex->pool.untrimmed) >= PI_TRIM_LEAST;
+    /* Shedding is worth one waking up, however little it is: then it is done, and what all
+     * workers have shed counts together. */
+    bool worth_it = worker->fibers_count > PI_TRIM_WARM ||
+                    pi_load_relaxed(&ex->pool.untrimmed) >= PI_TRIM_LEAST;
     if (!ex->trim_after_ms || (!worth_it && !pi_arena_used(&worker->arena)))
         return PICA_NEVER;
     int32_t left_ms = (int32_t)(worker->trim_ms - worker->now_ms);

@@ -74,13 +74,22 @@ static __attribute__((noinline)) intptr_t goes_deep(void *arg)
 
 static pica_task *tasks[TASKS];
 
-static void start_all(pica_executor *ex)
+/* @param pins  0: they run anywhere; n: pinned to n workers in turn */
+static void start_on(pica_executor *ex, unsigned pins)
 {
     deep = (check_latch){0};
     gate = (pica_sem)PICA_SEM_INIT(0);
-    for (intptr_t i = 0; i < TASKS; i++)
-        CHECK_FATAL_OK(pica_executor_spawn(ex, &tasks[i], goes_deep, body_arg(i)));
+    for (intptr_t i = 0; i < TASKS; i++) {
+        pica_attr attr = PICA_ATTR_INIT;
+        attr.pin = pins ? 1 + (unsigned)i % pins : 0;
+        CHECK_FATAL_OK(pica_executor_spawn_with(ex, &tasks[i], goes_deep, body_arg(i), &attr));
+    }
     CHECK_HITS(&deep, TASKS);
+}
+
+static void start_all(pica_executor *ex)
+{
+    start_on(ex, 0);
 }
 
 static void end_all(void)
@@ -145,6 +154,19 @@ static void by_itself(void)
         CHECK_SOON(deep_pages(ex) <= warm_pages(ex));
         CHECK_LT(0, stats(ex).trimmed_bytes);
     }
+    check_executor_close(ex);
+}
+
+/* Each worker alone has less than what is worth waking up for. */
+static void a_little_each(void)
+{
+    pica_options options = check_options();
+    options.trim_after_ns = PICA_MS(20);
+    options.workers = 6;
+    pica_executor *ex = check_executor_open(&options);
+    start_on(ex, options.workers);
+    end_all();
+    CHECK_SOON(deep_pages(ex) <= warm_pages(ex));
     check_executor_close(ex);
 }
 
@@ -292,6 +314,7 @@ CHECK_MAIN
 {
     check_plain_in(CHECK_ALL, "when asked", when_asked);
     check_plain_in(CHECK_ALL, "by itself", by_itself);
+    check_plain("a little each", a_little_each);
     check_plain("not by itself", not_by_itself);
     check_plain_in(CHECK_ALL, "then all sleep", then_all_sleep);
     check_run("large stacks", large_stacks);
