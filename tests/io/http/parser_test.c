@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* parser_test.c: which heads and chunked bodies are taken, which refused, and that it makes
- * no difference how the bytes were cut. Every input lies in memory of its exact size, so
- * that AddressSanitizer sees a read behind it. */
+/* parser_test.c: which heads are taken, which refused, and that it makes no difference how the
+ * bytes were cut. Every input lies in memory of its exact size, so that AddressSanitizer sees a
+ * read behind it. */
 #include "tests/check.h"
 
-#include "io/http/chunked.h"
 #include "io/http/parser.h"
+#include "tests/io/http/plain_parser.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #define LIMIT 1024
 #define H "Host: a\r\n"
@@ -326,122 +324,6 @@ static void classes(void)
     }
 }
 
-/* --- A second parser, as simple as can be, to compare with ------------------------------ */
-
-static bool span(const char *p, const char *end, const char *more, bool words)
-{
-    for (; p < end; p++) {
-        bool alnum = (*p >= '0' && *p <= '9') || ((*p | 32) >= 'a' && (*p | 32) <= 'z');
-        if (!(words && alnum) && (!*p || !strchr(more, *p)))
-            return false;
-    }
-    return true;
-}
-
-static bool plain_is(const char *p, const char *end, const char *word)
-{
-    return (size_t)(end - p) == strlen(word) && !strncasecmp(p, word, (size_t)(end - p));
-}
-
-typedef struct plain {
-    int hosts, lengths, codings;
-    bool chunked, expects, minor;
-    const char *host, *host_end;
-    uint64_t length;
-} plain;
-
-static bool plain_field(plain *f, const char *p, const char *end)
-{
-    const char *colon = memchr(p, ':', (size_t)(end - p));
-    if (!colon || colon == p || !span(p, colon, "!#$%&'*+-.^_`|~", true))
-        return false;
-    const char *v = colon + 1;
-    for (; v < end && (*v == ' ' || *v == '\t'); v++)
-        ;
-    for (; end > v && (end[-1] == ' ' || end[-1] == '\t'); end--)
-        ;
-    if (plain_is(p, colon, "host")) {
-        f->hosts++;
-        f->host = v;
-        f->host_end = end;
-        return span(v, end, "-._~%!$&'()*+,;=:[]", true);
-    }
-    if (plain_is(p, colon, "content-length")) {
-        f->lengths++;
-        char digits[64];
-        if (v == end || end - v > 60 || !span(v, end, "0123456789", false))
-            return false;
-        snprintf(digits, sizeof(digits), "%.*s", (int)(end - v), v);
-        errno = 0;
-        f->length = strtoull(digits, NULL, 10);
-        return errno == 0 && f->length <= INT64_MAX;
-    }
-    if (plain_is(p, colon, "transfer-encoding")) {
-        f->codings++;
-        f->chunked = true;
-        return plain_is(v, end, "chunked") && f->minor;
-    }
-    return !plain_is(p, colon, "expect") || !f->minor || plain_is(v, end, "100-continue");
-}
-
-static bool plain_line(plain *f, const char *p, const char *end, const char **authority,
-                       const char **authority_end)
-{
-    const char *sp = memchr(p, ' ', (size_t)(end - p));
-    if (!sp || sp == p || sp - p > PI_HTTP_METHOD_MAX || !span(p, sp, "!#$%&'*+-.^_`|~", true) ||
-        (sp - p == 7 && !memcmp(p, "CONNECT", 7)))
-        return false;
-    const char *t = sp + 1, *te = memchr(t, ' ', (size_t)(end - t));
-    if (!te || te == t || end - te != 9 || memcmp(te, " HTTP/1.", 8) ||
-        (te[8] != '0' && te[8] != '1'))
-        return false;
-    f->minor = te[8] == '1';
-    for (const char *c = t; c < te; c++)
-        if (*c <= 32 || *c >= 127 || *c == '#')
-            return false;
-    if (*t == '/')
-        return true;
-    if (te - t == 1 && *t == '*')
-        return sp - p == 7 && !memcmp(p, "OPTIONS", 7);
-    size_t scheme = !strncasecmp(t, "http://", 7) ? 7 : !strncasecmp(t, "https://", 8) ? 8 : 0;
-    *authority = t + scheme;
-    *authority_end = *authority + strcspn(*authority, "/? ");
-    return scheme && *authority < *authority_end &&
-           span(*authority, *authority_end, "-._~%!$&'()*+,;=:[]", true);
-}
-
-/* @return the length of the head if it is fine, else 0 */
-static int plain_parse(plain *f, const char *text, size_t n)
-{
-    *f = (plain){0};
-    const char *p = text, *end = memmem(text, n, "\r\n\r\n", 4);
-    if (n >= 2 && !memcmp(p, "\r\n", 2)) {
-        p += 2;
-        end = memmem(p, n - 2, "\r\n\r\n", 4);
-    }
-    if (!end || end + 4 - text > LIMIT)
-        return 0;
-    const char *authority = NULL, *authority_end = NULL;
-    for (int line = 0; p < end + 2; line++) {
-        const char *eol = memmem(p, (size_t)(end + 4 - p), "\r\n", 2);
-        for (const char *c = p; c < eol; c++)
-            if (!pi_http_is_value((unsigned char)*c))
-                return 0;
-        if (line > PI_HTTP_FIELDS_MAX ||
-            (line ? !plain_field(f, p, eol) : !plain_line(f, p, eol, &authority, &authority_end)))
-            return 0;
-        p = eol + 2;
-    }
-    if (f->hosts > 1 || f->lengths > 1 || f->codings > 1 || (f->lengths && f->codings) ||
-        (f->minor && !f->hosts))
-        return 0;
-    if (authority && f->hosts &&
-        (authority_end - authority != f->host_end - f->host ||
-         strncasecmp(authority, f->host, (size_t)(authority_end - authority))))
-        return 0;
-    return (int)(end + 4 - text);
-}
-
 static size_t mutate(check_rng *rng, char *text, size_t n, size_t room)
 {
     static const char *const pieces[] = {"\r\n",
@@ -507,7 +389,8 @@ static void mutants(void)
 
         plain want;
         pi_http_head whole, head;
-        int length = plain_parse(&want, text, n), verdict = parse_whole(&whole, text, n, LIMIT);
+        int length = plain_parse(&want, text, n, LIMIT);
+        int verdict = parse_whole(&whole, text, n, LIMIT);
         bool ok = CHECK_EQ(verdict > 0 ? verdict : 0, length);
         if (ok && length > 0) {
             taken++;
@@ -532,124 +415,6 @@ static void mutants(void)
     CHECK_LT(100, refused);
 }
 
-/* --- Chunked bodies -------------------------------------------------------------------- */
-
-/* Decode text, fed in pieces that end at the given cut. @return status, or the body's length
- * if it ended (with *rest the bytes behind), or -1: it has not ended */
-static int decode(const char *text, size_t n, size_t cut, uint64_t limit, char *body, size_t *rest)
-{
-    pi_http_chunked d;
-    pi_http_chunked_init(&d, limit);
-    int length = 0;
-    size_t at = 0;
-    for (int piece = 0; piece < 2; piece++) {
-        size_t end = piece ? n : cut;
-        char *copy = malloc(end - at + 1);
-        CHECK_FATAL(copy);
-        memcpy(copy, text + at, end - at);
-        size_t used, from = 0, have = end - at;
-        int what;
-        while ((what = pi_http_chunked_next(&d, copy + from, have - from, &used)) ==
-               PI_CHUNK_DATA) {
-            from += used;
-            size_t take = d.left < have - from ? (size_t)d.left : have - from;
-            CHECK_LT(0, take);
-            memcpy(body + length, copy + from, take);
-            length += (int)take;
-            from += take;
-            d.left -= take;
-        }
-        free(copy);
-        at += from + used;
-        if (what < 0)
-            return what;
-        if (what == PI_CHUNK_END) {
-            *rest = n - at;
-            return length;
-        }
-        CHECK_EQ(at, end);
-    }
-    return -1;
-}
-
-static const struct chunks {
-    const char *text;
-    int result; /* length, negated status, or -1: more needed */
-    const char *body;
-    size_t rest;
-} chunks[] = {
-    {"0\r\n\r\n", 0, "", 0},
-    {"0\r\n\r\nGET", 0, "", 3},
-    {"5\r\nhello\r\n0\r\n\r\n", 5, "hello", 0},
-    {"5\r\nhello\r\n00000001\r\n!\r\n000\r\n\r\nX", 6, "hello!", 1},
-    {"a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", 20, "01234567890123456789", 0},
-    {"3;x=\"y z\";q\r\nabc\r\n0;end\r\n\r\n", 3, "abc", 0},
-    {"2\r\n\r\n\r\n0\r\nTrailer: x\r\nother:\r\n\r\n", 2, "\r\n", 0},
-    {"5\r\nhel", -1, "hel", 0},
-    {"0\r\n", -1, "", 0},
-    {"0\r\nX: y\r\n", -1, "", 0},
-    {"", -1, "", 0},
-    {"\r\n", -400, "", 0},
-    {"g\r\n", -400, "", 0},
-    {"-1\r\n", -400, "", 0},
-    {"0x1\r\n", -400, "", 0},
-    {" 1\r\na\r\n", -400, "", 0},
-    {"1 \r\na\r\n", -400, "", 0},
-    {"1\na\r\n", -400, "", 0},
-    {"1\r\na\n0\r\n\r\n", -400, "a", 0},
-    {"1\r\nab\r\n", -400, "a", 0},
-    {"1\r\r\na\r\n", -400, "", 0},
-    {"1;\x01\r\na\r\n", -400, "", 0},
-    {"1;a\nb\r\na\r\n", -400, "", 0},
-    {"0\r\n\n", -400, "", 0},
-    {"0\r\n X: y\r\n\r\n", -400, "", 0},
-    {"0\r\nX : y\r\n\r\n", -400, "", 0},
-    {"0\r\nX\r\n\r\n", -400, "", 0},
-    {"0\r\nX: y\n\r\n", -400, "", 0},
-    {"0\r\nX: \x7f\r\n\r\n", -400, "", 0},
-    {"7d1\r\n", -413, "", 0},
-    {"ffffffffffffffff\r\n", -413, "", 0},
-    {"10000000000000000\r\n", -413, "", 0},
-    {"00000000000000000\r\n", -400, "", 0},
-};
-
-static void chunked_bodies(void)
-{
-    char body[4096];
-    for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
-        const struct chunks *c = &chunks[i];
-        size_t n = strlen(c->text);
-        for (size_t cut = 0; cut <= n; cut++) {
-            size_t rest = 0;
-            bool ok = CHECK_EQ(decode(c->text, n, cut, 2000, body, &rest), c->result);
-            ok &= CHECK_MEM(body, c->body, strlen(c->body));
-            if (c->result >= 0)
-                ok &= CHECK_EQ(rest, c->rest);
-            if (!ok)
-                fprintf(stderr, "in case %zu, cut at %zu: %s\n", i, cut, c->text);
-        }
-    }
-}
-
-static void chunked_limits(void)
-{
-    char text[8192], body[64];
-    size_t rest;
-    /* A body of exactly the limit, then one byte more. */
-    static const char five[] = "2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n";
-    CHECK_EQ(decode(five, sizeof(five) - 1, 0, 5, body, &rest), 5);
-    CHECK_EQ(decode(five, sizeof(five) - 1, 0, 4, body, &rest), -413);
-    /* Extensions are bounded for each chunk, trailers together. */
-    for (int extra = 0; extra <= 1; extra++) {
-        int n = snprintf(text, sizeof(text), "1;%0*d\r\na\r\n0\r\n\r\n",
-                         PI_HTTP_EXTENSION_MAX - 1 + extra, 0);
-        CHECK_EQ(decode(text, (size_t)n, 9, 5, body, &rest), extra ? -431 : 1);
-        n = snprintf(text, sizeof(text), "0\r\na:%0*d\r\nb:\r\n\r\n",
-                     PI_HTTP_TRAILERS_MAX - 8 + extra, 0);
-        CHECK_EQ(decode(text, (size_t)n, 9, 5, body, &rest), extra ? -431 : 0);
-    }
-}
-
 CHECK_MAIN
 {
     check_plain("good heads", good_heads);
@@ -658,6 +423,4 @@ CHECK_MAIN
     check_plain("fields are found", fields_are_found);
     check_plain("classes of characters", classes);
     check_plain("mutants against a plain parser", mutants);
-    check_plain("chunked bodies", chunked_bodies);
-    check_plain("limits of chunked bodies", chunked_limits);
 }
