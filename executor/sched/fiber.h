@@ -40,12 +40,11 @@ struct pi_fiber {
     int saved_errno;     /* [worker] a courtesy: errno goes with the fiber */
     pi_timer timer;      /* [runner] the deadline of its wait */
     pi_fiber *next;      /* [cache] */
-    uint32_t refused;    /* [runner] calls that returned -ECANCELED on entry */
-    uint32_t since_ms;   /* [runner] when it parked last, by the worker's coarse clock */
     uintptr_t waits_which; /* [runner] which one its last wait was for */
-    uint32_t ignored;    /* [runner] see ignored.h: returns in a row that said "cancelled", */
-    uint64_t ignored_by; /* [runner] to the task with this number, */
-    int64_t ignored_since_ns; /* [runner] since then */
+    uint32_t since_ms;   /* [runner] when it parked last, by the worker's coarse clock */
+    uint32_t refused;    /* [runner] calls that returned -ECANCELED on entry */
+    uint32_t ignored_level; /* [runner] see ignored.h: where somebody was told first, */
+    int64_t ignored_since_ns; /* [runner] and when */
 };
 
 /** A wait for several tasks (group end, collecting gather) that runs one of them inline. If a

@@ -22,15 +22,15 @@ static void report_line(const pica_ignored_cancel *r)
     (void)pi_line_write(&line, STDERR_FILENO);
 }
 
-static __attribute__((noinline, cold)) void report_slow(const pi_fiber *fiber, int64_t now)
+static __attribute__((noinline, cold)) void report_slow(const pica_task *task, uint32_t returns,
+                                                        int64_t duration_ns)
 {
-    const pica_task *task = fiber->current;
     const pica_executor *ex = pi_task_executor(task);
     pica_ignored_cancel report = {.id = task->id,
                                   .name = pica_task_name(task),
                                   .site = task->site,
-                                  .returns = fiber->ignored,
-                                  .duration_ns = now - fiber->ignored_since_ns};
+                                  .returns = returns,
+                                  .duration_ns = duration_ns};
     if (ex->on_ignored_cancel)
         ex->on_ignored_cancel(ex->hook_arg, &report);
     else
@@ -40,19 +40,21 @@ static __attribute__((noinline, cold)) void report_slow(const pi_fiber *fiber, i
 void pi_ignored_note(pi_fiber *fiber)
 {
     pica_task *task = fiber->current;
-    if (fiber->ignored_by != task->id) {
-        fiber->ignored_by = task->id;
-        fiber->ignored = 0;
-    }
-    if (fiber->ignored++ == 0) {
+    uint16_t level = pi_load_relaxed(&task->level);
+    if (task->ignored & PI_TASK_STARVED)
+        task->ignored = 0;
+    if (task->ignored & PI_IGNORED_REPORTED)
+        return;
+    if (++task->ignored == 1 && (!fiber->ignored_level || level <= fiber->ignored_level)) {
+        fiber->ignored_level = level;
         fiber->ignored_since_ns = pi_now();
-        return;
     }
-    if (fiber->ignored <= PI_IGNORED_MANY || task->starved == PI_TASK_REPORTED)
+    uint32_t returns = task->ignored;
+    if (returns <= PI_IGNORED_MANY)
         return;
-    int64_t now = pi_now();
-    if (now - fiber->ignored_since_ns < PI_IGNORED_NS)
+    int64_t duration_ns = pi_now() - fiber->ignored_since_ns;
+    if (duration_ns < PI_IGNORED_NS)
         return;
-    task->starved = PI_TASK_REPORTED;
-    report_slow(fiber, now);
+    task->ignored = PI_IGNORED_REPORTED; /* before the hook, which may wait */
+    report_slow(task, returns, duration_ns);
 }

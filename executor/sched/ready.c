@@ -141,12 +141,12 @@ __attribute__((noinline, cold)) void pi_ready_starve_slow(pi_worker *worker, pic
 {
     pica_executor *ex = worker->ex;
     int64_t now = pi_now();
-    uint32_t now_ms = (uint32_t)(now / 1000000) | 1; /* 0 stands for: not yet */
+    uint32_t now_ms = (uint32_t)(now / 1000000) | PI_TASK_STARVED;
     worker->retry_ns = now + RETRY_NS;
     if (!task->starved)
         task->starved = now_ms;
     bool drop = pi_drop_is_due(task);
-    if (drop || now_ms - task->starved > PATIENCE_MS) {
+    if (drop || (now_ms - task->starved) % PI_TASK_STARVED > PATIENCE_MS) {
         pi_drop_unstarted(task);
         pi_task_finish(worker, task, drop ? -ECANCELED : -ENOMEM, false);
         return;

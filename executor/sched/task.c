@@ -5,6 +5,7 @@
 #include "executor/base/assert.h"
 #include "executor/base/line.h"
 #include "executor/sched/executor.h"
+#include "executor/sched/winners.h"
 
 #include <unistd.h>
 
@@ -124,35 +125,35 @@ void pi_task_unref_slow(pica_task *task)
         dispose(task);
 }
 
+/* [LOCK] */
+static void tell(pica_task *task, pi_waiter *waiter, pi_winners *winners)
+{
+    pi_task_watch *watch = waiter->data;
+    if (watch)
+        watch->ended(watch, task, winners);
+    else
+        (void)pi_winners_win(winners, waiter->token, PI_WOKEN);
+}
+
 /* (C) */
 static __attribute__((noinline)) void end_slow(pica_task *task)
 {
+    pi_winners winners = PI_WINNERS_NONE;
     uint32_t word = lock(task);
     pi_waiter *waiter = task->waiters;
-    pi_fiber *woken = NULL;
     task->waiters = NULL;
-    while (waiter) {
-        pi_waiter *next = waiter->next; /* the waiter is gone once its wait has ended */
-        pi_won won;
-        if (pi_task_notify(task, waiter, &won)) {
-            if (won.fiber) { /* parked until it is queued, so its link is free */
-                won.fiber->next = woken;
-                woken = won.fiber;
-            } else {
-                pi_wait_go(won);
-            }
-        }
-        waiter = next;
+    while (waiter && waiter->next)
+        waiter = waiter->next;
+    while (waiter) { /* who came first goes first */
+        pi_waiter *before = waiter->prev; /* the waiter is gone once its wait has ended */
+        tell(task, waiter, &winners);
+        waiter = before;
     }
     uint32_t flags = PI_TASK_LOCK + (word & PI_TASK_WAITERS);
     uint32_t old = pi_add_acq_rel(&task->word, PI_TASK_DONE - flags - PI_TASK_REF);
     if (refs(old) == 1)
         dispose(task);
-    while (woken) {
-        pi_fiber *next = woken->next;
-        pi_wait_go((pi_won){.fiber = woken});
-        woken = next;
-    }
+    pi_winners_go(winners);
 }
 
 void pi_task_end(pica_task *task, intptr_t result)

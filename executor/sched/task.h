@@ -46,8 +46,9 @@ enum {
     PI_TASK_CLASS_SHIFT = 4
 };
 
-/** A value of pica_task.starved: it has been reported for going on although cancelled. */
-#define PI_TASK_REPORTED 2u
+/** In pica_task.starved, with a coarse time: when a task that has not started found no stack. In
+ *  pica_task.ignored: nothing yet. */
+#define PI_TASK_STARVED (1u << 31)
 
 struct pica_task {
     /* All that an await needs, in one cache line. */
@@ -83,8 +84,10 @@ struct pica_task {
     uint64_t parent;    /* [const] id of the spawner; 0: a plain thread */
     const char *site;   /* [const] */
     const char *name;   /* [const] or NULL */
-    uint32_t starved;   /* [runner] until it starts: when it first found no stack, coarse and odd,
-                           0: never; later: PI_TASK_REPORTED, or anything else */
+    union {
+        uint32_t starved; /* [runner] until it starts: since when there is no stack; 0: there is */
+        uint32_t ignored; /* [runner] then: see ignored.h */
+    };
     uint32_t cancelling; /* [atomic] calls of pica_cancel() under way; never reset */
 };
 
@@ -133,17 +136,11 @@ void pi_task_wait_unlink(pica_task *task, pi_waiter *waiter);
 /** A waiter was told: the end is a few instructions away. Spin until DONE. */
 void pi_task_await_done(const pica_task *task);
 
-/** Tell one waiter; under LOCK. A waiter with data is told through it (pi_task_watch), others by
- *  ending their wait. */
+/** A waiter with data is told of the end through it, under LOCK; others by ending their wait. */
 typedef struct pi_task_watch {
-    /* Never suspends. @return true: it won a wait, see pi_wait_win() */
-    bool (*ended)(struct pi_task_watch *watch, pica_task *task, pi_won *won);
+    /* Never suspends. May end waits, by pi_winners_win(). */
+    void (*ended)(struct pi_task_watch *watch, pica_task *task, pi_winners *winners);
 } pi_task_watch;
-static inline bool pi_task_notify(pica_task *task, pi_waiter *waiter, pi_won *won)
-{
-    pi_task_watch *watch = waiter->data;
-    return watch ? watch->ended(watch, task, won) : pi_wait_win(waiter->token, PI_WOKEN, won);
-}
 
 void pi_task_ref(pica_task *task);
 void pi_task_unref_slow(pica_task *task);

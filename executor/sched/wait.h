@@ -172,6 +172,9 @@ typedef struct pi_won {
 bool pi_wait_win(pi_token token, pi_how how, pi_won *won);
 void pi_wait_go(pi_won won);
 
+/** The same for wakers of several: winners.h. */
+typedef struct pi_winners pi_winners;
+
 /** (B), by the worker's loop. @return false: somebody has won already, queue the fiber */
 bool pi_wait_commit(pi_wait *wait);
 

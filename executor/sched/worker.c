@@ -102,6 +102,7 @@ static bool bind(pi_worker *worker, pica_task *task)
     fiber->floor = 1;
     fiber->deadlines = 0;
     fiber->refused = 0;
+    fiber->ignored_level = 0;
     fiber->several = NULL;
     fiber->saved_errno = 0;
     fiber->may_inline = !task->pin && !(worker->flags & PICA_NO_INLINE);

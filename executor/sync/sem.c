@@ -35,6 +35,7 @@
 
 #include "executor/base/lock.h"
 #include "executor/sched/scope.h"
+#include "executor/sched/winners.h"
 #include "executor/sched/worker.h"
 
 #include <errno.h>
@@ -55,13 +56,6 @@ typedef struct wanting {
 
 #define DEALT(sem) ((void *)&(sem)->head)
 #define TURNED_OUT(sem) ((void *)&(sem)->leaving)
-
-/* Who is to be set going after the unlock: fibers, in the order in which they were served, and
- * a plain thread. */
-typedef struct wake_list {
-    pi_fiber *first, *last;
-    pi_won thread;
-} wake_list;
 
 static pi_lock *lock_of(pica_sem *sem)
 {
@@ -118,45 +112,21 @@ static void leave(pica_sem *sem, pi_waiter *waiter)
 }
 
 /* [lock] Take one out of the queue and end its wait. @return false: it has ended by itself */
-static bool take_out(pica_sem *sem, pi_waiter *waiter, void *why, pi_how how, wake_list *woken)
+static bool take_out(pica_sem *sem, pi_waiter *waiter, void *why, pi_how how, pi_winners *winners)
 {
-    pi_won won;
     pi_token token = waiter->token; /* the waiter is gone once its wait has ended */
     leave(sem, waiter);
     waiter->data = why;
-    if (!pi_wait_win(token, how, &won))
-        return false;
-    if (!won.fiber) {
-        pi_wait_go(woken->thread); /* of several threads all but the last meet the lock */
-        woken->thread = won;
-        return true;
-    }
-    won.fiber->next = NULL; /* parked until it is queued, so its link is free */
-    if (woken->first)
-        woken->last->next = won.fiber;
-    else
-        woken->first = won.fiber;
-    woken->last = won.fiber;
-    return true;
-}
-
-static void go(wake_list woken)
-{
-    pi_wait_go(woken.thread);
-    while (woken.first) {
-        pi_fiber *fiber = woken.first;
-        woken.first = fiber->next;
-        pi_wait_go((pi_won){.fiber = fiber});
-    }
+    return pi_winners_win(winners, token, how);
 }
 
 /* [lock] */
-static void serve(pica_sem *sem, wake_list *woken)
+static void serve(pica_sem *sem, pi_winners *winners)
 {
     wanting *first;
     while ((first = sem->head) && first->n <= sem->owed) {
         int64_t n = first->n;
-        if (take_out(sem, &first->waiter, DEALT(sem), PI_WOKEN, woken))
+        if (take_out(sem, &first->waiter, DEALT(sem), PI_WOKEN, winners))
             sem->owed -= n;
     }
 }
@@ -178,7 +148,7 @@ static int64_t add(pica_sem *sem, int64_t *n)
 /* Bring to owed what was added below zero, then add the rest, and so on. */
 static void bring(pica_sem *sem, int64_t added, int64_t rest)
 {
-    wake_list woken = {NULL, NULL, {NULL, NULL}};
+    pi_winners winners = PI_WINNERS_NONE;
     do {
         pi_lock_acquire(lock_of(sem));
         if (!is_closed(pi_load_relaxed(&sem->value))) {
@@ -186,12 +156,12 @@ static void bring(pica_sem *sem, int64_t added, int64_t rest)
             sem->orphans -= back;
             sem->owed += added - back;
             rest += back;
-            serve(sem, &woken);
+            serve(sem, &winners);
         }
         pi_lock_release(lock_of(sem));
         /* What is added above zero is the last touch: who takes it may free the semaphore. */
     } while (rest && (added = add(sem, &rest)));
-    go(woken);
+    pi_winners_go(winners);
 }
 
 static void give(pica_sem *sem, int64_t n)
@@ -238,7 +208,7 @@ static __attribute__((noinline)) int release_checked(pica_sem *sem, int64_t n)
 
 /* [lock] A waiter that was not handed anything wants n no more.
  * @return what the caller has to give after the unlock */
-static int64_t give_up(pica_sem *sem, int64_t n, wake_list *woken)
+static int64_t give_up(pica_sem *sem, int64_t n, pi_winners *winners)
 {
     int64_t value = pi_load_relaxed(&sem->value), part;
     if (is_closed(value)) {
@@ -251,7 +221,7 @@ static int64_t give_up(pica_sem *sem, int64_t n, wake_list *woken)
     int64_t back = least(n - part, sem->owed);
     sem->owed -= back;
     sem->orphans += n - part - back;
-    serve(sem, woken); /* it may have stood before one that wants less */
+    serve(sem, winners); /* it may have stood before one that wants less */
     return back;
 }
 
@@ -262,7 +232,7 @@ static int how_it_ended(pi_how how)
 
 static int wait_for(pica_sem *sem, wanting *me, int64_t deadline_ns)
 {
-    wake_list woken = {NULL, NULL, {NULL, NULL}};
+    pi_winners winners = PI_WINNERS_NONE;
     pi_how how = pi_wait_park(&me->waiter, deadline_ns);
     if (how == PI_WOKEN) {
         for (unsigned rounds = 0; pi_load_acquire(&sem->lock); rounds++)
@@ -273,11 +243,11 @@ static int wait_for(pica_sem *sem, wanting *me, int64_t deadline_ns)
     if (!me->waiter.data)
         leave(sem, &me->waiter);
     sem->leaving -= me->waiter.data == TURNED_OUT(sem);
-    int64_t back = give_up(sem, me->n, &woken);
+    int64_t back = give_up(sem, me->n, &winners);
     pi_lock_release(lock_of(sem));
     if (back)
         give(sem, back);
-    go(woken);
+    pi_winners_go(winners);
     return how_it_ended(how);
 }
 
@@ -286,19 +256,19 @@ static __attribute__((noinline)) int acquire_slow(pica_sem *sem, int64_t n, int6
                                                   int64_t deadline_ns)
 {
     wanting me = {.n = n};
-    wake_list woken = {NULL, NULL, {NULL, NULL}};
+    pi_winners winners = PI_WINNERS_NONE;
     pi_wait_begin_for(&me.waiter, PI_FOR_SEMAPHORE, (uintptr_t)sem);
     pi_lock_acquire(lock_of(sem));
     bool closed = is_closed(pi_load_relaxed(&sem->value));
     if (closed) {
-        (void)give_up(sem, n, &woken);
+        (void)give_up(sem, n, &winners);
     } else {
         sem->owed += found;
         enqueue(sem, &me.waiter);
-        serve(sem, &woken); /* perhaps others too, who waited for what was found */
+        serve(sem, &winners); /* perhaps others too, who waited for what was found */
     }
     pi_lock_release(lock_of(sem));
-    go(woken);
+    pi_winners_go(winners);
     if (!closed)
         return wait_for(sem, &me, deadline_ns);
     (void)pi_wait_abandon(&me.waiter);
@@ -399,7 +369,7 @@ int pica_sem_release_n(pica_sem *sem, int64_t n)
 
 void pica_sem_close(pica_sem *sem)
 {
-    wake_list woken = {NULL, NULL, {NULL, NULL}};
+    pi_winners winners = PI_WINNERS_NONE;
     pi_waiter *waiter;
     pi_lock_acquire(lock_of(sem));
     if (!is_closed(pi_load_relaxed(&sem->value))) {
@@ -407,11 +377,11 @@ void pica_sem_close(pica_sem *sem)
         sem->owed = sem->orphans = 0;
         while ((waiter = sem->head)) {
             sem->leaving++;
-            (void)take_out(sem, waiter, TURNED_OUT(sem), PI_CLOSED, &woken);
+            (void)take_out(sem, waiter, TURNED_OUT(sem), PI_CLOSED, &winners);
         }
     }
     pi_lock_release(lock_of(sem));
-    go(woken);
+    pi_winners_go(winners);
 }
 
 int64_t pica_sem_value(const pica_sem *sem)

@@ -9,6 +9,7 @@
 #include <pica/gather.h>
 
 #include "executor/base/alloc.h"
+#include "executor/sched/winners.h"
 #include "executor/task/await.h"
 #include "executor/task/inline.h"
 
@@ -38,12 +39,13 @@ static bool count(struct gather *gather, const pica_task *task)
 }
 
 /* Under the task's lock. */
-static bool ended(pi_task_watch *base, pica_task *task, pi_won *won)
+static void ended(pi_task_watch *base, pica_task *task, pi_winners *winners)
 {
     struct watch *watch = (struct watch *)base;
     struct gather *gather = watch->gather;
     pi_token token = gather->token;
-    return count(gather, task) && pi_wait_win(token, PI_WOKEN, won);
+    if (count(gather, task))
+        (void)pi_winners_win(winners, token, PI_WOKEN);
 }
 
 static bool all_done(pica_task *const *tasks, size_t n)

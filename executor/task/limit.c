@@ -3,7 +3,7 @@
 #include "executor/task/limit.h"
 
 #include "executor/sched/scope.h"
-#include "executor/sched/wait.h"
+#include "executor/sched/winners.h"
 #include "executor/sched/worker.h"
 
 #include <errno.h>
@@ -59,12 +59,12 @@ static void unqueue(pica_group *group, spawner *me)
 }
 
 /* [lock] End the wait of the first in the queue. @return false: it had ended by itself */
-static bool end_first(pica_group *group, pi_how how, pi_won *won)
+static bool end_first(pica_group *group, pi_how how, pi_winners *winners)
 {
     spawner *first = group->head;
     pi_token token = first->waiter.token; /* it is gone once its wait has ended */
     unqueue(group, first);
-    return pi_wait_win(token, how, won);
+    return pi_winners_win(winners, token, how);
 }
 
 /* [lock] @param me  NULL: not to be queued. @return 0: a place; 1: queued; or an error */
@@ -123,26 +123,22 @@ int pi_limit_enter(pica_group *group, bool may_wait)
 
 void pi_limit_leave(pica_group *group)
 {
-    pi_won won = {NULL, NULL};
+    pi_winners winners = PI_WINNERS_NONE;
     bool handed_on = false;
     pi_lock_acquire(pi_group_lock(group));
     while (group->head && !handed_on)
-        handed_on = end_first(group, PI_WOKEN, &won);
+        handed_on = end_first(group, PI_WOKEN, &winners);
     group->running -= !handed_on;
     pi_lock_release(pi_group_lock(group));
-    pi_wait_go(won);
+    pi_winners_go(winners);
 }
 
 void pi_limit_close(pica_group *group)
 {
-    bool more;
-    do { /* who calls is the owner or a member, so that the group stays */
-        pi_won won = {NULL, NULL};
-        pi_lock_acquire(pi_group_lock(group));
-        if (group->head)
-            (void)end_first(group, PI_CLOSED, &won);
-        more = group->head != NULL;
-        pi_lock_release(pi_group_lock(group));
-        pi_wait_go(won);
-    } while (more);
+    pi_winners winners = PI_WINNERS_NONE;
+    pi_lock_acquire(pi_group_lock(group));
+    while (group->head)
+        (void)end_first(group, PI_CLOSED, &winners);
+    pi_lock_release(pi_group_lock(group));
+    pi_winners_go(winners);
 }

@@ -51,6 +51,8 @@ static intptr_t never_looks(void *arg)
 {
     int64_t give_up = pica_after(PICA_SEC(20));
     unsigned waits = 0;
+    while (pica_cancelling() == 0) { /* it is about to be */
+    }
     while (reported() < (unsigned)(uintptr_t)arg && pica_now() < give_up) {
         CHECK_EQ(pica_sleep(PICA_MS(1)), -ECANCELED);
         waits++;
@@ -123,6 +125,49 @@ static void ends_a_busy_one(void)
 static void whatever_it_waits_for(void)
 {
     with_hook(ends_a_busy_one);
+}
+
+/* Its children are cancelled with it, and hear it on its stack: that does not end the row, either. */
+static intptr_t awaits_for_ever(void *arg)
+{
+    int64_t give_up = pica_after(PICA_SEC(20));
+    while (!reported() && pica_now() < give_up) {
+        pica_task *child = body_spawn(body_yields, arg);
+        CHECK_LE(pica_await(child, NULL), 0);
+        pica_unref(child);
+    }
+    CHECK_EQ(reported(), 1);
+    CHECK_EQ(reports.latest.id, pica_task_id(pica_self()));
+    CHECK_LE(PICA_MS(100), reports.latest.duration_ns);
+    return 0;
+}
+
+/* A deaf child of such a one is reported by itself. */
+static intptr_t awaits_a_deaf_one(void *arg)
+{
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.name = "deaf";
+    pica_task *child;
+    CHECK_EQ(pica_cancel(pica_self()), 0);
+    CHECK_EQ(pica_yield(), -ECANCELED);
+    CHECK_FATAL_OK(pica_spawn_with(&child, never_looks, arg, &attr));
+    CHECK_LE(pica_await(child, NULL), 0);
+    pica_unref(child);
+    return 0;
+}
+
+static void ends_those_who_await(void)
+{
+    pica_task *task = body_spawn(awaits_for_ever, NULL);
+    CHECK_EQ(pica_cancel(task), 0);
+    CHECK_EQ(body_end(task), 0);
+    CHECK_EQ(body_end(body_spawn(awaits_a_deaf_one, body_arg(2))), 0);
+    CHECK_EQ(reported(), 2);
+}
+
+static void whoever_it_awaits(void)
+{
+    with_hook(ends_those_who_await);
 }
 
 /* --- Not reported -------------------------------------------------------------------------------- */
@@ -254,6 +299,7 @@ CHECK_MAIN
 {
     check_plain_in(CHECK_ALL, "who never looks", who_never_looks);
     check_plain_in(CHECK_ALL, "whatever it waits for", whatever_it_waits_for);
+    check_plain_in(CHECK_ALL, "whoever it awaits", whoever_it_awaits);
     check_plain_in(CHECK_ALL, "who times out in a row", who_times_out_in_a_row);
     check_plain_in(CHECK_ALL, "whose children end", whose_children_end);
     check_plain_in(CHECK_ALL, "not before the 65th", not_before_the_65th);

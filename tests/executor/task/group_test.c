@@ -253,6 +253,38 @@ static void cancel_is_idempotent(void)
     CHECK_EQ(pica_group_spawn(&group, body_returns, NULL), -ESHUTDOWN); /* it has ended */
 }
 
+/* A body that gives up because its spawn was refused has not failed. */
+static void an_echo_of_the_cancel(void)
+{
+    pica_group group;
+    pica_group_begin(&group);
+    pica_group_cancel(&group);
+    int rc = pica_group_spawn(&group, body_returns, NULL);
+    CHECK_EQ(rc, -ESHUTDOWN);
+    CHECK_EQ(pica_group_end(&group, rc), -ECANCELED);
+    const intptr_t *errors = NULL;
+    CHECK_EQ(pica_group_errors(&group, &errors), 0);
+    pica_group_begin(&group); /* but in a group that is not cancelled it is any code */
+    CHECK_EQ(pica_group_end(&group, -ESHUTDOWN), -ESHUTDOWN);
+    pica_group_deinit(&group);
+    CHECK_OK(pica_yield());
+}
+
+/* A cancel from outside beats the group's own deadline. */
+static void expired_in_a_cancelled_task(void)
+{
+    pica_group group;
+    pica_group_begin_until(&group, pica_after(PICA_MS(2)));
+    CHECK_EQ(pica_group_spawn(&group, body_sleeps, NULL), 0);
+    int rc = pica_sleep(PICA_NEVER);
+    CHECK_EQ(rc, -ECANCELED);
+    CHECK_EQ(pica_cancel(pica_self()), 0);
+    CHECK_EQ(pica_group_end(&group, rc), -ECANCELED);
+    CHECK_EQ(pica_yield(), -ECANCELED);
+    CHECK_EQ(pica_uncancel(), 0);
+    CHECK_OK(pica_yield());
+}
+
 static intptr_t cancels_its_group(void *arg)
 {
     pica_group_cancel(arg);
@@ -368,6 +400,8 @@ CHECK_MAIN
     check_run("a cancelled member is no failure", a_cancelled_member_is_no_failure);
     check_run("the body fails", the_body_fails);
     check_run("cancel is idempotent", cancel_is_idempotent);
+    check_run("an echo of the cancel", an_echo_of_the_cancel);
+    check_run("expired in a cancelled task", expired_in_a_cancelled_task);
     check_run("a member cancels", a_member_cancels);
     check_run("cancelled before they start", cancelled_before_they_start);
     check_run("refusals", refusals);

@@ -83,6 +83,37 @@ static void caller_is_cancelled(void)
     CHECK_EQ(body_end(task), 7);
 }
 
+struct in_line {
+    pica_task *task;
+    check_latch *told;
+    uint64_t number;
+};
+
+static intptr_t joins_in_line(void *arg)
+{
+    const struct in_line *me = arg;
+    CHECK_EQ(pica_join(me->task, NULL), 0);
+    CHECK_EQ(check_hits(me->told), me->number);
+    check_hit(me->told);
+    return 0;
+}
+
+/* Who joined first goes on first. */
+static void in_order_of_arrival(void)
+{
+    check_latch told = {0};
+    pica_task *task = body_spawn(body_swallows, NULL), *joiners[5];
+    for (unsigned i = 0; i < 5; i++) {
+        struct in_line me = {task, &told, i};
+        CHECK_FATAL_OK(pica_spawn_copy(&joiners[i], joins_in_line, &me));
+        BODY_WAITS(joiners[i]);
+    }
+    CHECK_EQ(pica_cancel(task), 0);
+    for (unsigned i = 0; i < 5; i++)
+        CHECK_EQ(body_end(joiners[i]), 0);
+    CHECK_EQ(body_end(task), 7);
+}
+
 static void a_scope_expires(void)
 {
     pica_task *task = body_spawn(body_swallows, NULL);
@@ -145,6 +176,7 @@ CHECK_MAIN
     check_run("results arrive", results_arrive);
     check_run("a deadline passes", deadline_passes);
     check_run("the caller is cancelled", caller_is_cancelled);
+    check_run_in(CHECK_ONE, "in order of arrival", in_order_of_arrival);
     check_run("a scope expires", a_scope_expires);
     check_run("races", races);
 }

@@ -82,7 +82,6 @@ static void try_spawn(void)
 
 struct waiting {
     pica_group *group;
-    check_latch *go;
     uint32_t *order; /* [atomic] */
     int expected;
 };
@@ -110,7 +109,7 @@ static void first_come_first_served(void)
     begin_limited(&group, 1, 0);
     pica_task *member = NULL, *waiting[10];
     CHECK_FATAL_OK(pica_group_spawn_at(&group, &member, body_swallows, &asleep, NULL, PICA_SITE));
-    struct waiting w = {&group, NULL, &order, 0};
+    struct waiting w = {&group, &order, 0};
     for (unsigned i = 0; i < 10; i++) {
         waiting[i] = body_spawn(spawns_one, &w);
         BODY_WAITS(waiting[i]);
@@ -132,7 +131,7 @@ static void cancelled_spawners(void)
     begin_limited(&group, 1, 0);
     pica_task *member = NULL, *waiting[9];
     CHECK_FATAL_OK(pica_group_spawn_at(&group, &member, body_swallows, &asleep, NULL, PICA_SITE));
-    struct waiting serves = {&group, NULL, &order, 0}, leaves = {&group, NULL, NULL, -ECANCELED};
+    struct waiting serves = {&group, &order, 0}, leaves = {&group, NULL, -ECANCELED};
     for (unsigned i = 0; i < 9; i++) {
         waiting[i] = body_spawn(spawns_one, i % 3 ? &leaves : &serves);
         BODY_WAITS(waiting[i]);
@@ -170,6 +169,13 @@ static void ends_of_the_wait(void)
     CHECK_EQ(pica_group_spawn(&group, body_returns, &touched), -ESHUTDOWN);
     CHECK_EQ(pica_group_end(&group, 0), -ECANCELED);
     CHECK_EQ(touched, 1);
+
+    begin_limited(&group, 2, 0); /* on entry, also where it would not have to wait */
+    CHECK_EQ(pica_cancel(pica_self()), 0);
+    CHECK_EQ(pica_group_spawn(&group, body_returns, NULL), -ECANCELED);
+    CHECK_EQ(pica_group_try_spawn(&group, body_returns, NULL), 0);
+    CHECK_EQ(pica_uncancel(), 0);
+    CHECK_EQ(pica_group_end(&group, 0), 0);
 }
 
 static intptr_t fails_when_hit(void *arg)
@@ -186,7 +192,7 @@ static void a_failure_refuses_who_waits(void)
     pica_scope shield;
     begin_limited(&group, 1, 0);
     CHECK_EQ(pica_group_spawn(&group, fails_when_hit, &go), 0);
-    struct waiting w = {&group, NULL, NULL, -ESHUTDOWN};
+    struct waiting w = {&group, NULL, -ESHUTDOWN};
     pica_task *waiting[5];
     for (unsigned i = 0; i < 5; i++) {
         waiting[i] = body_spawn(spawns_one, &w);
@@ -206,6 +212,69 @@ static void a_failure_refuses_who_waits(void)
     CHECK_EQ(pica_group_end(&group, rc), -EIO);
     CHECK_EQ(group.running, 0);
     pica_group_deinit(&group);
+}
+
+/* At once, not when a place gets free. */
+static intptr_t ends_when_hit(void *arg)
+{
+    pica_scope shield;
+    pica_shield_begin(&shield, PICA_NEVER);
+    CHECK_HITS((check_latch *)arg, 1);
+    return pica_scope_end(&shield, 0);
+}
+
+static void a_cancel_refuses_who_waits(void)
+{
+    check_latch go = {0};
+    pica_group group;
+    pica_scope shield;
+    begin_limited(&group, 1, 0);
+    CHECK_EQ(pica_group_spawn(&group, ends_when_hit, &go), 0);
+    struct waiting w = {&group, NULL, -ESHUTDOWN};
+    pica_task *waiting[5];
+    for (unsigned i = 0; i < 5; i++) {
+        waiting[i] = body_spawn(spawns_one, &w);
+        BODY_WAITS(waiting[i]);
+    }
+    pica_group_cancel(&group);
+    pica_shield_begin(&shield, PICA_NEVER); /* so that they are not cancelled by the await */
+    for (unsigned i = 0; i < 5; i++)
+        CHECK_EQ(body_end(waiting[i]), -ESHUTDOWN);
+    CHECK_EQ(pica_scope_end(&shield, 0), 0);
+    check_hit(&go);
+    CHECK_EQ(pica_group_end(&group, 0), -ECANCELED);
+}
+
+/* It has been given a place, but before it goes on the group is cancelled: the place goes back. */
+struct cancelling {
+    pica_group group;
+    check_latch go;
+};
+
+static intptr_t cancels_when_hit(void *arg)
+{
+    struct cancelling *c = arg;
+    CHECK_HITS(&c->go, 1);
+    pica_group_cancel(&c->group);
+    return 0;
+}
+
+static void a_place_then_a_cancel(void)
+{
+    struct cancelling c = {.go = {0}};
+    begin_limited(&c.group, 2, 0);
+    CHECK_EQ(pica_group_spawn(&c.group, ends_when_hit, &c.go), 0);
+    CHECK_EQ(pica_group_spawn(&c.group, cancels_when_hit, &c), 0);
+    struct waiting w = {&c.group, NULL, -ESHUTDOWN};
+    pica_task *waiting = body_spawn(spawns_one, &w);
+    BODY_WAITS(waiting);
+    check_hit(&c.go); /* the one ends, the other cancels, and only then the third one runs */
+    pica_scope shield;
+    pica_shield_begin(&shield, PICA_NEVER);
+    CHECK_EQ(body_end(waiting), -ESHUTDOWN);
+    CHECK_EQ(pica_scope_end(&shield, 0), 0);
+    CHECK_EQ(pica_group_end(&c.group, 0), -ECANCELED);
+    CHECK_EQ(c.group.running, 0);
 }
 
 /* --- Members that spawn members ----------------------------------------------------------- */
@@ -365,6 +434,8 @@ CHECK_MAIN
     check_run("cancelled spawners", cancelled_spawners);
     check_run("ends of the wait", ends_of_the_wait);
     check_run("a failure refuses who waits", a_failure_refuses_who_waits);
+    check_run("a cancel refuses who waits", a_cancel_refuses_who_waits);
+    check_run_in(CHECK_ONE, "a place, then a cancel", a_place_then_a_cancel);
     check_run("the last is told", the_last_is_told);
     check_run("a child of the last", a_child_of_the_last);
     check_run("a limited race", a_limited_race);
