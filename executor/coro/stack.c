@@ -4,6 +4,7 @@
 
 #include "executor/base/alloc.h"
 #include "executor/base/atomics.h"
+#include "executor/coro/valgrind.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -19,6 +20,7 @@
 #endif
 
 #define SLAB_MIN ((size_t)64 << 20)
+
 unsigned pi_stack_class(size_t size)
 {
     unsigned class = 0;
@@ -47,15 +49,16 @@ static size_t pages(const pi_stacks *stacks, size_t length)
 
 static int slab_new(pi_stacks *stacks, unsigned class)
 {
-    pi_stack_slab *slab = pi_zalloc(sizeof(*slab));
+    pi_stack_slab shape = {.class = class, .guard = pages(stacks, PI_STACK_GUARD)};
+    shape.stride = shape.guard + pages(stacks, PI_STACK_RESERVE + pi_stack_class_size(class));
+    size_t least = stacks->slab_bytes ? stacks->slab_bytes : SLAB_MIN;
+    shape.count = (least + shape.stride - 1) / shape.stride;
+    shape.length = shape.count * shape.stride;
+    size_t numbers = pi_valgrind_runs() ? shape.count * sizeof(unsigned) : 0;
+    pi_stack_slab *slab = pi_zalloc(sizeof(*slab) + numbers);
     if (!slab)
         return -ENOMEM;
-    slab->class = class;
-    slab->guard = pages(stacks, PI_STACK_GUARD);
-    slab->stride = slab->guard + pages(stacks, PI_STACK_RESERVE + pi_stack_class_size(class));
-    size_t least = stacks->slab_bytes ? stacks->slab_bytes : SLAB_MIN;
-    slab->count = (least + slab->stride - 1) / slab->stride;
-    slab->length = slab->count * slab->stride;
+    *slab = shape;
     void *base;
     int rc = map(&base, slab->length);
     if (rc < 0) {
@@ -108,11 +111,13 @@ int pi_stack_carve(pi_stacks *stacks, unsigned class, pi_stack *out)
     bool guarded = guard(stacks, at, slab->guard);
     if (!guarded && stacks->strict)
         return -ENOMEM;
-    slab->carved++;
     stacks->unguarded += !guarded;
     out->low = at + slab->guard;
     out->size = slab->stride - slab->guard;
     out->guarded = guarded;
+    if (pi_valgrind_runs())
+        slab->numbers[slab->carved] = pi_valgrind_stack(out->low, out->size);
+    slab->carved++;
     return 0;
 }
 
@@ -133,6 +138,8 @@ void pi_stacks_deinit(pi_stacks *stacks)
         while (stacks->slabs[class]) {
             pi_stack_slab *slab = stacks->slabs[class];
             stacks->slabs[class] = slab->next;
+            for (size_t i = 0; pi_valgrind_runs() && i < slab->carved; i++)
+                pi_valgrind_stack_gone(slab->numbers[i]);
 #ifdef PI_ASAN
             __asan_unpoison_memory_region(slab->base, slab->length); /* abandoned frames */
 #endif

@@ -62,6 +62,7 @@ typedef struct pi_stack_slab {
     size_t carved; /* how many stacks have been handed out of it */
     size_t count;  /* how many there are */
     unsigned class;
+    unsigned numbers[]; /* Valgrind's, of what has been carved; none where it does not run */
 } pi_stack_slab;
 
 /** All slabs of one owner. */
