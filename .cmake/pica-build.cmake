@@ -33,6 +33,9 @@ endif()
 if(PICA_SANITIZE STREQUAL "address")
     set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 elseif(PICA_SANITIZE STREQUAL "thread")
+    if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+        message(FATAL_ERROR "PICA_SANITIZE=thread needs clang: gcc's has no room for many stacks.")
+    endif()
     set(sanitize -fsanitize=thread -fno-omit-frame-pointer)
 elseif(PICA_SANITIZE)
     message(FATAL_ERROR "PICA_SANITIZE is address, thread or empty, not ${PICA_SANITIZE}")
@@ -56,7 +59,6 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_SYSTEM_PROCESSOR MATCHES "aarch6
 endif()
 
 function(pica_library target)
-    target_compile_features(${target} PUBLIC c_std_11)
     target_include_directories(
         ${target} PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
                          "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")

@@ -23,7 +23,16 @@ install(
           "${CMAKE_CURRENT_LIST_DIR}/pica-jemalloc.cmake"
     DESTINATION "${pica_config_dir}")
 
-# Relative to the .pc file, so that the installed tree can be moved.
-file(RELATIVE_PATH pica_pc_prefix "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
+# Relative to the .pc file, so that the installed tree can be moved; what is absolute stays so.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+    set(pica_pc_prefix "${CMAKE_INSTALL_PREFIX}")
+else()
+    file(RELATIVE_PATH pica_pc_prefix "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
+    string(PREPEND pica_pc_prefix "\${pcfiledir}/")
+endif()
+foreach(dir LIBDIR INCLUDEDIR)
+    set(pica_pc_${dir} "\${prefix}")
+    cmake_path(APPEND pica_pc_${dir} "${CMAKE_INSTALL_${dir}}")
+endforeach()
 configure_file("${CMAKE_CURRENT_LIST_DIR}/pica.pc.in" "${PROJECT_BINARY_DIR}/pica.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/pica.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

@@ -4,9 +4,10 @@
 # consumer.sh WAY ROOT BUILD WORK: a stranger builds a program on pica, and runs it.
 #
 #   find_package    the installed library, by CMake: shared, static, inside a shared object, with
-#                   jemalloc, from C++
+#                   jemalloc, from C++ and from C++ alone
 #   pkg-config      the installed library, by pkg-config: shared and static, from C++
-#   subdirectory    the sources, by add_subdirectory(), in a project with flags of its own
+#   subdirectory    the sources, by add_subdirectory(), in a project with flags of its own, and in
+#                   one of C++ alone
 #   plain           the sources, by cmake -B, --build and --install without any option, on a
 #                   system that has what a user needs and no more; then without libpica.so
 #
@@ -35,6 +36,22 @@ runs() {
 
 needs_pica() {
     readelf -d "$1" | grep -q 'NEEDED.*libpica\.so\.[0-9.]*\]'
+}
+
+# cxx_only GIVES_PICA OPTION..: configures a project without the language C.
+cxx_only() {
+    mkdir -p cxx
+    cp src/host.cpp cxx
+    cat >cxx/CMakeLists.txt <<END
+cmake_minimum_required(VERSION 3.25)
+project(consumer CXX)
+find_package(Threads REQUIRED)
+$1
+add_executable(host host.cpp)
+target_link_libraries(host pica::pica Threads::Threads)
+END
+    shift
+    cmake -G Ninja -S cxx -B cxx_only "$@" >out.log 2>&1 || { cat out.log; exit 1; }
 }
 
 case $way in
@@ -91,6 +108,9 @@ END
     nm -D --defined-only out/libinside.so | grep ' pica_' && { echo "libinside.so shows pica"; exit 1; }
     needs_pica out/shared || { echo "out/shared does not use libpica.so"; exit 1; }
     needs_pica out/static && { echo "out/static uses libpica.so"; exit 1; }
+    cxx_only 'find_package(pica CONFIG REQUIRED)' -DCMAKE_PREFIX_PATH="$work/prefix"
+    cmake --build cxx_only >out.log 2>&1 || { cat out.log; exit 1; }
+    runs cxx_only/host system
     ;;
 pkg-config)
     export PKG_CONFIG_PATH="$libdir/pkgconfig"
@@ -124,6 +144,7 @@ subdirectory)
 cmake_minimum_required(VERSION 3.25)
 project(consumer C)
 set(CMAKE_C_STANDARD 11)
+set(CMAKE_UNITY_BUILD ON)
 set(before "${CMAKE_C_FLAGS}|${CMAKE_BUILD_TYPE}|${CMAKE_MODULE_PATH}|${BUILD_TESTING}")
 add_subdirectory("${PICA_ROOT}" pica EXCLUDE_FROM_ALL)
 if(NOT before STREQUAL "${CMAKE_C_FLAGS}|${CMAKE_BUILD_TYPE}|${CMAKE_MODULE_PATH}|${BUILD_TESTING}")
@@ -161,6 +182,12 @@ END
     runs out/shared system
     runs out/static system
     [ ! -e out/jemalloc ] || runs out/jemalloc jemalloc
+    # shellcheck disable=SC2016
+    cxx_only 'add_subdirectory("${PICA_ROOT}" pica)
+        get_target_property(library pica::pica ALIASED_TARGET)
+        if(NOT library STREQUAL "pica_static")
+            message(FATAL_ERROR "pica::pica is ${library}, against BUILD_SHARED_LIBS")
+        endif()' -DPICA_ROOT="$root" -DBUILD_SHARED_LIBS=OFF
     ;;
 plain)
     # What a user has: a compiler, cmake and make. No ninja, clang, gdb, wrk, curl, objdump, git.
@@ -181,7 +208,9 @@ plain)
         made=$(find "$kind" -type f -perm -u+x ! -path '*/CMakeFiles/*' ! -name '*.so.*')
         [ -z "$made" ] || { echo "it builds more than the library: $made"; exit 1; }
         installed=$(find "$work/$kind-prefix" -name '*.a' | sed 's,/libpica.a,,')
-        PKG_CONFIG_PATH="$installed/pkgconfig" pkg-config --exists pica
+        libdir=$(PKG_CONFIG_PATH="$installed/pkgconfig" pkg-config --variable=libdir pica)
+        [ "$(cd "$libdir" && pwd)" = "$installed" ] ||
+            { echo "pica.pc says $libdir instead of $installed"; exit 1; }
     }
     build_and_install default
     grep -q 'CMAKE_BUILD_TYPE:STRING=RelWithDebInfo' default/CMakeCache.txt ||
@@ -190,7 +219,8 @@ plain)
     $cc src/main.c -o shared $(PKG_CONFIG_PATH="$installed/pkgconfig" pkg-config --cflags --libs pica)
     runs env LD_LIBRARY_PATH="$installed" ./shared system
     needs_pica shared || { echo "shared does not use libpica.so"; exit 1; }
-    build_and_install lean -DPICA_SHARED=OFF -DCMAKE_BUILD_TYPE=Debug
+    build_and_install lean -DPICA_SHARED=OFF -DCMAKE_BUILD_TYPE=Debug \
+        -DCMAKE_INSTALL_PREFIX="$work/lean-prefix" -DCMAKE_INSTALL_LIBDIR="$work/lean-prefix/lib"
     [ -z "$(find "$work/lean-prefix" -name '*.so*')" ] || { echo "a shared library is there"; exit 1; }
     cat >src/CMakeLists.txt <<'END'
 cmake_minimum_required(VERSION 3.25)
