@@ -5,12 +5,14 @@
 #   need gcc gcc                             a program in PATH
 #   need /usr/include/ck_stack.h libck-dev   a file (a pattern will do)
 #   need_that 'test command' package         whatever the command says
+#   need_cmake                               CMake, as new as the presets want it
 #   need_done                                names what is missing, installs it
 #
 # Nothing missing: silent. PICA_NO_INSTALL=1, or no apt-get, or not allowed to: prints what to
 # install and exits 3.
 
 need_missing=
+need_new_cmake=
 
 need_that() {
     sh -c "$1" >/dev/null 2>&1 || need_missing="$need_missing $2"
@@ -26,6 +28,15 @@ need() {
         ;;
     *) command -v "$1" >/dev/null 2>&1 || need_missing="$need_missing $2" ;;
     esac
+}
+
+need_cmake_is_new() {
+    cmake --version 2>/dev/null | awk 'NR == 1 { split($3, v, "."); exit !(v[1] * 1000 + v[2] >= 3025) }'
+}
+
+need_cmake() {
+    need_new_cmake=yes
+    need_cmake_is_new || need_missing="$need_missing cmake"
 }
 
 need_give_up() {
@@ -49,5 +60,7 @@ need_done() {
     # shellcheck disable=SC2086
     { $need_root apt-get update -q && $need_root apt-get install -q -y --no-install-recommends \
         $need_missing; } >&2 || need_give_up "The installation failed."
+    [ -z "$need_new_cmake" ] || need_cmake_is_new ||
+        need_give_up "CMake 3.25 or newer is needed, and apt-get has none."
     need_missing=
 }
