@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* check.c: see check.h. Registers the cases, runs them mode by mode, watches the clock,
  * counts, and compares the process's descriptors and threads before and after each case.
- * Knows no executor: what needs one goes through check_hooked. */
+ * Knows no executor: what needs one goes through check_hook(). */
 #include "tests/check.h"
 
 #include "executor/base/atomics.h"
@@ -43,7 +43,17 @@ static const struct {
     {CHECK_NO_INLINE, "noinline"},
 };
 
-const check_hooks *check_hooked;
+static const check_hooks *hooks; /* [atomic] release and acquire: the watcher reads it as well */
+
+void check_hook(const check_hooks *h)
+{
+    pi_store_release(&hooks, h);
+}
+
+static const check_hooks *hooked(void)
+{
+    return pi_load_acquire(&hooks);
+}
 
 static test_case cases[MAX_CASES];
 static unsigned n_cases;
@@ -71,8 +81,8 @@ uint64_t check_failures(void)
 
 void check_dump(void)
 {
-    if (check_hooked)
-        check_hooked->dump();
+    if (hooked())
+        hooked()->dump();
 }
 
 /* One write(2) a line: whole lines from many threads, and no lock that a task could take
@@ -113,8 +123,8 @@ void check_fail(const char *file, int line, const char *format, ...)
 void check_die(const char *text, const char *file, int line)
 {
     check_fail(file, line, "%s; can't go on", text);
-    if (check_hooked)
-        check_hooked->dump();
+    if (hooked())
+        hooked()->dump();
     _exit(1);
 }
 
@@ -152,7 +162,7 @@ bool check_poll_again(check_poll *poll)
     if (now > poll->until)
         return false;
     bool yield = poll->rounds++ < 200;
-    if (check_hooked && check_hooked->pause(yield))
+    if (hooked() && hooked()->pause(yield))
         return true;
     if (yield)
         sched_yield();
@@ -251,8 +261,8 @@ static void *watch_main(void *arg)
     say("%s: timed out: %s [%s, PICA_TEST_SEED=%llu]\n", program, case_name, mode_name,
         (unsigned long long)seed);
     alarm(5); /* the dump may hang as well */
-    if (check_hooked)
-        check_hooked->dump();
+    if (hooked())
+        hooked()->dump();
     _exit(1);
 }
 
@@ -334,12 +344,12 @@ static void run_case(const test_case *c)
     unsigned threads = entries_of("/proc/self/task");
     watch_set(c->timeout_s);
     if (c->in_task)
-        check_hooked->run(c->fn);
+        hooked()->run(c->fn);
     else
         c->fn();
     watch_set(0);
-    if (check_hooked) {
-        unsigned lost = check_hooked->take_lost();
+    if (hooked()) {
+        unsigned lost = hooked()->take_lost();
         if (lost)
             check_fail(c->name, 0, "%u errors that nobody looked at", lost);
     }

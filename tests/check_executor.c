@@ -138,7 +138,7 @@ static const check_hooks hooks = {
 
 pica_executor *check_executor_open(const pica_options *options)
 {
-    check_hooked = &hooks;
+    check_hook(&hooks);
     pica_executor *ex = NULL;
     CHECK_FATAL_OK(pica_executor_create(&ex, options));
     watch(ex);
@@ -186,12 +186,12 @@ void check_run(const char *name, void (*fn)(void))
 
 void check_run_in(unsigned modes, const char *name, void (*fn)(void))
 {
-    check_hooked = &hooks;
+    check_hook(&hooks);
     check_add(modes, name, fn, true);
 }
 
 void check_plain_in(unsigned modes, const char *name, void (*fn)(void))
 {
-    check_hooked = &hooks;
+    check_hook(&hooks);
     check_add(modes, name, fn, false);
 }

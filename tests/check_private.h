@@ -14,7 +14,8 @@ typedef struct check_hooks {
     unsigned (*take_lost)(void);   /**< read and clear the count of lost errors */
 } check_hooks;
 
-extern const check_hooks *check_hooked;
+/** Before the first case that needs them; may be called again. */
+void check_hook(const check_hooks *h);
 
 void check_add(unsigned modes, const char *name, void (*fn)(void), bool in_task);
 
