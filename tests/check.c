@@ -57,6 +57,7 @@ static const check_hooks *hooked(void)
 
 static test_case cases[MAX_CASES];
 static unsigned n_cases;
+static unsigned cases_run; /* [main thread] in all modes, the current one included */
 static unsigned timeout_s = 30;
 static const char *program;
 static uint64_t seed;
@@ -145,8 +146,13 @@ bool check_emulated(void)
     return getenv("PICA_TEST_EMULATED") != NULL;
 }
 
+/* A program that has failed, or has run cases, is no skipped one. */
 void check_skip(const char *why)
 {
+    if (cases_run > 1 || check_failures()) {
+        check_fail(case_name, 0, "skipped too late: %s", why);
+        _exit(1);
+    }
     printf("skipped: %s\n", why);
     fflush(stdout);
     _exit(77);
@@ -337,16 +343,30 @@ static unsigned threads_soon(unsigned wanted)
     return n;
 }
 
+static uint64_t checks_made(void)
+{
+    return pi_load_relaxed(&passed) + pi_load_relaxed(&failed);
+}
+
+void check_call(void (*fn)(void))
+{
+    uint64_t before = checks_made();
+    fn();
+    if (checks_made() == before)
+        check_fail(case_name, 0, "nothing was checked");
+}
+
 static void run_case(const test_case *c)
 {
     case_name = c->name;
+    cases_run++;
     unsigned descriptors = entries_of("/proc/self/fd");
     unsigned threads = entries_of("/proc/self/task");
     watch_set(c->timeout_s);
     if (c->in_task)
         hooked()->run(c->fn);
     else
-        c->fn();
+        check_call(c->fn);
     watch_set(0);
     if (hooked()) {
         unsigned lost = hooked()->take_lost();

@@ -15,6 +15,7 @@
  *      it fails, and returns whether it held.
  *   2. Each case runs in an executor of its own. It ends with the leak check: no task, held
  *      handle, bound stack, armed timer, lost error, descriptor or thread is left over.
+ *      One that has checked nothing by then, fails.
  *   3. A case that takes too long ends the program with a dump of all tasks.
  *
  * Program: test [--list] [--mode M] [--case PART]; PICA_TEST_SEED, PICA_TEST_TIMEOUT (s),
@@ -85,7 +86,8 @@ void check_plain_in(unsigned modes, const char *name, void (*fn)(void));
 /** Seconds that each of the cases registered from here on may take in each mode, before
  *  scaling for sanitizers; 30 unless told. */
 void check_timeout(unsigned seconds);
-/** Leave the program: it can't be run here. Only before or in its first case. */
+/** Leave the program: it can't be run here. Only before or in its first case, and before a check
+ *  has failed; later it is a failure. */
 void check_skip(const char *why) __attribute__((noreturn));
 
 /** Does qemu-user run this program? Then processes grow by what it translates, the child of a

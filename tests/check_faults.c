@@ -67,6 +67,22 @@ static void checks_nothing(void)
 {
 }
 
+static void fails_and_skips(void)
+{
+    CHECK(1 + 1 == 3);
+    check_skip("no time");
+}
+
+static void passes(void)
+{
+    CHECK(1 + 1 == 2);
+}
+
+static void skips_late(void)
+{
+    check_skip("no time");
+}
+
 static intptr_t fails(void *arg)
 {
     (void)arg;
@@ -91,6 +107,11 @@ static void leaks_a_handle(void)
     pica_task *task;
     CHECK_OK(pica_spawn(&task, fails, NULL));
     CHECK_OK(pica_await(task, NULL));
+}
+
+static void checks_nothing_in_a_task(void)
+{
+    (void)!pica_yield();
 }
 
 static void loses_an_error(void)
@@ -119,6 +140,10 @@ CHECK_MAIN
     check_plain("leaks a descriptor", leaks_a_descriptor);
     check_plain("leaks a thread", leaks_a_thread);
     check_plain("checks nothing", checks_nothing);
+    check_plain("fails and skips", fails_and_skips);
+    check_plain("late 1", passes);
+    check_plain("late 2", skips_late);
+    check_run("does without", checks_nothing_in_a_task);
     check_run("fails in a task", fails_in_a_task);
     check_run("leaks a handle", leaks_a_handle);
     check_run("loses an error", loses_an_error);

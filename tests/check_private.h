@@ -17,6 +17,9 @@ typedef struct check_hooks {
 /** Before the first case that needs them; may be called again. */
 void check_hook(const check_hooks *h);
 
+/** Run a case's function; it has to check something, in whatever task or thread. */
+void check_call(void (*fn)(void));
+
 void check_add(unsigned modes, const char *name, void (*fn)(void), bool in_task);
 
 #endif

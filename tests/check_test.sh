@@ -41,6 +41,9 @@ notices 'dies' plain "can't go on"
 notices 'leaks a descriptor' plain 'descriptors:'
 notices 'leaks a thread' plain 'threads:'
 notices 'checks nothing' plain 'nothing was checked'
+notices 'fails and skips' plain 'skipped too late: no time'
+notices 'late' plain 'skipped too late: no time'
+notices 'does without' two 'nothing was checked [does without'
 notices 'no such case' plain 'nothing was checked'
 notices 'hangs on a thread' plain 'timed out: hangs on a thread'
 for mode in one two four migrate noinline; do

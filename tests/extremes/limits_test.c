@@ -139,16 +139,34 @@ static intptr_t answers_all(void *arg)
     return 0;
 }
 
+/* At whichever descriptor it fails, it keeps none of those before. */
+static void too_few_for_an_executor(void)
+{
+    pica_options options = check_options();
+    pica_executor *ex = NULL;
+    int unused = dup(0), rc = -EMFILE;
+    close(unused);
+    for (int most = unused; rc < 0 && most < unused + 20; most++) {
+        use_descriptors((rlim_t)most);
+        rc = pica_executor_create(&ex, &options);
+        CHECK(most == unused ? rc == -EMFILE : rc == -EMFILE || rc == 0);
+        use_descriptors((rlim_t)most + 1);
+        int next = dup(0);
+        if (rc < 0)
+            CHECK_EQ(next, unused);
+        close(next);
+    }
+    CHECK_EQ(rc, 0);
+    pica_executor_destroy(ex);
+}
+
 static void few_descriptors(void)
 {
     struct rlimit limit;
     CHECK_FATAL(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     use_descriptors(64);
     run_task(answers_all);
-    use_descriptors(3); /* not even for an executor */
-    pica_options options = check_options();
-    pica_executor *ex = NULL;
-    CHECK_EQ(pica_executor_create(&ex, &options), -EMFILE);
+    too_few_for_an_executor();
     use_descriptors(limit.rlim_cur);
     run_task(works);
 }
