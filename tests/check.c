@@ -117,8 +117,8 @@ void check_fail(const char *file, int line, const char *format, ...)
     va_start(args, format);
     vsnprintf(what, sizeof(what), format, args);
     va_end(args);
-    say("%s:%d: failed: %s [%s, %s, PICA_TEST_SEED=%llu]\n", file, line, what, case_name,
-        mode_name, (unsigned long long)seed);
+    say("%s:%d: failed: %s [%s, %s, PICA_TEST_SEED=%llu]\n", file, line, what, case_name, mode_name,
+        (unsigned long long)seed);
 }
 
 void check_die(const char *text, const char *file, int line)

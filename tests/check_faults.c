@@ -63,9 +63,7 @@ static void hangs(void)
     pause();
 }
 
-static void checks_nothing(void)
-{
-}
+static void checks_nothing(void) {}
 
 static void fails_and_skips(void)
 {

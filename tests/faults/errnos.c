@@ -6,6 +6,7 @@
 #include "tests/faults/errnos.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -160,18 +161,89 @@ static const errnos rows[] = {
      OWN "; as send"},
 };
 
-static const struct {
-    const char *where, *call, *why;
-} unreachable[] = {
-    {"pass_on", "write",
-     "a race of three: a rescuer takes the wake of a worker that has just fallen asleep; the call "
-     "is the same as wake's"},
-    {"jemalloc_is_live", "malloc", "only where jemalloc is the process's malloc"},
-    {"pi_overflow_thread_begin", "malloc", "a sanitizer gives threads a signal stack of its own"},
-    {"pi_overflow_thread_begin", "sigaltstack", "as above: only the first call is made"},
-    {"pi_overflow_thread_end", "sigaltstack", "as above"},
-    {"pi_read_late", "read", "HTTP is served on sockets alone"},
+struct named {
+    const char *where; /* the function or the door */
+    const char *call;  /* NULL: any */
+    const char *why;
+    int codes[18]; /* these alone, ended by 0; none: all */
 };
+
+static const struct named unreachable[] = {
+    {"pass_on",
+     "write",
+     "a race of three: a rescuer takes the wake of a worker that has just fallen asleep; the call "
+     "is the same as wake's",
+     {0}},
+    {"jemalloc_is_live", "malloc", "only where jemalloc is the process's malloc", {0}},
+    {"pi_overflow_thread_begin",
+     "malloc",
+     "a sanitizer gives threads a signal stack of its own",
+     {0}},
+    {"pi_overflow_thread_begin", "sigaltstack", "as above: only the first call is made", {0}},
+    {"pi_overflow_thread_end", "sigaltstack", "as above", {0}},
+    {"pi_read_late", "read", "HTTP is served on sockets alone", {0}},
+};
+
+/* Where the program need not be told. */
+static const struct named absorbed[] = {
+    /* What is made better if it can be. */
+    {"advise_many", NULL, "pages that are not given back now are later", {0}},
+    {"pi_stack_trim", NULL, "as above", {0}},
+    {"map", "madvise", "huge pages under stacks cost memory, no more", {0}},
+    {"madvise_says_yes", NULL, "then guards are made otherwise", {0}},
+    {"guard", NULL, "a stack without a guard is counted; who wants none says so by an option", {0}},
+    {"pi_membarrier_ready", NULL, "then takes are exchanges", {0}},
+    {"pi_cpus_usable",
+     NULL,
+     "then another source says how many CPUs there are, at worst: one",
+     {0}},
+    {"read_file", NULL, "as above", {0}},
+    {"pi_idle_init", NULL, "as many searchers as workers", {0}},
+    {"pi_cpus_pin", NULL, "an unpinned worker works as well", {0}},
+    {"pi_cpus_unpin", NULL, "as above", {0}},
+    {"wait_for_events", "syscall", "then by epoll_wait", {0}},
+    {"take", "setsockopt", "an accepted connection without TCP_NODELAY is a connection", {0}},
+    {"jemalloc_is_live", NULL, "taken for the system's allocator", {0}},
+    /* What is tried again. */
+    {"attach", NULL, "by the monitor's next tick", {0}},
+    {"pi_thread_cpu_ns", NULL, "as above", {0}},
+    {"grow", "malloc", "timers go without a heap", {0}},
+    {"pi_futex_wait", NULL, "EAGAIN is a wake that came first", {0}},
+    /* What is over, whatever the call says. */
+    {"pi_sys_close", NULL, "the number is free", {0}},
+    {"detach", NULL, "it was not attached", {0}},
+    {"pi_descriptor_unwatch", NULL, "it is closed next", {0}},
+    {"pi_pages_free", NULL, "nobody could do anything about it", {0}},
+    {"pi_stacks_deinit", NULL, "as above", {0}},
+    {"pi_overflow_thread_end", NULL, "as above", {0}},
+    /* What has become something else. */
+    {"map", "mmap", "told as ENOMEM", {EAGAIN, EPERM}},
+    {"pi_pages_alloc", "mmap", "told as ENOMEM", {EAGAIN, EPERM}},
+    {"classify", NULL, "then it is no socket, or none of TCP", {0}},
+    {"finish_connect", "connect", "it is under way, or connected", {EALREADY, EISCONN}},
+    {"pi_descriptor_watch", "epoll_ctl", "then it is changed", {EEXIST}},
+    {"take",
+     "accept4",
+     "a connection that broke in the queue is passed over; in a shortage, accept waits",
+     {ECONNABORTED, EHOSTDOWN, EHOSTUNREACH, EMFILE, ENETDOWN, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM,
+      ENONET, ENOPROTOOPT, EPERM, EPROTO}},
+    {"record", "malloc", "the group knows its first error, and fewer of the others", {0}},
+    /* What only tells people something. */
+    {"lowest_resident", NULL, "the dump leaves the mark out", {0}},
+    {"window_resident", NULL, "as above", {0}},
+    {"pi_trace_stack_mark", NULL, "as above", {0}},
+    {"pi_overflow_thread_begin", NULL, "overflows go unnamed", {0}},
+};
+
+static bool matches(const struct named *n, const char *function, const char *door, const char *call,
+                    int error)
+{
+    bool named = !n->codes[0];
+    for (const int *code = n->codes; *code; code++)
+        named |= *code == error;
+    return named && (!n->call || strcmp(n->call, call) == 0) &&
+           (strcmp(n->where, function) == 0 || strcmp(n->where, door) == 0);
+}
 
 const errnos *errnos_of(const char *function, const char *door, const char *call)
 {
@@ -190,10 +262,16 @@ const errnos *errnos_of(const char *function, const char *door, const char *call
 const char *errnos_unreachable(const char *function, const char *door, const char *call)
 {
     for (size_t i = 0; i < sizeof(unreachable) / sizeof(unreachable[0]); i++)
-        if (strcmp(unreachable[i].call, call) == 0 &&
-            (strcmp(unreachable[i].where, function) == 0 ||
-             strcmp(unreachable[i].where, door) == 0))
+        if (matches(&unreachable[i], function, door, call, 0))
             return unreachable[i].why;
+    return NULL;
+}
+
+const char *errnos_absorbed(const char *function, const char *door, const char *call, int error)
+{
+    for (size_t i = 0; i < sizeof(absorbed) / sizeof(absorbed[0]); i++)
+        if (matches(&absorbed[i], function, door, call, error))
+            return absorbed[i].why;
     return NULL;
 }
 

@@ -18,6 +18,10 @@ const errnos *errnos_of(const char *function, const char *door, const char *call
 /** Why a site cannot be reached by any program of the tests; NULL: it can. */
 const char *errnos_unreachable(const char *function, const char *door, const char *call);
 
+/** Why this very code need not come out of the library where the call fails with it; NULL: it has
+ *  to. */
+const char *errnos_absorbed(const char *function, const char *door, const char *call, int error);
+
 /** "EINTR" */
 const char *errnos_name(int error);
 

@@ -40,6 +40,7 @@ struct arm {
 
 static struct shared {
     struct arm arms[SITES_ARMS];
+    uint64_t told;                            /* [atomic, relaxed] a counter */
     uint64_t reached[SITES_MAX];              /* [atomic, relaxed] counters */
     uint8_t natural[SITES_MAX][SITES_ERRNOS]; /* [atomic, relaxed] flags */
 } * shared;
@@ -156,6 +157,7 @@ void sites_reset(void)
 {
     memset(shared->arms, 0, sizeof(shared->arms));
     memset(shared->reached, 0, sizeof(shared->reached));
+    shared->told = 0;
 }
 
 void sites_arm(unsigned arm, unsigned site, int error, uint64_t k, uint64_t j)
@@ -181,6 +183,16 @@ uint64_t site_reached(unsigned site)
 bool site_failed_by_itself(unsigned site, int error)
 {
     return pi_load_relaxed(&shared->natural[site][error]) != 0;
+}
+
+void sites_tell(void)
+{
+    pi_add_relaxed(&shared->told, UINT64_C(1));
+}
+
+uint64_t sites_told(void)
+{
+    return pi_load_relaxed(&shared->told);
 }
 
 long sites_blocks(void)

@@ -43,6 +43,10 @@ uint64_t site_reached(unsigned site);
 /** Did a site ever fail so by itself? */
 bool site_failed_by_itself(unsigned site, int error);
 
+/** The error that is made to happen came out of the library; how often since sites_reset(). */
+void sites_tell(void);
+uint64_t sites_told(void);
+
 /** What the library holds in this process: blocks of memory, mappings. */
 long sites_blocks(void);
 long sites_mappings(void);

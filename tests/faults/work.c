@@ -2,6 +2,9 @@
 /* work.c: see work.h. */
 #include "tests/faults/work.h"
 
+#include "tests/faults/sites.h"
+
+#include <errno.h>
 #include <signal.h>
 #include <sys/epoll.h>
 
@@ -28,6 +31,8 @@ const work works[] = {
     {"idle", work_idle, NULL, NULL, 0, 0},
     {"trim", work_trim, NULL, NULL, 0, 0},
     {"trim, old kernel", work_trim, "advise_many", "process_madvise", ENOSYS, 0},
+    {"resize", work_resize, NULL, NULL, 0, 0},
+    {"crowd", work_crowd, NULL, NULL, 0, 0},
     {"shutdown", work_shutdown, NULL, NULL, 0, 0},
     {"left open", work_left_open, NULL, NULL, 0, 0},
     {"left open, port taken", work_left_open, "pi_sys_bind", "bind", EADDRINUSE, 0},
@@ -70,6 +75,8 @@ bool work_fine(intptr_t rc, const char *what, int line)
 {
     if (rc >= 0)
         return true;
+    if (rc == -work_error || (work_error == ETIMEDOUT && rc == -PICA_EPEERTIMEDOUT))
+        sites_tell();
     /* The library itself tries again after a signal. */
     if (!work_error || rc == -EINTR || (rc != -work_error && !is_consequence(rc)))
         check_fail("work", line, "%s: %lld (%s), while %d is made to happen", what, (long long)rc,

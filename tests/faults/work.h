@@ -57,6 +57,8 @@ void work_misuse(void);
 void work_overflow(void);
 void work_loses(void);
 void work_trim(void);
+void work_resize(void);
+void work_crowd(void);
 void work_shutdown(void);
 void work_idle(void);
 void work_alone(void);

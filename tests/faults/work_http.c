@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* work_http.c: a server of HTTP and its clients (work.h). A client gets the whole of its answer,
  * an error of the server's, or the end of the connection. */
+#include "tests/faults/sites.h"
 #include "tests/faults/work.h"
 
 #include <pica/http.h>
@@ -83,14 +84,14 @@ static void asks(const pica_addr *where, int shape)
     if (WORK_FINE(rc) && rc > 0) {
         CHECK(strncmp(answer, "HTTP/1.1 ", 9) == 0);
         const char *body = strstr(answer, "\r\n\r\n");
-        bool whole = body && strlen(body + 4) == BODY;
-        if (!work_error)
-            CHECK(whole && strncmp(answer, "HTTP/1.1 200", 12) == 0);
+        bool whole = body && strlen(body + 4) == BODY && strncmp(answer, "HTTP/1.1 200", 12) == 0;
+        if (!whole && CHECK(work_error != 0))
+            sites_tell(); /* another status, or an end that comes too early */
         /* What came is right as far as it goes. */
         if (body && strncmp(answer, "HTTP/1.1 200", 12) == 0)
             CHECK_EQ(strspn(body + 4, "x"), strlen(body + 4));
-    } else if (rc == 0) {
-        CHECK(work_error != 0);
+    } else if (rc < 0 || CHECK(work_error != 0)) {
+        sites_tell();
     }
     free(text);
     free(answer);

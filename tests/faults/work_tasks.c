@@ -262,6 +262,63 @@ void work_trim(void)
     work_in_executor(&options, trims);
 }
 
+/* All of the new workers come, or none. */
+static intptr_t resizes(void *arg)
+{
+    pica_executor *ex = pica_executor_self();
+    (void)arg;
+    bool more = WORK_FINE(pica_executor_resize(ex, 3));
+    CHECK_EQ(pica_executor_workers(ex), more ? 3 : 1);
+    gathers(TASKS);
+    CHECK_EQ(pica_executor_resize(ex, 1), 0);
+    gathers(TASKS);
+    return 0;
+}
+
+void work_resize(void)
+{
+    pica_options options = work_options(1);
+    options.workers_max = 3;
+    work_in_executor(&options, resizes);
+}
+
+/* More tasks are ready at once than a queue has room for at first. */
+#define CROWD 1200
+static pica_sem gate = PICA_SEM_INIT(0);
+
+static intptr_t passes(void *arg)
+{
+    ++*(unsigned *)arg;
+    return pica_sem_acquire(&gate);
+}
+
+static intptr_t crowds(void *arg)
+{
+    static pica_task *tasks[CROWD];
+    unsigned made = 0, waiting = 0, ended = 0;
+    (void)arg;
+    while (made < CROWD && WORK_FINE(pica_spawn(&tasks[made], passes, &waiting)))
+        if (++made % 100 == 0)
+            WORK_FINE(pica_yield());
+    CHECK_EQ(pica_sem_release_n(&gate, CROWD), 0);
+    for (unsigned i = 0; i < made; i++) {
+        intptr_t result = -1;
+        CHECK_EQ(pica_await(tasks[i], &result), 0);
+        ended += WORK_FINE(result);
+        pica_unref(tasks[i]);
+    }
+    CHECK_LE(ended, waiting);
+    CHECK_EQ(pica_sem_value(&gate), (int64_t)(CROWD - ended));
+    return 0;
+}
+
+void work_crowd(void)
+{
+    pica_options options = work_options(1);
+    options.flags |= PICA_NO_SPARE; /* the tasks count without atomics */
+    work_in_executor(&options, crowds);
+}
+
 static intptr_t loses(void *arg)
 {
     (void)arg;
