@@ -26,6 +26,7 @@
 typedef struct pi_task_slab {
     pica_executor *ex;         /* [const] */
     struct pi_task_slab *next; /* [const once published] */
+    void *memory;              /* [const] what it was cut out of */
     uint32_t kind;             /* [const] */
     uint32_t count;            /* [const] */
 } pi_task_slab;

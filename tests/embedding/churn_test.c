@@ -7,6 +7,7 @@
 #include <pica/net.h>
 #include <pica/scope.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 #define ROUNDS 10000
 
@@ -173,10 +174,30 @@ static void side_by_side(void)
     flat_since(&before);
 }
 
+/* The host has had blocks of such sizes as pica uses: what it has freed lies anywhere, and must
+ * not keep malloc from using what an executor has freed for the next one. */
+static void after_the_hosts_own(void)
+{
+    void *blocks[64];
+    size_t n = sizeof(blocks) / sizeof(blocks[0]);
+    unsigned threads = process_entries("/proc/self/task");
+    for (size_t i = 0; i < n; i++)
+        blocks[i] = memset(malloc((size_t)(i % 8 + 1) << 14), 1, 1);
+    for (size_t i = 0; i < n; i++)
+        free(blocks[i]);
+    process_state before = process_look(threads);
+    for (uint64_t i = check_rounds(ROUNDS / 10); i > 0; i--) {
+        pica_options o = options_of(i);
+        CHECK_EQ(pica_run(naps, NULL, &o), 0);
+    }
+    flat_since(&before);
+}
+
 CHECK_MAIN
 {
     check_timeout(120);
     check_plain("one after the other", one_after_the_other);
     check_plain("run again and again", run_again_and_again);
     check_plain("side by side", side_by_side);
+    check_plain("after the host's own", after_the_hosts_own);
 }

@@ -28,7 +28,7 @@ typedef struct process_state {
 #define PROCESS_MAPPINGS_SLACK 64u
 #define PROCESS_HEAP_SLACK ((uint64_t)32 << 10)
 #define PROCESS_MAPPED_SLACK ((uint64_t)1 << 30)
-#define PROCESS_RESIDENT_SLACK ((uint64_t)48 << 20)
+#define PROCESS_RESIDENT_SLACK ((uint64_t)24 << 20)
 #define PROCESS_KEPT_SLACK ((uint64_t)4 << 20)
 
 static inline unsigned process_entries(const char *path)
