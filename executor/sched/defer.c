@@ -4,6 +4,7 @@
 
 #include "executor/base/alloc.h"
 #include "executor/base/assert.h"
+#include "executor/sched/exception.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
 
@@ -42,6 +43,7 @@ void pi_task_unwind_slow(pi_fiber *fiber)
         struct pi_deferred handler = *next;
         task->deferred = handler.next;
         pi_free(next);
+        PI_NO_EXCEPTION_PASSES();
         handler.fn(handler.arg);
         pi_require(task->scope == &shield,
                    "a handler of pica_defer() in task %llu (%s) returned inside a scope or group",

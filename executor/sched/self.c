@@ -2,13 +2,7 @@
 /* self.c: which worker runs here. See pi_worker_self() in worker.h for how it is read. */
 #include "executor/sched/executor.h"
 
-/* The only mutable global state of the library (law 7). Static TLS: one word. Link-time
- * optimisation does not see that an asm names it, and would rename or drop it. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define PI_NAMED_BY_ASM used, externally_visible
-#else
-#define PI_NAMED_BY_ASM used
-#endif
+/* The only mutable global state of the library (law 7). Static TLS: one word. */
 extern __thread pi_worker *pi_worker_current;
 __thread pi_worker *pi_worker_current
     __attribute__((tls_model("initial-exec"), visibility("hidden"), PI_NAMED_BY_ASM));

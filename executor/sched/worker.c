@@ -6,6 +6,7 @@
 #include "executor/base/assert.h"
 #include "executor/base/clock.h"
 #include "executor/sched/defer.h"
+#include "executor/sched/exception.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/monitor.h"
 #include "executor/sched/ready.h"
@@ -55,6 +56,7 @@ void pi_fiber_main(pi_context *from, pi_context *self)
     for (;;) {
         pica_task *task = fiber->base;
         (void)pi_load_acquire(&task->word); /* what the spawner wrote; partner: pi_spawn_fill() */
+        PI_NO_EXCEPTION_PASSES();
         intptr_t result = task->fn(task->arg);
         pi_task_returned(fiber, 1);
         pi_task_finish(pi_worker_self(), task, result, false);

@@ -99,6 +99,13 @@ typedef struct pi_worker {
     uint32_t at_rest;         /* [owner, atomic] and has done so */
 } pi_worker;
 
+/** Of what an asm names: link-time optimisation does not see that, and would rename or drop it. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define PI_NAMED_BY_ASM used, externally_visible
+#else
+#define PI_NAMED_BY_ASM used
+#endif
+
 /** The worker whose thread this is, or NULL. The value is read anew each time, and no address
  *  of it is ever formed (law 3): on x86-64 by two instructions in a volatile asm, which no
  *  compiler merges with another or moves across a call; elsewhere by a function that is never

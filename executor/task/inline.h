@@ -11,6 +11,7 @@
 #define PI_INLINE_H
 
 #include "executor/sched/defer.h"
+#include "executor/sched/exception.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
@@ -67,6 +68,7 @@ pi_inline_run(pi_fiber *fiber, pica_task *task, bool held, bool *delivered)
     pi_fence_after_rmw();
     if (PI_UNLIKELY(pi_load_relaxed(&outer->cancels) || pi_scope_group_cancelled(outer)))
         pi_store_relaxed(&fiber->attention, 1u);
+    PI_NO_EXCEPTION_PASSES();
     intptr_t result = task->fn(task->arg);
     pi_task_returned(fiber, (uint16_t)(level + 1));
     fiber->current = outer;

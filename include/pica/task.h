@@ -32,9 +32,9 @@
  *               in flight, nor its handler be open, across a suspension: the C++ runtime keeps
  *               those per thread. So neither a catch block nor a destructor that runs for an
  *               exception may suspend; keep a std::exception_ptr, leave the block, and then
- *               wait. No exception may leave a task's function. Declare it noexcept, and
- *               one that would calls std::terminate(). Otherwise it does so where the task has
- *               a stack of its own, and corrupts the executor where its waiter runs it.
+ *               wait. No exception may leave a task's function: as with one that is noexcept
+ *               std::terminate() is called, with nothing unwound yet, and stderr told which
+ *               task it was. pthread_exit() in a task aborts.
  */
 #ifndef PICA_TASK_H
 #define PICA_TASK_H

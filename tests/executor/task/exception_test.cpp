@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <pthread.h>
 #include <stdexcept>
 #include <string>
 #include <sys/wait.h>
@@ -166,20 +167,92 @@ intptr_t awaits(void *fn)
     return result;
 }
 
-void terminates(pica_fn waiter, pica_fn fn)
+// As its group's or a gather's member, which also run what has not begun on the waiter's stack.
+intptr_t ends_its_group(void *fn)
 {
+    pica_group group;
+    try {
+        pica_group_begin(&group);
+        int rc = pica_group_spawn(&group, *static_cast<pica_fn *>(fn), nullptr);
+        return pica_group_end(&group, rc);
+    } catch (...) {
+        return -2;
+    }
+}
+
+// When it has returned, in a handler that it has deferred.
+intptr_t defers(void *fn)
+{
+    return pica_defer([](void *which) { (*static_cast<pica_fn *>(which))(nullptr); }, fn);
+}
+
+intptr_t awaits_one_that_defers(void *fn)
+{
+    pica_task *task = nullptr;
+    intptr_t result = 0;
+    if (pica_spawn(&task, defers, fn) != 0)
+        return -1;
+    try {
+        if (pica_await(task, &result) != 0)
+            return -1;
+    } catch (...) {
+        return -2;
+    }
+    return result;
+}
+
+// The program ends as if the function were noexcept: std::terminate() is called before anything has
+// been unwound. Which task it was is said, but where noexcept stops the exception first.
+void terminates(pica_fn waiter, pica_fn fn, const char *says)
+{
+    int ends[2];
+    CHECK(pipe(ends) == 0);
     pid_t pid = fork();
     if (pid == 0) {
+        dup2(ends[1], STDERR_FILENO);
         std::set_terminate([] { _exit(33); });
         pica_options options = PICA_OPTIONS_INIT;
         options.workers = 1;
         (void)pica_run(waiter, &fn, &options);
         _exit(1);
     }
+    close(ends[1]);
+    std::string said;
+    char bytes[500];
+    for (ssize_t n; (n = read(ends[0], bytes, sizeof(bytes))) > 0;)
+        said.append(bytes, static_cast<size_t>(n));
+    close(ends[0]);
     int state = 0;
     CHECK(waitpid(pid, &state, 0) == pid);
     CHECK(WIFEXITED(state) && WEXITSTATUS(state) == 33);
+    CHECK(*says ? said.find(says) == 0 && said.find("exception_test.cpp:") != std::string::npos
+                : said.empty());
+    if (failures)
+        std::fprintf(stderr, "said: %s\n", said.c_str());
 }
+
+// pthread_exit() unwinds as well, and has left frames behind when it comes to the executor's.
+intptr_t exits(void *)
+{
+    pthread_exit(nullptr);
+}
+
+void does_not_exit()
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK(std::freopen("/dev/null", "w", stderr) != nullptr);
+        pica_options options = PICA_OPTIONS_INIT;
+        options.workers = 1;
+        (void)pica_run(exits, nullptr, &options);
+        _exit(1);
+    }
+    int state = 0;
+    CHECK(waitpid(pid, &state, 0) == pid);
+    CHECK(WIFSIGNALED(state) && WTERMSIG(state) == SIGABRT);
+}
+
+constexpr const char *says = "pica: an exception would leave task ";
 
 void runs(unsigned workers, unsigned flags)
 {
@@ -194,9 +267,13 @@ void runs(unsigned workers, unsigned flags)
 int main()
 {
     if (!std::getenv("PICA_TEST_EMULATED")) { // qemu-user: a child process starts no thread
-        terminates(joins, lets_it_out);
-        terminates(joins, lets_it_out_of_noexcept);
-        terminates(awaits, lets_it_out_of_noexcept);
+        terminates(joins, lets_it_out, says);
+        terminates(awaits, lets_it_out, says);
+        terminates(ends_its_group, lets_it_out, says);
+        terminates(awaits_one_that_defers, lets_it_out, says);
+        terminates(joins, lets_it_out_of_noexcept, "");
+        terminates(awaits, lets_it_out_of_noexcept, "");
+        does_not_exit();
     }
     runs(1, 0);
     runs(4, 0);
