@@ -39,9 +39,10 @@ static void add_state(struct dump *dump, const pica_task *task, const pi_fiber *
                     (unsigned long long)dump->trace.runs_inline);
     else if (traced)
         pi_awaited_add(line, dump->trace.awaited);
-    if (fiber && status == PICA_WAITING)
-        pi_line_add(line, ", for %u ms",
-                    (uint32_t)(pica_now() / 1000000) - pi_load_relaxed(&fiber->since_ms));
+    if (fiber && status == PICA_WAITING) { /* first since when: it may park anew at any time */
+        uint32_t since = traced ? dump->trace.since_ms : pi_load_relaxed(&fiber->since_ms);
+        pi_line_add(line, ", for %u ms", (uint32_t)(pica_now() / 1000000) - since);
+    }
     if (pi_load_relaxed(&task->cancels))
         pi_line_add(line, ", cancelled");
     if (traced ? !dump->trace.is_base : fiber && fiber->base != task)

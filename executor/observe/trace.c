@@ -8,28 +8,33 @@
 #include <unistd.h>
 
 #define ATTEMPTS 4
-#define CHAIN_BOUND 65536 /* of a chain that changes while we follow it; levels are 16 bits */
 
-/* From the innermost task outwards. @return false: `self` is not on this fiber */
-static bool look_at_chain(const pi_fiber *fiber, const pica_task *self, pi_trace *trace)
+/* From the innermost task outwards. A link is followed only once it is known to be one, as the
+ * fiber still stood when it was read: what has ended is linked by the same member into queues, one
+ * of which (the mailbox) points into tasks, not at them.
+ * @return false: `self` is not on this fiber, or the fiber stands no more */
+static bool look_at_chain(const pi_fiber *fiber, uint64_t word, const pica_task *self,
+                          pi_trace *trace)
 {
+    const pica_task *base = pi_load_relaxed(&fiber->base);
     const pica_task *inner = NULL, *task = pi_load_relaxed(&fiber->current);
     bool found = false;
-    size_t n = 0;
-    for (; task && n < CHAIN_BOUND; n++) {
+    trace->is_base = base == self;
+    for (trace->chain = 0; pi_stands(fiber, word); trace->chain++) {
         if (task == self) {
             found = true;
             trace->runs_inline = inner ? inner->id : 0;
         }
-        if (task == fiber->base)
-            break;
-        if (n < PI_TRACE_CHAIN)
-            trace->chain_ids[n] = task->id;
+        if (task == base) {
+            trace->base_id = base->id;
+            return found;
+        }
+        if (trace->chain < PI_TRACE_CHAIN)
+            trace->chain_ids[trace->chain] = task->id;
         inner = task;
         task = pi_load_relaxed(&task->outer);
     }
-    trace->chain = n;
-    return found;
+    return false;
 }
 
 static void look_at_stack(const pi_fiber *fiber, pi_trace *trace)
@@ -52,9 +57,9 @@ bool pi_trace_take(pica_task *task, pi_trace *trace)
         const pi_fiber *fiber = trace->fiber = pi_load_acquire(&task->fiber);
         if (!fiber || !pi_stands_begin(fiber, &word))
             return false;
-        trace->is_base = fiber->base == task;
-        bool here = look_at_chain(fiber, task, trace);
-        if (trace->is_base)
+        bool here = look_at_chain(fiber, word, task, trace);
+        trace->since_ms = pi_load_relaxed(&fiber->since_ms);
+        if (here && trace->is_base)
             look_at_stack(fiber, trace);
         if (pi_awaited_read(fiber, word, &trace->awaited))
             return here; /* else it has ended since its fiber was read */

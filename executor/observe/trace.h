@@ -17,6 +17,8 @@
 typedef struct pi_trace {
     const pi_fiber *fiber; /* what it is parked on */
     pi_awaited awaited;
+    uint32_t since_ms;    /* when it parked, coarse */
+    uint64_t base_id;     /* of the task whose fiber that is */
     uint64_t runs_inline; /* id of the task that it runs inline, which is what it waits for; or 0 */
     bool is_base;         /* the fiber is its own, not that of a task that runs it inline */
     /* Only of a base: */

@@ -65,10 +65,8 @@ static bool recover(const walk *w, unsigned number, pi_rule rule, uintptr_t cfa,
         *out = cfa + offset;
         return true;
     case PI_RULE_MOVED:
-        if (rule.other >= PI_DWARF_REGISTERS || !w->known[rule.other])
-            return false;
         *out = w->value[rule.other];
-        return true;
+        return w->known[rule.other];
     default:
         return false;
     }

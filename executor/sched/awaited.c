@@ -6,12 +6,6 @@ bool pi_awaited_read(const pi_fiber *fiber, uint64_t word, pi_awaited *out)
 {
     out->what = (pi_for)pi_load_relaxed(&fiber->waits_for);
     out->which = pi_load_relaxed(&fiber->waits_which);
-    if (!pi_stands(fiber, word))
-        return false;
-    if (out->what != PI_FOR_TASK)
-        return true;
-    /* Only now is it known to be one; its waiter holds it as long as it stands. */
-    out->which = ((const pica_task *)out->which)->id;
     return pi_stands(fiber, word);
 }
 

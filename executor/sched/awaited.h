@@ -13,7 +13,7 @@
 
 typedef struct pi_awaited {
     pi_for what;
-    uintptr_t which; /* see pi_for; of a task its id, not its address */
+    uintptr_t which; /* see pi_for */
 } pi_awaited;
 
 /** Begin a look. @return false: the fiber is not parked */

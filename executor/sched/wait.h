@@ -111,7 +111,7 @@ int pi_wait_refuse(pi_fiber *fiber);
 typedef enum pi_for {
     PI_FOR_UNTOLD = 0,
     PI_FOR_TIME,       /* nothing else; no number */
-    PI_FOR_TASK,       /* its address */
+    PI_FOR_TASK,       /* its id */
     PI_FOR_SOME_TASKS, /* how many; one of them may be enough */
     PI_FOR_MEMBERS,    /* of a group; its address */
     PI_FOR_PLACE,      /* among those members that may run; the group's address */

@@ -28,9 +28,9 @@ static bool park_until_done(pica_task *task, bool cancelled)
     for (;;) {
         pi_waiter me = {.data = NULL};
         if (cancelled)
-            pi_wait_begin_shielded_for(&me, PI_FOR_TASK, (uintptr_t)task);
+            pi_wait_begin_shielded_for(&me, PI_FOR_TASK, (uintptr_t)task->id);
         else
-            pi_wait_begin_for(&me, PI_FOR_TASK, (uintptr_t)task);
+            pi_wait_begin_for(&me, PI_FOR_TASK, (uintptr_t)task->id);
         if (!pi_task_wait_link(task, &me)) {
             (void)pi_wait_abandon(&me);
             return cancelled;
@@ -138,7 +138,7 @@ int pica_join_until(pica_task *task, intptr_t *result, int64_t deadline_ns)
         if (rc < 0)
             return rc;
         pi_waiter me = {.data = NULL};
-        pi_wait_begin_for(&me, PI_FOR_TASK, (uintptr_t)task);
+        pi_wait_begin_for(&me, PI_FOR_TASK, (uintptr_t)task->id);
         if (pi_task_wait_link(task, &me)) {
             pi_how how = pi_wait_park(&me, deadline_ns);
             if (how != PI_WOKEN) {

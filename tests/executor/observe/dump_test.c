@@ -90,6 +90,7 @@ static void each_live_task(void)
 {
     char *text;
     check_latch asleep = {0};
+    int64_t begun = pica_now();
     pica_task *sleeper = spawn_named("sleeper", body_sleeps, &asleep, 0);
     CHECK_HITS(&asleep, 1);
     BODY_WAITS(sleeper);
@@ -101,6 +102,11 @@ static void each_live_task(void)
     CHECK(says(line, "(main) running"));
     line = line_of(text, sleeper);
     CHECK(says(line, "(sleeper) waiting"));
+    const char *since = strstr(line, ", for ");
+    CHECK(since != NULL);
+    unsigned ms = 0;
+    CHECK(since && sscanf(since, ", for %u ms", &ms) == 1);
+    CHECK_LE(ms, (pica_now() - begun) / 1000000 + 1000); /* its worker's clock is a coarse one */
     CHECK(says(line, "some/file.c:77"));
     char by[40];
     snprintf(by, sizeof(by), "by %llu", (unsigned long long)pica_task_id(pica_self()));
@@ -111,9 +117,12 @@ static void each_live_task(void)
     CHECK_EQ(body_end(queued), 0);
     CHECK_OK(pica_cancel(sleeper));
     CHECK_EQ(body_end(sleeper), -ECANCELED);
-    CHECK_EQ(dump(&text), 1); /* what has ended is gone */
+    pica_task *held = body_spawn(body_returns, NULL);
+    CHECK_OK(pica_await(held, NULL));
+    CHECK_EQ(dump(&text), 1); /* what has ended is gone, also where somebody still holds it */
     CHECK_EQ(lines(text), 1);
     free(text);
+    pica_unref(held);
 }
 
 static void a_cancelled_task(void)
@@ -373,7 +382,7 @@ static intptr_t sleeps_after(void *arg)
 static void high_water(void)
 {
     pica_attr attr = PICA_ATTR_INIT;
-    attr.stack_size = (size_t)1 << 20; /* nobody had a stack of that size before */
+    attr.stack_size = (size_t)4 << 20; /* nobody had a stack of that size before */
     CHECK_OK(pica_sem_init(&sem, 0));
     for (int i = 0; i < 2; i++) {
         check_latch latches[2] = {{0}, {0}};

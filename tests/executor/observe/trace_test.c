@@ -8,6 +8,9 @@
 
 #include <pica/sem.h>
 #include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
 
 #define TASKS 4
 #define DEPTHS 8
@@ -136,7 +139,67 @@ static void of_one_moment(void)
         CHECK_EQ(body_end(w.tasks[i]), -ECANCELED);
 }
 
+/* --- A task that ends in the middle of a look ---------------------------------------------- */
+
+/* Made by hand: a fiber on which `base` runs `inner` inline. A signal comes between any two
+ * instructions of the look, as another worker might: the fiber then goes on, `inner` ends, and its
+ * link is one of a queue's, which may lead anywhere; with the next signal it stands again. */
+static struct {
+    pi_fiber fiber;
+    pica_task base, inner;
+    uint64_t goes; /* [atomic] how often it went on */
+} made;
+
+static void goes_on(int number)
+{
+    uint64_t word = made.fiber.wait.word;
+    (void)number;
+    if (PI_WAIT_STATE(word) == PI_PARKED) {
+        pi_store_relaxed(&made.fiber.wait.word, pi_wait_as(word, PI_WOKEN));
+        pi_store_relaxed(&made.inner.outer, (pica_task *)(uintptr_t)40);
+        pi_store_relaxed(&made.goes, made.goes + 1);
+    } else {
+        pi_store_relaxed(&made.inner.outer, &made.base);
+        pi_store_relaxed(&made.fiber.wait.word, pi_wait_as(pi_wait_next(word, 1), PI_PARKED));
+    }
+}
+
+static timer_t signals_every(long ns)
+{
+    timer_t timer;
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1};
+    struct itimerspec period = {{0, ns}, {0, ns}};
+    event._sigev_un._tid = gettid();
+    CHECK_FATAL(signal(SIGUSR1, goes_on) != SIG_ERR);
+    CHECK_FATAL(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    CHECK_FATAL(timer_settime(timer, 0, &period, NULL) == 0);
+    return timer;
+}
+
+static void a_chain_that_ends(void)
+{
+    pi_trace trace;
+    made.base = (pica_task){.id = 1, .fiber = &made.fiber};
+    made.inner = (pica_task){.id = 2, .fiber = &made.fiber, .outer = &made.base};
+    made.fiber = (pi_fiber){.base = &made.base, .current = &made.inner};
+    made.fiber.wait.word = pi_wait_as(pi_wait_next(0, 1), PI_PARKED);
+    timer_t timer = signals_every(20000);
+    uint64_t enough = check_rounds(3000);
+    for (uint64_t i = 0; pi_load_relaxed(&made.goes) < enough; i++) {
+        if (!pi_trace_take(i % 2 ? &made.base : &made.inner, &trace))
+            continue;
+        CHECK_EQ(trace.base_id, 1);
+        CHECK_EQ(trace.is_base, i % 2);
+        CHECK_EQ(trace.runs_inline, i % 2 ? 2 : 0);
+        CHECK_EQ(trace.chain, 1);
+        CHECK_EQ(trace.chain_ids[0], 2);
+    }
+    CHECK_OK(timer_delete(timer));
+    CHECK(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
+}
+
 CHECK_MAIN
 {
+    check_plain("a chain that ends", a_chain_that_ends);
     check_run("of one moment", of_one_moment);
 }

@@ -75,6 +75,14 @@ static intptr_t writes_where_nothing_is(void *arg)
     return 0;
 }
 
+static intptr_t writes_far_below(void *arg)
+{
+    volatile char *volatile at = (volatile char *)(uintptr_t)16;
+    (void)arg;
+    *at = 1;
+    return 0;
+}
+
 static void host(int number, siginfo_t *info, void *context)
 {
     (void)info;
@@ -252,10 +260,13 @@ static void a_long_chain(void)
 /* Other faults are none of its business: no word, and the same signal. */
 static void not_an_overflow(void)
 {
-    struct overflowing o = {.flags = PICA_NAME_OVERFLOWS, .main = writes_where_nothing_is};
-    death d = death_of(run, &o);
-    CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
-    CHECK_STR(d.said, "");
+    const pica_fn bodies[] = {writes_where_nothing_is, writes_far_below};
+    for (unsigned i = 0; i < 2; i++) {
+        struct overflowing o = {.flags = PICA_NAME_OVERFLOWS, .main = bodies[i]};
+        death d = death_of(run, &o);
+        CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
+        CHECK_STR(d.said, "");
+    }
 }
 
 static void the_hosts_handler_is_called(void)
