@@ -74,8 +74,10 @@ static void handler(int number, siginfo_t *info, void *context)
         old->sa_sigaction(number, info, context);
     } else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN) {
         old->sa_handler(number);
-    } else {
+    } else if (old->sa_handler == SIG_DFL || info->si_code > 0) {
         signal(number, SIG_DFL); /* the faulting instruction runs again and ends the process */
+        if (info->si_code <= 0)  /* there is none: somebody has sent the signal */
+            raise(number);
     }
 }
 

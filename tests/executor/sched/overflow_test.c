@@ -12,6 +12,7 @@ struct overflowing {
     size_t stack_size;
     pica_fn main;
     bool host_handler;
+    bool ignores; /* the host does, SIGSEGV */
     bool embedded; /* pica_executor_create() with two workers, not pica_run() */
     const char *name;
 };
@@ -83,6 +84,12 @@ static intptr_t writes_far_below(void *arg)
     return 0;
 }
 
+static intptr_t sends_one(void *arg)
+{
+    (void)arg;
+    return kill(getpid(), SIGSEGV);
+}
+
 static void host(int number, siginfo_t *info, void *context)
 {
     (void)info;
@@ -94,7 +101,8 @@ static void host(int number, siginfo_t *info, void *context)
 static void run(void *arg)
 {
     struct overflowing *o = arg;
-    signal(SIGSEGV, SIG_DFL); /* a sanitizer's own handler is not what is tested */
+    /* A sanitizer's own handler is not what is tested. */
+    signal(SIGSEGV, o->ignores ? SIG_IGN : SIG_DFL);
     signal(SIGBUS, SIG_DFL);
     if (o->host_handler) {
         struct sigaction action;
@@ -269,6 +277,22 @@ static void not_an_overflow(void)
     }
 }
 
+/* A signal that was sent, not raised by a fault, does what it would do without pica. */
+static void one_that_was_sent(void)
+{
+    struct overflowing o = {.flags = PICA_NAME_OVERFLOWS, .main = sends_one};
+    death d = death_of(run, &o);
+    CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
+    CHECK_STR(d.said, "");
+    o.ignores = true;
+    d = death_of(run, &o);
+    CHECK(WIFEXITED(d.state));
+    o.ignores = false;
+    o.host_handler = true;
+    d = death_of(run, &o);
+    CHECK(WIFEXITED(d.state) && WEXITSTATUS(d.state) == 41);
+}
+
 static void the_hosts_handler_is_called(void)
 {
     struct overflowing o = {
@@ -395,6 +419,7 @@ CHECK_MAIN
     check_plain("a long chain", a_long_chain);
 #endif
     check_plain("not an overflow", not_an_overflow);
+    check_plain("one that was sent", one_that_was_sent);
     check_plain("the host's handler is called", the_hosts_handler_is_called);
     check_plain("handlers come and go", handlers_come_and_go);
     check_plain("a later handler stays", a_later_handler_stays);
