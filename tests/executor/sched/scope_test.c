@@ -251,6 +251,33 @@ static void a_waiter_in_a_shield(void)
     CHECK_EQ(body_end(task), -ECANCELED);
 }
 
+/* After it, all is as before: also what hears of a cancel in the middle of a wait. */
+static intptr_t waits_after_shields(void *arg)
+{
+    pica_scope outer, inner;
+    pica_shield_begin(&outer, PICA_NEVER);
+    pica_shield_begin(&inner, PICA_NEVER);
+    CHECK_EQ(pica_scope_end(&inner, 0), 0);
+    CHECK_OK(pica_sem_acquire(arg)); /* cancelled meanwhile, but still in the outer one */
+    CHECK_EQ(pica_uncancel(), 0);
+    CHECK_EQ(pica_scope_end(&outer, 0), 0);
+    return pica_sem_acquire(arg);
+}
+
+static void a_cancel_after_a_shield(void)
+{
+    pica_sem sem = PICA_SEM_INIT(0);
+    pica_task *task = body_spawn(waits_after_shields, &sem);
+    BODY_WAITS(task);
+    CHECK_EQ(pica_cancel(task), 0);
+    CHECK_OK(pica_sem_release(&sem));
+    CHECK_SOON(pica_sem_value(&sem) == 0);
+    CHECK_SOON(pi_load_relaxed(&sem.value) == -1); /* it waits again */
+    BODY_WAITS(task);
+    CHECK_EQ(pica_cancel(task), 0);
+    CHECK_EQ(body_end(task), -ECANCELED);
+}
+
 static void a_shield_has_a_deadline_of_its_own(void)
 {
     pica_scope outer, shield, inner;
@@ -498,6 +525,7 @@ CHECK_MAIN
     check_run("a shield hides a cancel", a_shield_hides_a_cancel);
     check_run("a shield in a cancelled task", a_shield_in_a_cancelled_task);
     check_run("a waiter in a shield", a_waiter_in_a_shield);
+    check_run("a cancel after a shield", a_cancel_after_a_shield);
     check_run("a shield has a deadline of its own", a_shield_has_a_deadline_of_its_own);
     check_run("a shield hides a deadline", a_shield_hides_a_deadline);
     check_run("expiry below a child", expiry_below_a_child);

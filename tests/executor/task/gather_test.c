@@ -309,6 +309,20 @@ static void cancelled_on_entry(void)
     }
 }
 
+/* Also with those that never wait: the cancel came before their ends, and their values stay. */
+static void cancelled_before_they_run(void)
+{
+    for (unsigned flags = 0; flags <= PICA_GATHER_COLLECT; flags++) {
+        struct gathering g = {.n = 3, .flags = flags, .expected = 8};
+        for (size_t i = 0; i < g.n; i++)
+            g.tasks[i] = body_spawn(body_returns, body_arg(8));
+        CHECK_EQ(pica_cancel(pica_self()), 0);
+        CHECK_EQ(gathers(&g), 1);
+        CHECK_EQ(pica_uncancel(), 0);
+        unref_all(g.tasks, g.n);
+    }
+}
+
 static void done_before_the_cancel(void)
 {
     for (unsigned flags = 0; flags <= PICA_GATHER_COLLECT; flags++) {
@@ -333,6 +347,7 @@ static intptr_t ends_after(void *arg)
 {
     pica_task *other = arg;
     CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
+    CHECK_EQ(pica_cancelling(), 1); /* once, however it comes */
     pica_scope shield;
     intptr_t result = 0;
     pica_shield_begin(&shield, pica_after(PICA_SEC(5)));
@@ -472,6 +487,7 @@ CHECK_MAIN
     check_run("a child is cancelled by somebody", a_child_is_cancelled_by_somebody);
     check_run("a cancel reaches all", cancel_reaches_all);
     check_run("cancelled on entry", cancelled_on_entry);
+    check_run_in(CHECK_ONE, "cancelled before they run", cancelled_before_they_run);
     check_run("done before the cancel", done_before_the_cancel);
     check_run("all are cancelled first", all_are_cancelled_first);
     check_run("all are cancelled first, also inline", all_are_cancelled_first_inline);

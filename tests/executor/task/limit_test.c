@@ -78,6 +78,24 @@ static void try_spawn(void)
     CHECK_EQ(c.done, 2);
 }
 
+/* A spawn that fails gives its place back. */
+static void a_spawn_that_fails(void)
+{
+    struct counting c = {0, 0, 0};
+    pica_group group;
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.copy_size = PICA_COPY_MAX + 1;
+    begin_limited(&group, 1, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_EQ(pica_group_spawn_at(&group, NULL, counts, &c, &attr, PICA_SITE), -EINVAL);
+        CHECK_EQ(pica_group_try_spawn_at(&group, NULL, counts, &c, &attr, PICA_SITE), -EINVAL);
+    }
+    CHECK_EQ(group.running, 0);
+    CHECK_EQ(pica_group_try_spawn(&group, counts, &c), 0);
+    CHECK_EQ(pica_group_end(&group, 0), 0);
+    CHECK_EQ(c.done, 1);
+}
+
 /* --- The wait for a place ----------------------------------------------------------------- */
 
 struct waiting {
@@ -148,6 +166,33 @@ static void cancelled_spawners(void)
     CHECK_EQ(pica_group_end(&group, 0), 0);
     CHECK_EQ(group.running, 0);
     pica_unref(member);
+}
+
+/* The first has been cancelled and has not left the queue yet: the place goes to the second. */
+static intptr_t returns_when_hit(void *arg)
+{
+    CHECK_HITS((check_latch *)arg, 1);
+    return 0;
+}
+
+static void a_cancelled_head(void)
+{
+    check_latch go = {0};
+    uint32_t order = 0;
+    pica_group group;
+    begin_limited(&group, 1, 0);
+    CHECK_EQ(pica_group_spawn(&group, returns_when_hit, &go), 0);
+    struct waiting serves = {&group, &order, 0}, leaves = {&group, NULL, -ECANCELED};
+    pica_task *first = body_spawn(spawns_one, &leaves);
+    BODY_WAITS(first);
+    pica_task *second = body_spawn(spawns_one, &serves);
+    BODY_WAITS(second);
+    CHECK_OK(pica_cancel(first));
+    check_hit(&go); /* with one worker the member runs before the first one */
+    CHECK_EQ(body_end(second), 0);
+    CHECK_EQ(body_end(first), -ECANCELED);
+    CHECK_EQ(pica_group_end(&group, 0), 0);
+    CHECK_EQ(group.running, 0);
 }
 
 /* The body waits for a place: its scopes, its cancel and the group's own end that. */
@@ -428,8 +473,10 @@ CHECK_MAIN
 {
     check_run("never more than the limit", never_more_than_the_limit);
     check_run("try", try_spawn);
+    check_run("a spawn that fails", a_spawn_that_fails);
     check_run("first come, first served", first_come_first_served);
     check_run("cancelled spawners", cancelled_spawners);
+    check_run("a cancelled head", a_cancelled_head);
     check_run("ends of the wait", ends_of_the_wait);
     check_run("a failure refuses who waits", a_failure_refuses_who_waits);
     check_run("a cancel refuses who waits", a_cancel_refuses_who_waits);
