@@ -34,6 +34,14 @@ void pi_line_add_site(pi_line *line, const char *site)
     pi_line_add(line, "%s", site + (length > PI_NAME_MAX ? length - PI_NAME_MAX : 0));
 }
 
+void pi_line_add_task(pi_line *line, unsigned long long id, const char *name, const char *site)
+{
+    pi_line_add(line, "task %llu (", id);
+    pi_line_add_name(line, name);
+    pi_line_add(line, ", spawned at ");
+    pi_line_add_site(line, site);
+}
+
 /* errno is read where it was written, in a function of its own. */
 __attribute__((noinline)) int pi_line_write(pi_line *line, int fd)
 {

@@ -33,6 +33,9 @@ void pi_line_vadd(pi_line *line, const char *format, va_list args)
 void pi_line_add_name(pi_line *line, const char *name);
 void pi_line_add_site(pi_line *line, const char *site);
 
+/** Add "task 12 (NAME, spawned at SITE"; what else there is to say of it may follow, and ")". */
+void pi_line_add_task(pi_line *line, unsigned long long id, const char *name, const char *site);
+
 /** End the line, write all of it and begin a new one. @return 0, or what write(2) says */
 int pi_line_write(pi_line *line, int fd);
 

@@ -27,10 +27,7 @@ static void say(const pica_left *left)
         if (left->kind == PICA_LEFT_HANDLE)
             pi_line_add(&line, "%u reference%s left to ", left->references,
                         plural(left->references));
-        pi_line_add(&line, "task %llu (", (unsigned long long)left->id);
-        pi_line_add_name(&line, left->name);
-        pi_line_add(&line, ", spawned at ");
-        pi_line_add_site(&line, left->site);
+        pi_line_add_task(&line, left->id, left->name, left->site);
         pi_line_add(&line, ")");
         if (left->kind == PICA_LEFT_TASK)
             pi_line_add(&line, " still lived when its executor ended%s%s",

@@ -13,10 +13,8 @@ static void report_line(const pica_ignored_cancel *r)
 {
     pi_line line;
     pi_line_begin(&line);
-    pi_line_add(&line, "pica: task %llu (", (unsigned long long)r->id);
-    pi_line_add_name(&line, r->name);
-    pi_line_add(&line, ", spawned at ");
-    pi_line_add_site(&line, r->site);
+    pi_line_add(&line, "pica: ");
+    pi_line_add_task(&line, r->id, r->name, r->site);
     pi_line_add(&line, ") goes on although it is cancelled: %u waits in %lld ms have told it",
                 r->returns, (long long)(r->duration_ns / 1000000));
     (void)pi_line_write(&line, STDERR_FILENO);

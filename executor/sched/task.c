@@ -72,10 +72,8 @@ static void report_lost(const pica_lost_error *e)
 {
     pi_line line;
     pi_line_begin(&line);
-    pi_line_add(&line, "pica: task %llu (", (unsigned long long)e->id);
-    pi_line_add_name(&line, e->name);
-    pi_line_add(&line, ", spawned at ");
-    pi_line_add_site(&line, e->site);
+    pi_line_add(&line, "pica: ");
+    pi_line_add_task(&line, e->id, e->name, e->site);
     pi_line_add(&line, ") failed and nobody looked: %s", pica_strerror(e->error));
     (void)pi_line_write(&line, STDERR_FILENO);
 }

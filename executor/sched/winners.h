@@ -20,7 +20,7 @@ struct pi_winners {
     pi_won thread;
 };
 
-#define PI_WINNERS_NONE {NULL, NULL, {NULL, NULL}}
+#define PI_WINNERS_NONE ((pi_winners){NULL, NULL, {NULL, NULL}})
 
 /** [lock] pi_wait_end(), but for setting it going. The waiter may be gone after it. */
 static inline bool pi_winners_win(pi_winners *winners, pi_token token, pi_how how)

@@ -46,6 +46,16 @@ static inline pica_task *body_spawn(pica_fn fn, void *arg)
     return task;
 }
 
+/** The same, pinned to a worker: 0 is the first one. */
+static inline pica_task *body_spawn_on(unsigned worker, pica_fn fn, void *arg)
+{
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.pin = worker + 1;
+    pica_task *task = NULL;
+    CHECK_FATAL_OK(pica_spawn_with(&task, fn, arg, &attr));
+    return task;
+}
+
 /** As a function's argument. */
 static inline void *body_arg(intptr_t value)
 {

@@ -272,13 +272,8 @@ static intptr_t pinned_spawner(void *arg)
 static void a_pinned_spawner_stays(void)
 {
     unsigned workers = pica_executor_workers(check_executor());
-    for (unsigned w = 0; w < workers; w++) {
-        pica_attr attr = PICA_ATTR_INIT;
-        attr.pin = w + 1;
-        pica_task *task;
-        CHECK_FATAL_OK(pica_spawn_with(&task, pinned_spawner, body_arg(6), &attr));
-        CHECK_EQ(body_end(task), (int)w);
-    }
+    for (unsigned w = 0; w < workers; w++)
+        CHECK_EQ(body_end(body_spawn_on(w, pinned_spawner, body_arg(6))), (int)w);
 }
 
 static void by_a_plain_thread(void)

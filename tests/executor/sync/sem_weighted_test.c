@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sem_weighted_test.c: several permits at once, and a bound (pica/sem.h). */
-#include "tests/executor/bodies.h"
+#include "tests/executor/sync/served.h"
 
-#include <pica/sem.h>
 #include <pthread.h>
 
 static void values(void)
@@ -72,32 +71,6 @@ static void bounded(void)
 }
 
 /* --- Tasks that wait ---------------------------------------------------------------------- */
-
-struct served {
-    pica_sem sem;
-    uint32_t next; /* [atomic] the next number to be served */
-};
-
-struct customer {
-    struct served *served;
-    int64_t n;
-};
-
-static intptr_t acquires(void *arg)
-{
-    const struct customer *c = arg;
-    int rc = pica_sem_acquire_n(&c->served->sem, c->n);
-    return rc < 0 ? rc : (intptr_t)pi_add_acq_rel(&c->served->next, 1u);
-}
-
-static pica_task *customer(struct served *served, int64_t n)
-{
-    struct customer c = {served, n};
-    pica_task *task = NULL;
-    CHECK_FATAL_OK(pica_spawn_copy(&task, acquires, &c));
-    BODY_WAITS(task); /* it stands in the queue before the next one comes */
-    return task;
-}
 
 /* A small request behind a big one waits, although there is a permit. */
 static void nobody_overtakes_a_big_one(void)

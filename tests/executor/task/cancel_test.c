@@ -109,11 +109,8 @@ static intptr_t starts_cancelled(void *arg)
 static void cancelled_before_it_starts(void)
 {
     check_latch started = {0};
-    int here = pica_worker_index();
-    pica_attr attr = PICA_ATTR_INIT;
-    attr.pin = (unsigned)here + 1;
-    pica_task *task;
-    CHECK_FATAL_OK(pica_spawn_with(&task, starts_cancelled, &started, &attr));
+    pica_task *task =
+        body_spawn_on((unsigned)pica_worker_index(), starts_cancelled, &started);
     CHECK_EQ(pica_cancel(task), 0);
     CHECK_EQ(pica_cancel(task), 0);
     CHECK_EQ(check_hits(&started), 0); /* this task has not suspended */

@@ -21,11 +21,8 @@ static intptr_t runs_until(void *arg)
 static void status(void)
 {
     check_latch latches[2] = {{0}, {0}};
-    pica_attr attr = PICA_ATTR_INIT;
-    attr.pin = (unsigned)pica_worker_index() + 1;
-    pica_task *task;
+    pica_task *task = body_spawn_on((unsigned)pica_worker_index(), body_sleeps, NULL);
     intptr_t result = 66;
-    CHECK_FATAL_OK(pica_spawn_with(&task, body_sleeps, NULL, &attr));
     CHECK_EQ(pica_task_status(task), PICA_READY); /* this task has the worker */
     CHECK_EQ(pica_task_result(task, &result), -EINPROGRESS);
     CHECK_SOON(pica_task_status(task) == PICA_WAITING);

@@ -194,13 +194,8 @@ static intptr_t awaits_from_its_worker(void *arg)
 static void pinned_may_await_others(void)
 {
     unsigned workers = pica_executor_workers(check_executor());
-    for (unsigned w = 0; w < workers; w++) {
-        pica_attr attr = PICA_ATTR_INIT;
-        attr.pin = w + 1;
-        pica_task *task;
-        CHECK_FATAL_OK(pica_spawn_with(&task, awaits_from_its_worker, body_arg(w + 5), &attr));
-        CHECK_EQ(body_end(task), w + 5);
-    }
+    for (unsigned w = 0; w < workers; w++)
+        CHECK_EQ(body_end(body_spawn_on(w, awaits_from_its_worker, body_arg(w + 5))), w + 5);
 }
 
 struct trace {

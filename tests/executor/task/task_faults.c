@@ -167,14 +167,34 @@ static intptr_t naps(void *arg)
     return rc < 0 ? rc : 7;
 }
 
-static void stacks_run_out_for_a_while(void)
+enum { MANY = 3000 };
+static pica_task *tasks[MANY];
+
+/* More than there are stacks for. */
+static void spawn_many(pica_fn fn, check_latch *started)
 {
-    enum { MANY = 3000 };
-    static pica_task *tasks[MANY];
-    check_latch started = {0};
     fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
     for (unsigned i = 0; i < MANY; i++)
-        CHECK_FATAL_OK(pica_spawn(&tasks[i], naps, &started));
+        CHECK_FATAL_OK(pica_spawn(&tasks[i], fn, started));
+}
+
+static void cancel_many(void)
+{
+    fault_disarm();
+    for (unsigned i = 0; i < MANY; i++)
+        (void)pica_cancel(tasks[i]);
+    for (unsigned i = 0; i < MANY; i++) {
+        intptr_t result = 0;
+        CHECK_EQ(pica_join(tasks[i], &result), 0);
+        CHECK(result == -ENOMEM || result == -ECANCELED);
+        pica_unref(tasks[i]);
+    }
+}
+
+static void stacks_run_out_for_a_while(void)
+{
+    check_latch started = {0};
+    spawn_many(naps, &started);
     unsigned ended = 0, refused = 0;
     for (unsigned i = 0; i < MANY; i++) {
         intptr_t result = 0;
@@ -190,10 +210,10 @@ static void stacks_run_out_for_a_while(void)
     fault_disarm();
 }
 
-static unsigned refused(pica_task **tasks, unsigned n)
+static unsigned count_refused(void)
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < MANY; i++) {
         intptr_t result = 0;
         if (pica_task_result(tasks[i], &result) == 0)
             count += CHECK_EQ(result, -ENOMEM);
@@ -205,25 +225,13 @@ static unsigned refused(pica_task **tasks, unsigned n)
  * and those that have started stay as they are. */
 static void stacks_run_out_for_good(void)
 {
-    enum { MANY = 3000 };
-    static pica_task *tasks[MANY];
     check_latch started = {0};
-    fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
-    for (unsigned i = 0; i < MANY; i++)
-        CHECK_FATAL_OK(pica_spawn(&tasks[i], body_sleeps, &started));
-    CHECK_SOON(refused(tasks, MANY) > 0);
-    CHECK_SOON(refused(tasks, MANY) + check_hits(&started) == MANY);
+    spawn_many(body_sleeps, &started);
+    CHECK_SOON(count_refused() > 0);
+    CHECK_SOON(count_refused() + check_hits(&started) == MANY);
     CHECK_LT(0, check_hits(&started));
     CHECK_OK(pica_yield()); /* the executor goes on */
-    fault_disarm();
-    for (unsigned i = 0; i < MANY; i++)
-        (void)pica_cancel(tasks[i]);
-    for (unsigned i = 0; i < MANY; i++) {
-        intptr_t result = 0;
-        CHECK_EQ(pica_join(tasks[i], &result), 0);
-        CHECK(result == -ENOMEM || result == -ECANCELED);
-        pica_unref(tasks[i]);
-    }
+    cancel_many();
 }
 
 /* The same for tasks with an on_drop: each argument goes to the function or to on_drop, once. One
@@ -238,29 +246,29 @@ static bool drop_some(void)
 {
     enum { LATE = 20 };
     check_latch cancelled = {0}, starved = {0};
-    pica_task *tasks[2][LATE];
+    pica_task *late[2][LATE];
     pica_attr attr = PICA_ATTR_INIT;
     attr.on_drop = counts;
     for (unsigned i = 0; i < LATE; i++) {
-        CHECK_FATAL_OK(pica_spawn_with(&tasks[0][i], body_returns, &cancelled, &attr));
-        CHECK_FATAL_OK(pica_spawn_with(&tasks[1][i], body_returns, &starved, &attr));
+        CHECK_FATAL_OK(pica_spawn_with(&late[0][i], body_returns, &cancelled, &attr));
+        CHECK_FATAL_OK(pica_spawn_with(&late[1][i], body_returns, &starved, &attr));
     }
     CHECK_OK(pica_sleep(PICA_MS(30))); /* they have found no stack */
     CHECK_EQ(check_hits(&cancelled), 0);
     for (unsigned i = 0; i < LATE; i++)
-        CHECK_EQ(pica_cancel(tasks[0][i]), 0);
+        CHECK_EQ(pica_cancel(late[0][i]), 0);
     intptr_t result = 0;
     for (unsigned i = 0; i < LATE; i++) {
-        CHECK_OK(pica_join(tasks[0][i], &result));
+        CHECK_OK(pica_join(late[0][i], &result));
         CHECK_EQ(result, -ECANCELED);
-        pica_unref(tasks[0][i]);
+        pica_unref(late[0][i]);
     }
     CHECK_EQ(check_hits(&cancelled), LATE);
     bool first = check_hits(&starved) == 0;
     for (unsigned i = 0; i < LATE; i++) {
-        CHECK_OK(pica_join(tasks[1][i], &result));
+        CHECK_OK(pica_join(late[1][i], &result));
         CHECK_EQ(result, -ENOMEM);
-        pica_unref(tasks[1][i]);
+        pica_unref(late[1][i]);
     }
     CHECK_EQ(check_hits(&starved), LATE);
     CHECK_EQ(check_hits(&cancelled), LATE);
@@ -269,28 +277,17 @@ static bool drop_some(void)
 
 static void stacks_run_out_for_droppables(void)
 {
-    enum { MANY = 3000 };
-    static pica_task *tasks[MANY];
     check_latch started = {0};
-    fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
-    for (unsigned i = 0; i < MANY; i++)
-        CHECK_FATAL_OK(pica_spawn(&tasks[i], body_sleeps, &started));
+    spawn_many(body_sleeps, &started);
     CHECK_SOON(fault_failed(FAULT_MMAP) > 0); /* all stacks are taken */
     CHECK(drop_some() || drop_some() || drop_some()); /* unless the machine is very busy */
-    fault_disarm();
-    for (unsigned i = 0; i < MANY; i++)
-        (void)pica_cancel(tasks[i]);
-    for (unsigned i = 0; i < MANY; i++) {
-        CHECK_OK(pica_join(tasks[i], NULL));
-        pica_unref(tasks[i]);
-    }
+    cancel_many();
 }
 
 /* An eager task without a stack is queued like any other, and starts when one returns. */
 static void stacks_run_out_for_eager_ones(void)
 {
-    enum { MANY = 3000, LATE = 20 };
-    static pica_task *tasks[MANY];
+    enum { LATE = 20 };
     pica_attr attr = PICA_ATTR_INIT;
     attr.eager = 1;
     check_latch started = {0};
