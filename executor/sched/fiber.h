@@ -38,10 +38,12 @@ struct pi_fiber {
     char *low;           /* [const] lowest usable address of its stack */
     struct pi_worker *worker; /* [worker] that runs it, or ran it last */
     int saved_errno;     /* [worker] a courtesy: errno goes with the fiber */
-    pi_timer timer;      /* [runner] the deadline of its wait */
-    pi_fiber *next;      /* [cache] */
-    uintptr_t waits_which; /* [runner] which one its last wait was for */
     uint32_t since_ms;   /* [runner] when it parked last, by the worker's coarse clock */
+    uintptr_t waits_which; /* [runner] which one its last wait was for */
+    pi_fiber *next;      /* [cache; or who won its wait, see winners.h] */
+
+    /* A switch, and a wait without a deadline, touch nothing beyond the two lines that end here. */
+    pi_timer timer;      /* [runner] the deadline of its wait */
     uint32_t refused;    /* [runner] calls that returned -ECANCELED on entry */
     uint32_t ignored_level; /* [runner] see ignored.h: where somebody was told first, */
     int64_t ignored_since_ns; /* [runner] and when */
@@ -54,6 +56,10 @@ typedef struct pi_several {
     void (*cancel)(struct pi_several *several); /* never suspends */
     struct pi_several *outer;
 } pi_several;
+
+#if !defined(PI_ASAN) && !defined(PI_TSAN) /* whose contexts are larger */
+_Static_assert(offsetof(pi_fiber, timer) == 2 * PI_CACHE_LINE, "each wait touches what is before");
+#endif
 
 static inline pi_fiber *pi_fiber_of(pi_context *context)
 {

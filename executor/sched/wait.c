@@ -190,7 +190,7 @@ pi_how pi_wait_park(pi_waiter *me, int64_t deadline_ns)
         return thread_park(token.wait, deadline_ns);
     pi_fiber *fiber = token.wait->fiber;
     bool armed = false, by_scope = false;
-    pi_fence_seq_cst(); /* word before flags; partner: pi_scope_interrupt() */
+    pi_fence_after_rmw(); /* word before flags; partner: pi_scope_interrupt() */
     if (deadline_ns != PICA_NEVER || !pi_scopes_quiet(fiber))
         armed = arm_slow(fiber, token, deadline_ns, &by_scope);
     if (PI_WAIT_STATE(pi_load_acquire(&fiber->wait.word)) == PI_WAITING) {

@@ -33,6 +33,8 @@
  *   (E) won -> IDLE              the waiter, a store
  *   Canceller: sets the scope's flag, fences, reads the word.        } one of the two
  *   Waiter:    (A), fences, reads the flags of its scopes, (B).      } sees the other
+ *              The fence is the read-modify-write by which it makes itself known to its waker
+ *              (a lock, a swap); one that waits for time alone has to fence itself.
  *   Floor:  the level of the outermost scope that can cancel this wait; a canceller of a
  *           scope further out (behind a shield) leaves the wait alone.
  *   So      a wait ends once, and no wake is lost.
@@ -142,7 +144,8 @@ static inline void pi_wait_begin_shielded(pi_waiter *me)
 bool pi_wait_abandon(pi_waiter *me);
 
 /**
- * Sleep until the wait ends.
+ * Sleep until the wait ends. Between pi_wait_begin() and this lies a read-modify-write, or a
+ * fence: see the protocol.
  *
  * @param deadline_ns  PICA_NEVER, or when to give up
  * @return PI_WOKEN or PI_CLOSED, as the waker said; PI_TIMEOUT: deadline_ns passed;

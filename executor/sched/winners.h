@@ -29,14 +29,14 @@ static inline bool pi_winners_win(pi_winners *winners, pi_token token, pi_how ho
     if (!pi_wait_win(token, how, &won))
         return false;
     if (won.fiber) {
-        won.fiber->next = NULL; /* nobody else's until it is queued: it is parked */
         if (winners->first)
-            winners->last->next = won.fiber;
+            winners->last->next = won.fiber; /* nobody else's until it is queued: it is parked */
         else
             winners->first = won.fiber;
         winners->last = won.fiber;
     } else if (won.futex) {
-        pi_wait_go(winners->thread);
+        if (winners->thread.futex)
+            pi_wait_go(winners->thread);
         winners->thread = won;
     }
     return true;
@@ -44,10 +44,10 @@ static inline bool pi_winners_win(pi_winners *winners, pi_token token, pi_how ho
 
 static inline void pi_winners_go(pi_winners winners)
 {
-    pi_wait_go(winners.thread);
-    while (winners.first) {
-        pi_fiber *fiber = winners.first;
-        winners.first = fiber->next;
+    if (winners.thread.futex)
+        pi_wait_go(winners.thread);
+    for (pi_fiber *fiber = winners.first, *next; fiber; fiber = next) {
+        next = fiber == winners.last ? NULL : fiber->next;
         pi_wait_go((pi_won){.fiber = fiber});
     }
 }

@@ -265,7 +265,8 @@ static __attribute__((noinline)) int acquire_slow(pica_sem *sem, int64_t n, int6
     } else {
         sem->owed += found;
         enqueue(sem, &me.waiter);
-        serve(sem, &winners); /* perhaps others too, who waited for what was found */
+        if (sem->owed)
+            serve(sem, &winners); /* perhaps others too, who waited for what was found */
     }
     pi_lock_release(lock_of(sem));
     pi_winners_go(winners);

@@ -22,6 +22,7 @@ static int sleep_parked(int64_t deadline_ns)
         return rc;
     pi_waiter me;
     pi_wait_begin_for(&me, PI_FOR_TIME, 0);
+    pi_fence_seq_cst(); /* nobody is told: see pi_wait_park() */
     return pi_wait_park(&me, deadline_ns) == PI_CANCEL ? -ECANCELED : 0;
 }
 

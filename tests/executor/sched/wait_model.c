@@ -244,11 +244,15 @@ static void abandons(void)
     waits_again();
 }
 
-/* Cancelled, it has to come back by itself. */
+/* Cancelled, it has to come back by itself. The swap stands for the lock of what it waits for;
+ * stronger in truth, but here it is only for the fence. */
+static uint32_t object;
+
 static void waits_for_nobody(void)
 {
     pi_waiter here = {.data = NULL};
     pi_wait_begin(&here);
+    pi_xchg_relaxed(&object, 1u);
     how = pi_wait_park(&here, PICA_NEVER);
     model_check(how == PI_CANCEL);
 }
