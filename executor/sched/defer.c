@@ -45,6 +45,7 @@ void pi_task_unwind_slow(pi_fiber *fiber)
         pi_free(next);
         PI_NO_EXCEPTION_PASSES();
         handler.fn(handler.arg);
+        fiber->level = shield.level; /* the first one of those it may have added has raised it */
         pi_require(task->scope == &shield,
                    "a handler of pica_defer() in task %llu (%s) returned inside a scope or group",
                    id, task->site);

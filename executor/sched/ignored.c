@@ -53,6 +53,6 @@ void pi_ignored_note(pi_fiber *fiber)
     int64_t duration_ns = pi_now() - fiber->ignored_since_ns;
     if (duration_ns < PI_IGNORED_NS)
         return;
-    task->ignored = PI_IGNORED_REPORTED; /* before the hook, which may wait */
+    task->ignored = PI_IGNORED_REPORTED; /* before the hook: what it calls may come here, too */
     report_slow(task, returns, duration_ns);
 }

@@ -11,6 +11,7 @@
 void pi_scope_open(pi_fiber *fiber, pica_scope *scope, int64_t deadline_ns, uint32_t flags)
 {
     pica_task *task = fiber->current;
+    pi_require(fiber->level < PI_WAIT_SHIELDED - 1, "too many scopes in each other");
     scope->outer = task->scope;
     scope->deadline_ns = deadline_ns;
     pi_store_relaxed(&scope->flags, flags);
@@ -29,6 +30,7 @@ void pi_scope_close(pi_fiber *fiber, pica_scope *scope)
     pi_require(task->scope == scope && scope->owner == task,
                "a scope or group was ended that is not the innermost one of its task");
     task->scope = scope->outer;
+    scope->owner = NULL;
     fiber->level--;
     /* A cancel from further out may have been delivered meanwhile; it is this task's now. */
     fiber->floor = task->flags & PI_TASK_DELIVERED && scope->floor < task->level ? task->level
@@ -207,6 +209,8 @@ void pica_shield_begin(pica_scope *scope, int64_t deadline_ns)
 int pica_scope_reschedule(pica_scope *scope, int64_t deadline_ns)
 {
     pi_fiber *fiber = fiber_here("pica_scope_reschedule()");
+    pi_require(scope->owner == fiber->current,
+               "pica_scope_reschedule() of a scope that has ended, or is another task's");
     if (pi_load_relaxed(&scope->flags) & PI_SCOPE_EXPIRED)
         return -EALREADY;
     fiber->deadlines -= scope->deadline_ns != PICA_NEVER;

@@ -68,25 +68,34 @@ void pica_group_cancel(pica_group *group)
         pi_limit_close(group);
 }
 
+/* One more failure. Memory is fetched and freed without the lock; the first in the list is the
+ * first failure, also where several members fail at once. */
 static void record(pica_group *group, intptr_t error)
 {
-    pi_lock_acquire(pi_group_lock(group));
-    if (!group->first)
-        group->first = error;
-    if (group->errors_count == group->errors_capacity) {
-        size_t capacity = group->errors_capacity ? 2 * group->errors_capacity : 4;
-        intptr_t *errors = pi_malloc(capacity * sizeof(*errors));
-        if (errors) {
-            if (group->errors)
-                memcpy(errors, group->errors, group->errors_count * sizeof(*errors));
-            pi_free(group->errors);
-            group->errors = errors;
+    intptr_t *room = NULL;
+    size_t capacity = 0;
+    bool fits = false, lost = false;
+    while (!fits && !lost) {
+        lost = capacity && !room;
+        pi_lock_acquire(pi_group_lock(group));
+        if (room && capacity > group->errors_capacity) {
+            intptr_t *old = group->errors;
+            if (old)
+                memcpy(room, old, group->errors_count * sizeof(*room));
+            group->errors = room;
             group->errors_capacity = capacity;
+            room = old;
         }
+        fits = group->errors_count < group->errors_capacity;
+        if (fits)
+            group->errors[group->errors_count++] = error;
+        if ((fits || lost) && !group->first)
+            group->first = error;
+        capacity = group->errors_capacity ? 2 * group->errors_capacity : 4;
+        pi_lock_release(pi_group_lock(group));
+        pi_free(room);
+        room = fits || lost ? NULL : pi_malloc(capacity * sizeof(*room));
     }
-    if (group->errors_count < group->errors_capacity)
-        group->errors[group->errors_count++] = error;
-    pi_lock_release(pi_group_lock(group));
 }
 
 /* One member less. The caller's part in the group is over. */
@@ -384,7 +393,6 @@ intptr_t pica_group_end(pica_group *group, intptr_t rc)
     cancelled = wait_for_members(group, cancelled) || rc == -ECANCELED;
     uint32_t flags = pi_load_relaxed(&group->scope.flags);
     pi_scope_close(fiber, &group->scope);
-    group->scope.owner = NULL;
     if (group->outcome & SUCCEEDED)
         return group->value;
     if (group->first)

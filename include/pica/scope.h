@@ -27,7 +27,7 @@ PICA_BEGIN_DECLS
 typedef struct pica_scope {
     struct pica_scope *outer; /* [owner] the next one outwards in the same task */
     int64_t deadline_ns;      /* [owner] */
-    void *owner;              /* [const] the task */
+    void *owner;              /* [owner] the task; NULL once it has ended */
     uint32_t flags;           /* [atomic] */
     uint16_t level;           /* [const] depth on the fiber */
     uint16_t floor;           /* [const] what the fiber's was before */
@@ -56,7 +56,7 @@ PICA_API void pica_shield_begin(pica_scope *scope, int64_t deadline_ns);
  * Move a scope's deadline. One that has expired in a wait already stays expired.
  *
  * @return 0; -EALREADY: it has expired
- * Where: its owner's task. Never suspends.
+ * Where: its owner's task, before its end (elsewhere: abort()). Never suspends.
  */
 PICA_API int pica_scope_reschedule(pica_scope *scope, int64_t deadline_ns);
 

@@ -113,6 +113,34 @@ static void many(void)
     CHECK_EQ(check_hits(&latch), 40000); /* before the group has ended */
 }
 
+/* One that adds the next, and so on: also the last of them has scopes that hear of a cancel. */
+static void adds_the_next(void *arg)
+{
+    uint64_t *left = arg;
+    if (--*left > 0) {
+        CHECK_OK(pica_defer(adds_the_next, arg));
+        return;
+    }
+    pica_group group;
+    pica_group_begin(&group);
+    CHECK_OK(pica_group_spawn(&group, body_returns, body_arg(-EIO)));
+    CHECK_EQ(pica_sleep(PICA_SEC(20)), -ECANCELED);
+    CHECK_EQ(pica_group_end(&group, 0), -EIO);
+    pica_group_deinit(&group);
+}
+
+static intptr_t defers_a_chain(void *arg)
+{
+    return pica_defer(adds_the_next, arg);
+}
+
+static void a_long_chain(void)
+{
+    uint64_t left = UINT16_MAX; /* levels are 16 bits */
+    CHECK_EQ(body_end(body_spawn(defers_a_chain, &left)), 0);
+    CHECK_EQ(left, 0);
+}
+
 static void what_is_refused(void)
 {
     CHECK_EQ(pica_defer(NULL, NULL), -EINVAL);
@@ -307,6 +335,7 @@ CHECK_MAIN
     check_run("last added first", last_added_first);
     check_run("a child has its own", a_child_has_its_own);
     check_run("many", many);
+    check_run("a long chain", a_long_chain);
     check_run("what is refused", what_is_refused);
     check_plain("on a plain thread", on_a_plain_thread);
     check_run("clean-up is shielded", clean_up_is_shielded);

@@ -457,6 +457,24 @@ static intptr_t returns_inside(void *arg)
     return 0;
 }
 
+static intptr_t reschedules_too_late(void *arg)
+{
+    pica_scope scope;
+    (void)arg;
+    pica_scope_begin(&scope, PICA_NEVER);
+    return pica_scope_end(&scope, 0) + pica_scope_reschedule(&scope, 0);
+}
+
+static intptr_t begins_without_end(void *arg)
+{
+    enum { MANY = 70000 };
+    static pica_scope scopes[MANY];
+    (void)arg;
+    for (unsigned i = 0; i < MANY; i++)
+        pica_scope_begin(&scopes[i], PICA_NEVER);
+    return 0;
+}
+
 static void begins_on_a_thread(void *arg)
 {
     pica_scope_begin(arg, PICA_NEVER);
@@ -466,6 +484,8 @@ static void misuse(void)
 {
     death_says_in_task(ends_the_outer_first, "not the innermost");
     death_says_in_task(returns_inside, "inside a scope");
+    death_says_in_task(reschedules_too_late, "a scope that has ended");
+    death_says_in_task(begins_without_end, "too many scopes");
     death_says(begins_on_a_thread, &left_open, "outside of a task");
 }
 

@@ -61,6 +61,7 @@ void pi_scope_close(pi_fiber *fiber, pica_scope *scope)
 {
     model_check(fiber->current->scope == scope);
     fiber->current->scope = NULL;
+    scope->owner = NULL;
 }
 
 bool pi_scopes_cancelled_slow(pi_fiber *fiber)
