@@ -5,6 +5,7 @@
 #include "executor/base/alloc.h"
 #include "executor/base/clock.h"
 #include "executor/base/futex.h"
+#include "executor/sched/pace.h"
 #include "executor/sched/reserve.h"
 
 /* A stuck worker is noticed after one to two ticks; what it holds up is to be served within
@@ -157,8 +158,17 @@ static void look_after_spare(pica_executor *ex, bool alive)
         pi_spare_work(ex, 0);
 }
 
+/* The time has run out, lately, for which a batch of events was its worker's own, and there is more
+ * in its queue: others may take of it. The worker itself would see to it, but at its next turn. */
+static bool has_overdue_batch(const pi_worker *worker, int64_t now)
+{
+    int64_t own_until = pi_load_relaxed(&worker->own_until);
+    return own_until <= now && own_until > now - 2 * TICK_NS && pi_deque_size(&worker->deque) > 0;
+}
+
 static void tick(pica_executor *ex)
 {
+    int64_t now = pi_now();
     bool turned[PI_IDLE_MAX] = {false};
     bool alive = false;
     uint32_t seats = pi_executor_seats(ex), workers = pi_load_relaxed(&ex->workers_count);
@@ -171,6 +181,8 @@ static void tick(pica_executor *ex)
         alive = alive || (i < workers && (since > 0 || is_idle(worker)));
         if (since < PI_BUDGET)
             hurry(worker); /* long turns: its reactor would wait for 61 of them */
+        if (has_overdue_batch(worker, now))
+            pi_executor_wake(ex, pi_idle_pick(&ex->idle));
     }
     look_after_spare(ex, alive);
     for (uint32_t i = 0; i < seats; i++) {
@@ -184,24 +196,6 @@ static void tick(pica_executor *ex)
     }
 }
 
-static bool all_sleep(pica_executor *ex)
-{
-    return pi_idle_asleep(&ex->idle) >=
-           pi_load_relaxed(&ex->workers_count) + pi_spare_works(ex);
-}
-
-/* Wait in a way that a worker ends early if it makes an end of the reason for it. */
-static void pause_for(pica_executor *ex, uint32_t pace, int64_t deadline)
-{
-    uint32_t ticks = PI_MONITOR_TICKS;
-    if (!pi_cas_relaxed(&ex->monitor_pace, &ticks, pace))
-        return; /* to be stopped */
-    pi_fence_seq_cst(); /* before we look; partner: pi_monitor_notice() */
-    if (pace == PI_MONITOR_SLEEPS ? all_sleep(ex) : pi_idle_asleep(&ex->idle) == 0)
-        pi_futex_wait(&ex->monitor_pace, pace, deadline);
-    (void)pi_cas_relaxed(&ex->monitor_pace, &pace, (uint32_t)PI_MONITOR_TICKS);
-}
-
 static int64_t tick_ns(const pica_executor *ex)
 {
     return pi_load_relaxed(&ex->workers_count) == 1 ? TICK_ALONE_NS : TICK_NS;
@@ -211,25 +205,20 @@ static void *monitor_main(void *arg)
 {
     pica_executor *ex = arg;
     unsigned quiet = 0, busy = 0;
-    while (pi_load_acquire(&ex->phase) != PI_STOPPED) {
-        quiet = all_sleep(ex) ? quiet + 1 : 0;
+    bool goes_on = true;
+    while (goes_on && pi_load_acquire(&ex->phase) != PI_STOPPED) {
+        quiet = pi_pace_all_sleep(ex) ? quiet + 1 : 0;
         busy = pi_idle_asleep(&ex->idle) == 0 ? busy + 1 : 0;
         if (quiet == 0 || pi_spare_works(ex)) /* which it need not, if the others sleep */
             tick(ex);
         if (quiet > QUIET_TICKS)
-            pause_for(ex, PI_MONITOR_SLEEPS, PICA_NEVER);
+            goes_on = pi_pace_wait(ex, PI_PACE_SLEEPS, PICA_NEVER);
         else if (busy > BUSY_TICKS)
-            pause_for(ex, PI_MONITOR_SLOW, pi_now() + TICK_BUSY_NS);
+            goes_on = pi_pace_wait(ex, PI_PACE_SLOW, pi_now() + TICK_BUSY_NS);
         else
-            pi_futex_wait(&ex->monitor_pace, PI_MONITOR_TICKS, pi_now() + tick_ns(ex));
+            goes_on = pi_pace_wait(ex, PI_PACE_TICKS, pi_now() + tick_ns(ex));
     }
     return NULL;
-}
-
-void pi_monitor_hurry_slow(pica_executor *ex, uint32_t pace)
-{
-    if (pi_cas_release(&ex->monitor_pace, &pace, (uint32_t)PI_MONITOR_TICKS))
-        pi_futex_wake(&ex->monitor_pace, 1);
 }
 
 int pi_monitor_start(pica_executor *ex)
@@ -248,8 +237,7 @@ int pi_monitor_start(pica_executor *ex)
 void pi_monitor_stop(pica_executor *ex)
 {
     if (ex->monitor_started) {
-        pi_store_release(&ex->monitor_pace, (uint32_t)PI_MONITOR_STOPS);
-        pi_futex_wake(&ex->monitor_pace, 1);
+        pi_pace_stop(ex);
         pthread_join(ex->monitor, NULL);
         ex->monitor_started = false;
     }

@@ -12,8 +12,8 @@
  *   1. worker->rescuer and the attachment change together, under ex->rescue_mutex.
  *   2. A rescuer that is itself stuck is replaced.
  *   3. The monitor sleeps while all workers do, and is slow while none does; the first worker
- *      that gets up, or lies down, hurries it. Both only after many ticks of the same, so that
- *      a busy service pays nothing for it.
+ *      that gets up, or lies down, hurries it (pace.h). Both only after many ticks of the same, so
+ *      that a busy service pays nothing for it.
  *
  * Where all are stuck, nobody can be asked: then the monitor puts the spare to work (reserve.h).
  * One worker alone has a monitor for that, unless the spare is forbidden.
@@ -23,28 +23,9 @@
 
 #include "executor/sched/executor.h"
 
-/** How the monitor waits for its next tick. */
-enum {
-    PI_MONITOR_TICKS = 0, /**< for the time alone */
-    PI_MONITOR_SLOW,      /**< no worker sleeps: who lies down ends it */
-    PI_MONITOR_SLEEPS,    /**< all workers sleep: who gets up ends it */
-    PI_MONITOR_STOPS      /**< it shall end */
-};
-
 /** Start and stop the monitor. @return 0; -ENOMEM, -EAGAIN */
 int pi_monitor_start(pica_executor *ex);
 void pi_monitor_stop(pica_executor *ex);
-
-/** The caller has just counted itself among the sleepers, or no longer, by a read-modify-write,
- *  and ends a wait of this pace. Partner: the fence between announcing the pace and counting
- *  the sleepers. */
-void pi_monitor_hurry_slow(pica_executor *ex, uint32_t pace);
-static inline void pi_monitor_notice(pica_executor *ex, uint32_t pace)
-{
-    pi_fence_after_rmw();
-    if (PI_UNLIKELY(pi_load_relaxed(&ex->monitor_pace) == pace))
-        pi_monitor_hurry_slow(ex, pace);
-}
 
 /** The caller turns again: whoever rescues it need not any more. */
 void pi_monitor_recovered(pi_worker *worker);

@@ -6,6 +6,7 @@
 #include "executor/base/clock.h"
 #include "executor/base/futex.h"
 #include "executor/base/membarrier.h"
+#include "executor/sched/pace.h"
 #include "executor/sched/ready.h"
 
 /* [mutex] Make seats up to this one. Before seats says two only the first worker runs tasks. That
@@ -95,6 +96,7 @@ int pica_executor_resize(pica_executor *ex, unsigned workers)
         wanted = now; /* those that were begun go to rest again */
     pi_store_release(&ex->workers_count, wanted); /* their threads have been noted */
     pi_idle_limit(&ex->idle, wanted);
+    pi_pace_resized(ex); /* a new one is up, and has got up from no bed */
     for (uint32_t i = wanted; i < ex->seats; i++)
         send_to_rest(ex, &ex->workers[i]);
     pthread_mutex_unlock(&ex->reserve_mutex);

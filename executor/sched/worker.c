@@ -9,6 +9,7 @@
 #include "executor/sched/exception.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/monitor.h"
+#include "executor/sched/pace.h"
 #include "executor/sched/ready.h"
 #include "executor/sched/reserve.h"
 #include "executor/sched/steal.h"
@@ -358,7 +359,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
         pi_monitor_recovered(worker);
     bool last = pi_idle_sleep_begin(idle, worker->index, *searching);
     *searching = false;
-    pi_monitor_notice(ex, PI_MONITOR_SLOW);
+    pi_pace_notice(ex, PI_PACE_SLOW);
     notice_closing(worker);
     /* Its last task's end and somebody's `draining` may have missed each other; the fence of
      * sleep_begin stands between the two now. */
@@ -369,7 +370,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
         pi_load_relaxed(&worker->rests) || pi_trim_asked(worker)) {
         if (!pi_idle_sleep_abort(idle, worker->index))
             last = pi_idle_search_end(idle);
-        pi_monitor_notice(ex, PI_MONITOR_SLEEPS);
+        pi_pace_notice(ex, PI_PACE_SLEEPS);
         if (last)
             pi_executor_wake(ex, pi_idle_pick(idle));
         pi_trim_answer(worker);
@@ -379,7 +380,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)) && pi_now() >= worker->retry_ns)
         pi_ready_feed_slow(worker, true);
     *searching = pi_idle_woken(idle, worker->index);
-    pi_monitor_notice(ex, PI_MONITOR_SLEEPS);
+    pi_pace_notice(ex, PI_PACE_SLEEPS);
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */
     (void)take_batch(worker, worker, events, true);
     pi_monitor_serve(worker);

@@ -210,7 +210,8 @@ PICA_API PICA_NODISCARD int pica_executor_resize(pica_executor *ex, unsigned wor
 
 /** The worker that runs the caller, or -1 on a plain thread: from 0 to the greatest number of
  *  workers that there may be; that number itself only where the spare stands in, while all the
- *  others are stuck. It may differ after every call that suspends. */
+ *  others are stuck. (So an array with a place for each worker has one place more.) It may differ
+ *  after every call that suspends. */
 PICA_API int pica_worker_index(void);
 
 /** Which malloc is live in this process: "jemalloc" or "system". Where: anywhere. */

@@ -54,7 +54,11 @@ typedef struct pica_attr {
     size_t stack_size; /**< bytes that the task may count on; 0: the executor's */
     size_t copy_size;  /**< if not 0: arg points to so many bytes, at most PICA_COPY_MAX,
                             which are copied into the task; it gets the copy's address */
-    unsigned pin;      /**< 0: runs anywhere; n: on worker n - 1 alone */
+    /** 0: runs anywhere; n: on worker n - 1 alone, and not before that one is free. Only one of the
+     *  workers that the executor began with can be a pin, as all others come and go (-EINVAL): not
+     *  one that pica_executor_resize() has added, nor the spare. So pica_worker_index() + 1, "where
+     *  the caller runs", is a pin unless the caller runs on one of those. */
+    unsigned pin;
     /** If not NULL: the task may end without ever having started, and then its argument is
      *  released by this function instead of its own. So it ends if it is cancelled before it
      *  starts (result -ECANCELED), also by its group, by a cancelled task that awaits it, or by

@@ -56,6 +56,16 @@ static inline pica_task *body_spawn_on(unsigned worker, pica_fn fn, void *arg)
     return task;
 }
 
+/** Where the caller runs until it suspends, as a pin. From a task; may suspend first, as the spare
+ *  is no pin. */
+static inline unsigned body_pin_here(void)
+{
+    unsigned worker;
+    while ((worker = (unsigned)pica_worker_index()) >= pica_executor_workers(check_executor()))
+        CHECK_FATAL_OK(pica_yield());
+    return worker + 1;
+}
+
 /** As a function's argument. */
 static inline void *body_arg(intptr_t value)
 {

@@ -94,8 +94,7 @@ static void each_live_task(void)
     pica_task *sleeper = spawn_named("sleeper", body_sleeps, &asleep, 0);
     CHECK_HITS(&asleep, 1);
     BODY_WAITS(sleeper);
-    pica_task *queued =
-        spawn_named("queued", body_returns, NULL, (unsigned)pica_worker_index() + 1);
+    pica_task *queued = spawn_named("queued", body_returns, NULL, body_pin_here());
     CHECK_EQ(dump(&text), 3);
     CHECK_EQ(lines(text), 3);
     const char *line = line_of(text, pica_self());
@@ -128,7 +127,7 @@ static void each_live_task(void)
 static void a_cancelled_task(void)
 {
     char *text;
-    pica_task *task = spawn_named("late", body_sleeps, NULL, (unsigned)pica_worker_index() + 1);
+    pica_task *task = spawn_named("late", body_sleeps, NULL, body_pin_here());
     CHECK_OK(pica_cancel(task));
     CHECK_EQ(dump(&text), 2);
     CHECK(says(line_of(text, task), "cancelled"));

@@ -42,20 +42,11 @@ static pica_attr droppable(void)
     return attr;
 }
 
-/* Pinned to the caller's worker, a task can't have started before the caller suspends. (To the
- * spare, nothing can be pinned.) */
-static unsigned pin_here(void)
-{
-    unsigned worker;
-    while ((worker = (unsigned)pica_worker_index()) >= pica_executor_workers(check_executor()))
-        CHECK_FATAL_OK(pica_yield());
-    return worker + 1;
-}
-
+/* Pinned to the caller's worker, a task can't have started before the caller suspends. */
 static pica_task *spawn_here(pica_fn fn, struct fate *fate)
 {
     pica_attr attr = droppable();
-    attr.pin = pin_here();
+    attr.pin = body_pin_here();
     pica_task *task = NULL;
     CHECK_FATAL_OK(pica_spawn_with(&task, fn, fate, &attr));
     return task;
@@ -108,7 +99,7 @@ static void gets_the_copy(void)
     pica_attr attr = PICA_ATTR_INIT;
     attr.on_drop = drops_copy;
     attr.copy_size = sizeof(parcel);
-    attr.pin = pin_here();
+    attr.pin = body_pin_here();
     pica_task *task;
     CHECK_FATAL_OK(pica_spawn_with(&task, starts, &parcel, &attr));
     memset(&parcel, 0xff, sizeof(parcel));
@@ -139,7 +130,7 @@ static void members_of_a_cancelled_group(void)
 {
     struct fate fate = {{0}, {0}};
     pica_attr attr = droppable();
-    unsigned here = pin_here();
+    unsigned here = body_pin_here();
     pica_group group;
     pica_group_begin(&group);
     for (unsigned i = 0; i < 100; i++) {
@@ -232,7 +223,7 @@ static void on_drop_at_work(void)
     works.held = pica_ref(asleep);
     pica_attr attr = droppable();
     attr.on_drop = works_on_drop;
-    attr.pin = pin_here();
+    attr.pin = body_pin_here();
     pica_task *task;
     CHECK_FATAL_OK(pica_spawn_with(&task, body_returns, NULL, &attr));
     (void)pica_cancel(task);

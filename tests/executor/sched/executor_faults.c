@@ -2,8 +2,11 @@
 /* executor_faults.c: an executor that can't be made, at each call that may fail: the right
  * code, nothing left over, and the next attempt succeeds. A whole program under faults is in
  * tests/fault_test.c. */
+#include "executor/base/futex.h"
 #include "tests/executor/bodies.h"
 #include "tests/fault.h"
+
+#include <pthread.h>
 
 struct expected {
     fault_call call;
@@ -21,6 +24,7 @@ static uint64_t create_fails(const struct expected *e)
         int rc = pica_executor_create(&ex, &options);
         uint64_t failed = fault_failed(e->call);
         fault_disarm();
+        CHECK_FATAL(rc < 0 || !failed || e->call == FAULT_MALLOC); /* what is not needed at once */
         if (rc == 0) {
             check_watch(ex);
             pica_task *task = NULL;
@@ -79,6 +83,24 @@ static void each(const struct expected *e, uint64_t at_least)
 static unsigned workers(void)
 {
     return check_options().workers;
+}
+
+static void *returns_its_argument(void *arg)
+{
+    return arg;
+}
+
+/* The door: a code, or a thread that runs. */
+static void no_thread(void)
+{
+    pthread_t thread;
+    void *result = NULL;
+    fault_arm(FAULT_THREAD, 1, 0, EAGAIN);
+    CHECK_FATAL(pi_thread_start(&thread, returns_its_argument, &thread) == -EAGAIN);
+    CHECK_FATAL_OK(pi_thread_start(&thread, returns_its_argument, &thread));
+    fault_disarm();
+    CHECK_EQ(pthread_join(thread, &result), 0);
+    CHECK_EQ(result, &thread);
 }
 
 static void threads(void)
@@ -169,6 +191,7 @@ static void guards(void)
 
 CHECK_MAIN
 {
+    check_plain("no thread", no_thread);
     check_plain_in(CHECK_ALL, "threads", threads);
     check_plain_in(CHECK_ALL, "descriptors", descriptors);
     check_plain_in(CHECK_ALL, "resizing", resizing);

@@ -216,6 +216,57 @@ static void what_it_holds_is_handed_back(void)
     close(g[1].fd);
 }
 
+static intptr_t returns_its_worker(void *arg)
+{
+    (void)arg;
+    return pica_worker_index();
+}
+
+/* It comes and goes, so nothing can be pinned to it; to the workers, from there as from anywhere. */
+struct pins {
+    int where;         /* on which worker it ran */
+    int there;         /* what pinning to that one said */
+    pica_task *pinned; /* to the first worker */
+    check_latch tried;
+};
+
+static intptr_t pins_where_it_runs(void *arg)
+{
+    struct pins *p = arg;
+    pica_attr attr = PICA_ATTR_INIT;
+    p->where = pica_worker_index();
+    attr.pin = (unsigned)p->where + 1;
+    p->there = pica_spawn_with(NULL, body_returns, NULL, &attr);
+    attr.pin = 1;
+    CHECK_FATAL_OK(pica_spawn_with(&p->pinned, returns_its_worker, NULL, &attr));
+    check_hit(&p->tried);
+    return 0;
+}
+
+static intptr_t spins_until_tried(void *arg)
+{
+    struct pins *p = arg;
+    int64_t give_up = pica_after(GIVE_UP_NS);
+    pica_task *task = body_spawn(pins_where_it_runs, p);
+    while (check_hits(&p->tried) == 0 && pica_now() < give_up) {
+    }
+    CHECK_EQ(body_end(task), 0);
+    return 0;
+}
+
+static void it_is_no_pin(void)
+{
+    struct pins p = {.where = -1};
+    pica_attr attr = PICA_ATTR_INIT;
+    pica_task *stuck;
+    attr.pin = 1;
+    CHECK_FATAL_OK(pica_spawn_with(&stuck, spins_until_tried, &p, &attr));
+    CHECK_EQ(body_end(stuck), 0);
+    CHECK_EQ(p.where, pica_executor_workers(check_executor()));
+    CHECK_EQ(p.there, -EINVAL);
+    CHECK_EQ(body_end(p.pinned), 0); /* its worker */
+}
+
 /* Blocked in a system call is as bad, but needs more patience. */
 static intptr_t blocks(void *arg)
 {
@@ -289,6 +340,7 @@ CHECK_MAIN
     check_run_in(modes, "timers", timers);
     check_run_in(modes, "descriptors", descriptors);
     check_run_in(CHECK_SPARE, "what it holds is handed back", what_it_holds_is_handed_back);
+    check_run_in(CHECK_SPARE, "it is no pin", it_is_no_pin);
     check_run_in(CHECK_SPARE, "a blocking call", a_blocking_call);
     check_plain_in(CHECK_SPARE, "the end", the_end);
     check_plain_in(CHECK_SPARE, "not where it is forbidden", not_where_it_is_forbidden);

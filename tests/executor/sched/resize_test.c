@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* resize_test.c: workers that come and go while tasks run, and workers with CPUs of their own. */
+#include "executor/base/futex.h"
+#include "executor/sched/pace.h"
 #include "tests/executor/bodies.h"
 
 #include <pica/net.h>
@@ -16,6 +18,7 @@ static pica_executor *open_small(void)
     pica_options options = check_options();
     options.workers = 1;
     options.workers_max = MOST;
+    options.trim_after_ns = PICA_NEVER; /* nobody gets up for it */
     return check_executor_open(&options);
 }
 
@@ -27,6 +30,32 @@ static pica_task *put(pica_executor *ex, pica_fn fn, void *arg)
 }
 
 /* ---- more ---- */
+
+/* Asleep for good: it has no CPU time for a while. */
+static int64_t monitor_sleeps(pica_executor *ex)
+{
+    int64_t before, now = -1;
+    do {
+        CHECK_SOON(pi_load_relaxed(&ex->monitor_pace) == PI_PACE_SLEEPS);
+        before = now;
+        now = pi_thread_cpu_ns(ex->monitor);
+        usleep(20000);
+    } while (now != before);
+    return now;
+}
+
+/* All sleep, and so does the monitor. Workers that have rested get up from no bed, so nothing but the
+ * resizing tells it that there are more now. */
+static void the_monitor_learns_of_it(void)
+{
+    pica_executor *ex = open_small();
+    CHECK_OK(pica_executor_resize(ex, MOST));
+    CHECK_OK(pica_executor_resize(ex, 2));
+    int64_t before = monitor_sleeps(ex);
+    CHECK_OK(pica_executor_resize(ex, MOST));
+    CHECK_SOON(pi_thread_cpu_ns(ex->monitor) > before);
+    check_executor_close(ex);
+}
 
 struct crowd {
     uint32_t here;   /* [atomic] */
@@ -237,6 +266,7 @@ static void pinned_workers(void)
 CHECK_MAIN
 {
     check_plain("as many run at once", as_many_run_at_once);
+    check_plain("the monitor learns of it", the_monitor_learns_of_it);
     check_plain("who waits goes on", who_waits_goes_on);
     check_plain("to and fro", to_and_fro);
     check_plain("misuse", misuse);

@@ -109,8 +109,7 @@ static intptr_t starts_cancelled(void *arg)
 static void cancelled_before_it_starts(void)
 {
     check_latch started = {0};
-    pica_task *task =
-        body_spawn_on((unsigned)pica_worker_index(), starts_cancelled, &started);
+    pica_task *task = body_spawn_on(body_pin_here() - 1, starts_cancelled, &started);
     CHECK_EQ(pica_cancel(task), 0);
     CHECK_EQ(pica_cancel(task), 0);
     CHECK_EQ(check_hits(&started), 0); /* this task has not suspended */

@@ -319,7 +319,7 @@ static void cancelled_before_they_start(void)
     pica_group group;
     pica_group_begin(&group);
     pica_attr attr = PICA_ATTR_INIT;
-    attr.pin = (unsigned)pica_worker_index() + 1; /* where this task runs, until it suspends */
+    attr.pin = body_pin_here(); /* where this task runs, until it suspends */
     for (unsigned i = 0; i < 10; i++)
         CHECK_EQ(pica_group_spawn_at(&group, NULL, starts_cancelled, &started, &attr, PICA_SITE),
                  0);

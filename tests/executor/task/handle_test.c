@@ -21,7 +21,7 @@ static intptr_t runs_until(void *arg)
 static void status(void)
 {
     check_latch latches[2] = {{0}, {0}};
-    pica_task *task = body_spawn_on((unsigned)pica_worker_index(), body_sleeps, NULL);
+    pica_task *task = body_spawn_on(body_pin_here() - 1, body_sleeps, NULL);
     intptr_t result = 66;
     CHECK_EQ(pica_task_status(task), PICA_READY); /* this task has the worker */
     CHECK_EQ(pica_task_result(task, &result), -EINPROGRESS);
