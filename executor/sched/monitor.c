@@ -6,6 +6,7 @@
 #include "executor/base/clock.h"
 #include "executor/base/futex.h"
 #include "executor/sched/pace.h"
+#include "executor/sched/rescue.h"
 #include "executor/sched/reserve.h"
 
 /* A stuck worker is noticed after one to two ticks; what it holds up is to be served within
@@ -25,72 +26,6 @@
 /* After so many ticks with all workers asleep the monitor sleeps, too. */
 #define QUIET_TICKS 64
 
-static bool is_idle(const pi_worker *worker)
-{
-    return pi_load_relaxed(&worker->parked);
-}
-
-/* Attach and detach under the mutex; 0: nobody. */
-static void set_rescuer(pica_executor *ex, pi_worker *stuck, uint32_t rescuer)
-{
-    uint32_t old = stuck->rescuer;
-    const pi_driver_ops *driver = ex->driver;
-    if (old) {
-        pi_worker *was = &ex->workers[old - 1];
-        if (driver->detach)
-            driver->detach(was->driver, stuck->driver);
-        pi_store_relaxed(&was->rescuing, was->rescuing - 1);
-    }
-    pi_store_relaxed(&stuck->rescuer, 0u);
-    if (!rescuer)
-        return;
-    pi_worker *now = &ex->workers[rescuer - 1];
-    if (driver->attach && driver->attach(now->driver, stuck->driver) < 0)
-        return; /* the next tick tries again */
-    pi_store_relaxed(&now->rescuing, now->rescuing + 1);
-    pi_store_relaxed(&stuck->rescuer, rescuer);
-}
-
-void pi_monitor_recovered(pi_worker *worker)
-{
-    pica_executor *ex = worker->ex;
-    pthread_mutex_lock(&ex->rescue_mutex);
-    set_rescuer(ex, worker, 0);
-    pthread_mutex_unlock(&ex->rescue_mutex);
-    if (worker != pi_spare_of(ex))
-        pi_spare_send_to_rest(ex); /* it has stood in for the caller, too */
-}
-
-void pi_monitor_serve_slow(pi_worker *worker)
-{
-    pica_executor *ex = worker->ex;
-    uint32_t asked = pi_xchg_acquire(&worker->to_rescue, 0u);
-    if (asked) {
-        pthread_mutex_lock(&ex->rescue_mutex);
-        pi_worker *stuck = &ex->workers[asked - 1];
-        if (!is_idle(stuck) && stuck->rescuer != worker->index + 1)
-            set_rescuer(ex, stuck, worker->index + 1);
-        pthread_mutex_unlock(&ex->rescue_mutex);
-        pi_store_relaxed(&worker->rescues, worker->rescues + 1);
-    }
-    for (uint32_t i = 0; i < pi_executor_seats(ex); i++)
-        if (pi_load_relaxed(&ex->workers[i].rescuer) == worker->index + 1)
-            pi_worker_look_around(worker, &ex->workers[i]);
-}
-
-int64_t pi_monitor_deadline_slow(const pi_worker *worker)
-{
-    const pica_executor *ex = worker->ex;
-    int64_t earliest = PICA_NEVER;
-    for (uint32_t i = 0; i < pi_executor_seats(ex); i++) {
-        const pi_worker *other = &ex->workers[i];
-        int64_t next = pi_timers_next(&other->timers);
-        if (pi_load_relaxed(&other->rescuer) == worker->index + 1 && next < earliest)
-            earliest = next;
-    }
-    return earliest;
-}
-
 /* Let a worker look around at its next turn. */
 static void hurry(pi_worker *worker)
 {
@@ -108,7 +43,7 @@ static void call_for_help(pica_executor *ex, uint32_t stuck, const bool *turned)
             helper = (int)((stuck + i) % n);
     if (helper < 0)
         return; /* all are stuck, or somebody is up and searching: the next tick sees */
-    pi_store_release(&ex->workers[helper].to_rescue, stuck + 1);
+    pi_rescue_ask(&ex->workers[helper], stuck);
     if (idle)
         pi_executor_wake(ex, helper);
     else
@@ -122,7 +57,7 @@ static bool is_served(pica_executor *ex, pi_worker *stuck, const bool *turned)
     if (!rescuer)
         return false;
     pi_worker *by = &ex->workers[rescuer - 1];
-    if (is_idle(by)) {
+    if (pi_rescue_is_idle(by)) {
         /* It sleeps until the earliest deadline that it knew of; one armed since is due. */
         if (pi_timers_next(&stuck->timers) <= pi_now())
             pi_executor_wake(ex, (int)rescuer - 1);
@@ -178,7 +113,7 @@ static void tick(pica_executor *ex)
         uint32_t since = turns - ex->monitor_turns[i];
         ex->monitor_turns[i] = turns;
         turned[i] = since > 0;
-        alive = alive || (i < workers && (since > 0 || is_idle(worker)));
+        alive = alive || (i < workers && (since > 0 || pi_rescue_is_idle(worker)));
         if (since < PI_BUDGET)
             hurry(worker); /* long turns: its reactor would wait for 61 of them */
         if (has_overdue_batch(worker, now))
@@ -187,7 +122,7 @@ static void tick(pica_executor *ex)
     look_after_spare(ex, alive);
     for (uint32_t i = 0; i < seats; i++) {
         pi_worker *worker = &ex->workers[i];
-        if (turned[i] || is_idle(worker) || pi_load_relaxed(&worker->at_rest))
+        if (turned[i] || pi_rescue_is_idle(worker) || pi_load_relaxed(&worker->at_rest))
             continue;
         if (!is_served(ex, worker, turned))
             call_for_help(ex, i, turned);

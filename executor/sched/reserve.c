@@ -8,6 +8,7 @@
 #include "executor/base/membarrier.h"
 #include "executor/sched/pace.h"
 #include "executor/sched/ready.h"
+#include "executor/sched/rescue.h"
 
 /* [mutex] Make seats up to this one. Before seats says two only the first worker runs tasks. That
  * one may have decided, when it still said one, to cancel a task without a fence
@@ -64,7 +65,7 @@ void pi_spare_work(pica_executor *ex, uint32_t stuck)
     pthread_mutex_lock(&ex->reserve_mutex);
     uint32_t spare = ex->workers_count;
     if (spare < ex->seats_max && send_to_work(ex, spare) == 0)
-        pi_store_release(&ex->workers[spare].to_rescue, stuck + 1);
+        pi_rescue_ask(&ex->workers[spare], stuck);
     pthread_mutex_unlock(&ex->reserve_mutex);
 }
 

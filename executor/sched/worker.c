@@ -8,9 +8,9 @@
 #include "executor/sched/defer.h"
 #include "executor/sched/exception.h"
 #include "executor/sched/executor.h"
-#include "executor/sched/monitor.h"
 #include "executor/sched/pace.h"
 #include "executor/sched/ready.h"
+#include "executor/sched/rescue.h"
 #include "executor/sched/reserve.h"
 #include "executor/sched/steal.h"
 #include "executor/sched/trim.h"
@@ -191,9 +191,8 @@ static __attribute__((noinline)) bool look_around_slow(pi_worker *worker)
     if (!pi_idle_asleep(worker->idle) && !pi_idle_searching(worker->idle))
         pi_deque_privatize(&worker->deque);
     unsigned found = pi_worker_look_around(worker, worker);
-    if (PI_UNLIKELY(pi_load_relaxed(&worker->rescuer)))
-        pi_monitor_recovered(worker);
-    pi_monitor_serve(worker);
+    pi_rescue_recovered(worker);
+    pi_rescue_serve(worker);
     return found > 0;
 }
 
@@ -318,7 +317,7 @@ static int sleep_now(pi_worker *worker)
 {
     pica_executor *ex = worker->ex;
     int64_t deadline = pi_timers_next(&worker->timers);
-    int64_t rescued = pi_monitor_deadline(worker);
+    int64_t rescued = pi_rescue_deadline(worker);
     deadline = rescued < deadline ? rescued : deadline;
     int64_t trim = pi_trim_deadline(worker);
     deadline = trim < deadline ? trim : deadline;
@@ -355,8 +354,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
             pi_executor_wake(ex, pi_idle_pick(idle));
         return task;
     }
-    if (PI_UNLIKELY(pi_load_relaxed(&worker->rescuer)))
-        pi_monitor_recovered(worker);
+    pi_rescue_recovered(worker);
     bool last = pi_idle_sleep_begin(idle, worker->index, *searching);
     *searching = false;
     pi_pace_notice(ex, PI_PACE_SLOW);
@@ -383,7 +381,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     pi_pace_notice(ex, PI_PACE_SLEEPS);
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */
     (void)take_batch(worker, worker, events, true);
-    pi_monitor_serve(worker);
+    pi_rescue_serve(worker);
     return NULL;
 }
 

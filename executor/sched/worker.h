@@ -12,7 +12,7 @@
  *   3. A task that is ready lies in exactly one place: some deque, pinned list, mailbox, or
  *      the inject queue, or among the `next` of a worker.
  *
- * Elsewhere: what sleeps and wakes (idle.h), stuck workers (monitor.h), memory (pool.h).
+ * Elsewhere: what sleeps and wakes (idle.h), stuck workers (monitor.h, rescue.h), memory (pool.h).
  */
 #ifndef PI_WORKER_H
 #define PI_WORKER_H

@@ -24,7 +24,7 @@ static pica_executor executor;
 static pi_worker workers[WORKERS + 1];
 static model_event drivers[WORKERS];
 
-/* --- What pace.c stands on ---------------------------------------------------------------------- */
+/* --- What pace.c stands on ------------------------------------------------------------------- */
 
 static bool waits;    /* the monitor does, on the futex */
 static bool finished; /* it has returned */
@@ -45,7 +45,7 @@ void pi_futex_wake(uint32_t *at, int n)
     model_futex_wake(at);
 }
 
-/* --- Parts ---------------------------------------------------------------------------------------- */
+/* --- Parts ----------------------------------------------------------------------------------- */
 
 static void monitors(void)
 {
@@ -112,7 +112,7 @@ static void stops(void)
     pi_pace_stop(&executor);
 }
 
-/* --- Set-ups -------------------------------------------------------------------------------------- */
+/* --- Set-ups --------------------------------------------------------------------------------- */
 
 static void setup(unsigned n_asleep, unsigned n_called)
 {
@@ -159,7 +159,7 @@ static void both_asleep_and_called(void)
     setup(2, 2);
 }
 
-/* --- The end -------------------------------------------------------------------------------------- */
+/* --- The end --------------------------------------------------------------------------------- */
 
 static void looks_after_all(void)
 {

@@ -222,7 +222,7 @@ static intptr_t returns_its_worker(void *arg)
     return pica_worker_index();
 }
 
-/* It comes and goes, so nothing can be pinned to it; to the workers, from there as from anywhere. */
+/* It comes and goes, so nothing can be pinned to it; to the workers, from there as well. */
 struct pins {
     int where;         /* on which worker it ran */
     int there;         /* what pinning to that one said */

@@ -44,8 +44,8 @@ static int64_t monitor_sleeps(pica_executor *ex)
     return now;
 }
 
-/* All sleep, and so does the monitor. Workers that have rested get up from no bed, so nothing but the
- * resizing tells it that there are more now. */
+/* All sleep, and so does the monitor. Workers that have rested get up from no bed, so nothing but
+ * the resizing tells it that there are more now. */
 static void the_monitor_learns_of_it(void)
 {
     pica_executor *ex = open_small();
