@@ -101,13 +101,14 @@ PICA_API PICA_NODISCARD int pica_http_server_create(pica_http_server **out,
  * Accept connections and serve them, until the server is drained or the caller cancelled.
  *
  * All connections have ended when it returns. One server may serve several listeners, each
- * in a call of its own.
+ * in a call of its own. If the server was drained before the call, what stands in the listen
+ * queue is still answered.
  *
  * @param listener  the server's from the call on, whatever it returns: it closes it as soon
  *                  as it accepts no more
- * @return 0: drained; -ECANCELED: the connections were cut, in the middle of what they did;
- *         -ESHUTDOWN: the server had been drained before; -EINVAL (NULL); -ENOMEM; what
- *         pica_accept() failed with, after the requests that were being served
+ * @return 0: drained, now or before; -ECANCELED: the connections were cut, in the middle of
+ *         what they did; -EINVAL (NULL); -ENOMEM; what pica_accept() failed with, after the
+ *         requests that were being served
  *
  * Where: a task (elsewhere -EPERM). Suspends; a cancellation point.
  */
@@ -122,7 +123,8 @@ PICA_API PICA_NODISCARD int pica_http_serve(pica_http_server *server, pica_liste
  * request that has arrived on it is answered first. One that has not sent its first request
  * yet gets a second for it.
  *
- * @param deadline_ns  when to cancel what is left; PICA_NEVER: never
+ * @param deadline_ns  when to cancel what is left; PICA_NEVER: never. Of several drains the
+ *                     earliest counts, also where its caller waits no longer
  * @return 0: all ended by themselves; 1: some had to be cancelled; -ECANCELED: the caller was
  *         cancelled, the draining goes on; -EPERM: a plain thread; -EINVAL: NULL
  *

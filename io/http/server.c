@@ -7,8 +7,9 @@
  * Always true
  *   1. A connection is in its serving's ring from its making until its task closes it.
  *   2. permits + connections (made, or about to be accepted) = max_connections.
- *   3. Once draining is 1, the acceptor ends; then the caller's task alone touches the
- *      listener, and closes it when its queue is empty.
+ *   3. Once draining is 1, the acceptor ends, if there is one already; then the caller's task
+ *      alone touches the listener, and closes it when its queue is empty.
+ *   4. A serving is known to drains before its acceptor can take the first connection.
  *
  * Callers: tasks; pica_http_drain() from others than the serving one.
  * Locks:   server->lock guards the list of servings, serving->lock a ring; neither is taken
@@ -106,6 +107,7 @@ int pica_http_server_create(pica_http_server **out, pica_http_handler handler, v
     }
     s->handler = handler;
     s->arg = arg;
+    s->deadline = PICA_NEVER;
     *out = s;
     return 0;
 }
@@ -286,19 +288,39 @@ void pi_http_sweep(pi_http_serving *v)
 
 /* --- Serving -------------------------------------------------------------------------------- */
 
-static int enter(pi_http_serving *v)
+static void enter(pi_http_serving *v)
 {
     pica_http_server *s = v->server;
     pi_lock_acquire(&s->lock);
-    bool late = pi_load_relaxed(&s->draining);
-    if (!late) {
-        v->next = s->servings;
-        s->servings = v;
-    }
+    v->next = s->servings;
+    s->servings = v;
     pi_lock_release(&s->lock);
-    return late ? -ESHUTDOWN : 0;
 }
 
+/* Spawn the acceptor, unless the server is drained already. A drain that has not found it in the
+ * list has left it to us. @return 0 or -ENOMEM */
+static int begin_accepting(pi_http_serving *v)
+{
+    pica_http_server *s = v->server;
+    pica_task *acceptor;
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.name = "http acceptor";
+    if (pi_load_acquire(&s->draining))
+        return 0;
+    int rc = pica_group_spawn_at(&v->group, &acceptor, accept_all, v, &attr, PICA_SITE);
+    if (rc)
+        return rc;
+    pi_lock_acquire(&s->lock);
+    v->acceptor = acceptor;
+    bool late = pi_load_relaxed(&s->draining);
+    v->told = late;
+    pi_lock_release(&s->lock);
+    if (late)
+        (void)pica_cancel(acceptor); /* -EALREADY: it has ended */
+    return 0;
+}
+
+/* The last touch of the server: a drain returns now, and its caller may destroy it. */
 static void leave(pi_http_serving *v)
 {
     pica_http_server *s = v->server;
@@ -316,7 +338,7 @@ static void leave(pi_http_serving *v)
 static int tend(pi_http_serving *v)
 {
     pica_http_server *s = v->server;
-    for (bool accepting = true;;) {
+    for (bool accepting = v->acceptor;;) {
         int rc;
         if (accepting) {
             bool draining = pi_load_acquire(&s->draining);
@@ -335,11 +357,13 @@ static int tend(pi_http_serving *v)
             if (v->listener && (!graceful || empty_queue(v)))
                 v->listener = pica_listener_close(v->listener);
         }
-        if (pi_load_relaxed(&s->cut))
-            return -ECANCELED;
         pi_http_sweep(v);
         if (!v->listener && pi_load_relaxed(&v->open) == 0)
             return 0;
+        if (pi_now() >= pi_load_relaxed(&s->deadline)) {
+            pi_store_relaxed(&s->cut, 1u);
+            return -ECANCELED;
+        }
     }
 }
 
@@ -362,32 +386,27 @@ int pica_http_serve(pica_http_server *server, pica_listener *listener)
     }
     pi_http_serving v = {.server = server, .listener = listener};
     v.conns.next = v.conns.prev = &v.conns;
-    pica_attr attr = PICA_ATTR_INIT;
-    attr.name = "http acceptor";
 
     pica_group_begin(&v.group);
-    int rc = pica_group_spawn_at(&v.group, &v.acceptor, accept_all, &v, &attr, PICA_SITE);
+    enter(&v);
+    int rc = begin_accepting(&v);
     if (rc == 0)
-        rc = enter(&v);
-    bool entered = rc == 0;
-    if (entered)
         rc = tend(&v);
     if (rc)
         pica_group_cancel(&v.group);
     intptr_t ended = pica_group_end(&v.group, 0);
     pica_group_deinit(&v.group);
     reap(&v);
-    if (entered)
-        leave(&v);
-    pica_unref(v.acceptor);
     pica_listener_close(v.listener);
     if (rc == -ECANCELED && pi_load_relaxed(&server->cut))
-        return 0;
-    if (ended < 0 && ended != -ECANCELED)
-        return (int)ended; /* a member's: the task never ran */
-    if (rc || pi_load_acquire(&server->draining))
-        return rc;
-    return v.accept_rc;
+        rc = 0;
+    else if (ended < 0 && ended != -ECANCELED)
+        rc = (int)ended; /* a member's: the task never ran */
+    else if (rc == 0 && !pi_load_acquire(&server->draining))
+        rc = v.accept_rc;
+    leave(&v);
+    pica_unref(v.acceptor);
+    return rc;
 }
 
 /* --- Draining ------------------------------------------------------------------------------- */
@@ -400,7 +419,7 @@ static void stop_accepting(pica_http_server *s)
         pica_task *acceptor = NULL;
         pi_lock_acquire(&s->lock);
         for (pi_http_serving *v = s->servings; v && !acceptor; v = v->next) {
-            if (!v->told) {
+            if (v->acceptor && !v->told) {
                 v->told = true;
                 acceptor = pica_ref(v->acceptor);
             }
@@ -428,6 +447,8 @@ int pica_http_drain(pica_http_server *server, int64_t deadline_ns)
     if (!server)
         return -EINVAL;
     pi_lock_acquire(&server->lock);
+    if (deadline_ns < pi_load_relaxed(&server->deadline))
+        pi_store_relaxed(&server->deadline, deadline_ns);
     if (!pi_load_relaxed(&server->draining)) {
         server->grace = pica_after(GRACE_NS);
         pi_store_release(&server->draining, 1u);
@@ -435,16 +456,10 @@ int pica_http_drain(pica_http_server *server, int64_t deadline_ns)
     pi_lock_release(&server->lock);
     stop_accepting(server);
 
-    bool cut = false;
     while (is_serving(server)) {
-        int64_t now = pi_now();
-        if (now >= deadline_ns && !cut) {
-            pi_store_relaxed(&server->cut, 1u); /* a flag: the serving task polls it */
-            cut = true;
-        }
-        int rc = pica_sleep_until(now + DRAIN_TICK_NS);
+        int rc = pica_sleep(DRAIN_TICK_NS);
         if (rc)
             return rc;
     }
-    return cut;
+    return (int)pi_load_relaxed(&server->cut);
 }

@@ -22,7 +22,7 @@ typedef struct pi_http_link {
 typedef struct pi_http_serving {
     pica_http_server *server;     /* [const] */
     pica_listener *listener;      /* [acceptor, then the caller] NULL: closed */
-    pica_task *acceptor;          /* [const] */
+    pica_task *acceptor;          /* [server's lock, once] NULL: not spawned */
     pica_group group;             /* the acceptor and all connections */
     struct pi_http_serving *next; /* [server's lock] */
     bool told;                    /* [server's lock] the acceptor has been cancelled */
@@ -48,7 +48,8 @@ struct pica_http_server {
     pi_lock lock;              /* guards servings */
     pi_http_serving *servings; /* [lock] */
     uint32_t draining;         /* [atomic] release: grace is set; once 1 it stays */
-    uint32_t cut;              /* [atomic] relaxed: cancel what is left */
+    uint32_t cut;              /* [atomic] relaxed: some were cancelled at the deadline */
+    int64_t deadline;          /* [lock writes, atomic] relaxed: when to cancel what is left */
     int64_t grace;             /* [const once draining] when a fresh connection has had its time */
 };
 

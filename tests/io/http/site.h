@@ -30,14 +30,21 @@ static inline intptr_t site_serve(void *arg)
     return pica_http_serve(s->server, s->listener);
 }
 
-/** Serve handler on 127.0.0.1. */
-static inline void site_open(site *s, pica_http_handler handler, void *arg,
-                             const pica_http_options *options)
+/** A server and a listener on 127.0.0.1, which nobody serves yet. */
+static inline void site_prepare(site *s, pica_http_handler handler, void *arg,
+                                const pica_http_options *options)
 {
     CHECK_FATAL_OK(pica_http_server_create(&s->server, handler, arg, options));
     CHECK_FATAL_OK(pica_addr_parse(&s->at, "127.0.0.1:0", 0));
     CHECK_FATAL_OK(pica_tcp_listen(&s->listener, &s->at, NULL));
     CHECK_FATAL_OK(pica_listener_addr(s->listener, &s->at));
+}
+
+/** Serve handler on 127.0.0.1. */
+static inline void site_open(site *s, pica_http_handler handler, void *arg,
+                             const pica_http_options *options)
+{
+    site_prepare(s, handler, arg, options);
     CHECK_FATAL_OK(pica_spawn(&s->task, site_serve, s));
 }
 
