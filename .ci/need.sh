@@ -31,7 +31,8 @@ need() {
 }
 
 need_cmake_is_new() {
-    cmake --version 2>/dev/null | awk 'NR == 1 { split($3, v, "."); exit !(v[1] * 1000 + v[2] >= 3025) }'
+    cmake --version 2>/dev/null |
+        awk 'NR == 1 { split($3, v, "."); new = v[1] * 1000 + v[2] >= 3025 } END { exit !new }'
 }
 
 need_cmake() {

@@ -77,14 +77,15 @@ static pica_task *slab_at(const pi_task_slab *slab, uint32_t i)
  * was freed for its ten seconds of decay: 300 MB where executors come and go. */
 static pi_task_slab *slab_alloc(void)
 {
+    pi_task_slab *slab = NULL;
+    pi_unseen_begin(); /* a worker takes a task of its own queue without an acquire */
     char *memory = pi_malloc(2 * PI_SLAB_BYTES);
-    if (!memory)
-        return NULL;
-    pi_task_slab *slab = (pi_task_slab *)(void *)(memory + -(uintptr_t)memory % PI_SLAB_BYTES);
-    pi_unseen_begin();
-    memset(slab, 0, PI_SLAB_BYTES);
+    if (memory) {
+        slab = (pi_task_slab *)(void *)(memory + -(uintptr_t)memory % PI_SLAB_BYTES);
+        memset(slab, 0, PI_SLAB_BYTES);
+        slab->memory = memory;
+    }
     pi_unseen_end();
-    slab->memory = memory;
     return slab;
 }
 

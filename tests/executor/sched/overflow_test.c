@@ -160,19 +160,28 @@ static void named(void)
     }
 }
 
+#if defined(PI_ASAN) || defined(PI_TSAN)
+enum { INLINES = 0 }; /* there each child has a stack of its own */
+#else
+enum { INLINES = 1 };
+#endif
+
 static void named_with_the_inline_chain(void)
 {
     struct overflowing o = {.flags = PICA_NAME_OVERFLOWS, .main = awaits_one_that_awaits};
     death d = death_of(run, &o);
+    /* An await runs its task elsewhere if just then the worker is to look around. */
+    for (unsigned tries = 1; INLINES && tries < 10 && !strstr(d.said, "(main, "); tries++)
+        d = death_of(run, &o);
     CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
     CHECK(says(&d, "(greedy, spawned at a/place.c:12"));
-#if !defined(PI_ASAN) && !defined(PI_TSAN) /* there each child has a stack of its own */
+    if (!INLINES)
+        return;
     CHECK(says(&d, "run inline by task "));
     CHECK(says(&d, "(middle, spawned at b/place.c:34"));
     CHECK(says(&d, "(main, "));
     const char *greedy = strstr(d.said, "greedy"), *middle = strstr(d.said, "middle");
     CHECK(greedy && middle && greedy < middle); /* from the inside out */
-#endif
 }
 
 /* In a host's executor, whatever the stack's size; the worker that it happens on is a thread that
