@@ -12,6 +12,7 @@ void pi_scope_open(pi_fiber *fiber, pica_scope *scope, int64_t deadline_ns, uint
 {
     pica_task *task = fiber->current;
     pi_require(fiber->level < PI_WAIT_SHIELDED - 1, "too many scopes in each other");
+    pi_require(task->scope != scope, "a scope or group was begun again inside of itself");
     scope->outer = task->scope;
     scope->deadline_ns = deadline_ns;
     pi_store_relaxed(&scope->flags, flags);
@@ -189,28 +190,30 @@ void pi_scope_cancel(pica_task *task)
 
 /* ---- public ---- */
 
-static pi_fiber *fiber_here(const char *what)
+pi_fiber *pi_scope_fiber_here(const void *scope, const char *what)
 {
     pi_worker *worker = pi_worker_self();
+    pi_require(scope, "%s: what it is called with is NULL", what);
     pi_require(worker && worker->fiber, "%s outside of a task", what);
     return worker->fiber;
 }
 
 void pica_scope_begin(pica_scope *scope, int64_t deadline_ns)
 {
-    pi_scope_open(fiber_here("pica_scope_begin()"), scope, deadline_ns, 0);
+    pi_scope_open(pi_scope_fiber_here(scope, "pica_scope_begin()"), scope, deadline_ns, 0);
 }
 
 void pica_shield_begin(pica_scope *scope, int64_t deadline_ns)
 {
-    pi_scope_open(fiber_here("pica_shield_begin()"), scope, deadline_ns, PI_SCOPE_SHIELD);
+    pi_scope_open(pi_scope_fiber_here(scope, "pica_shield_begin()"), scope, deadline_ns,
+                  PI_SCOPE_SHIELD);
 }
 
 int pica_scope_reschedule(pica_scope *scope, int64_t deadline_ns)
 {
-    pi_fiber *fiber = fiber_here("pica_scope_reschedule()");
+    pi_fiber *fiber = pi_scope_fiber_here(scope, "pica_scope_reschedule()");
     pi_require(scope->owner == fiber->current,
-               "pica_scope_reschedule() of a scope that has ended, or is another task's");
+               "pica_scope_reschedule() of a scope that its caller has not open");
     if (pi_load_relaxed(&scope->flags) & PI_SCOPE_EXPIRED)
         return -EALREADY;
     fiber->deadlines -= scope->deadline_ns != PICA_NEVER;
@@ -222,12 +225,12 @@ int pica_scope_reschedule(pica_scope *scope, int64_t deadline_ns)
 int pica_scope_expired(const pica_scope *scope)
 {
     return (pi_load_relaxed(&scope->flags) & PI_SCOPE_EXPIRED) ||
-           (scope->deadline_ns != PICA_NEVER && scope->deadline_ns <= pi_now());
+           (scope->owner && scope->deadline_ns != PICA_NEVER && scope->deadline_ns <= pi_now());
 }
 
 intptr_t pica_scope_end(pica_scope *scope, intptr_t rc)
 {
-    pi_fiber *fiber = fiber_here("pica_scope_end()");
+    pi_fiber *fiber = pi_scope_fiber_here(scope, "pica_scope_end()");
     pi_scope_close(fiber, scope);
     if (rc == -ECANCELED && (pi_load_relaxed(&scope->flags) & PI_SCOPE_EXPIRED) &&
         !pi_scopes_cancelled(fiber))

@@ -26,6 +26,10 @@ enum {
     PI_SCOPE_LIMITED = 1u << 3    /* [const] a group's, that has a limit */
 };
 
+/** The calling task's fiber, for public functions of scopes and groups. A plain thread, and NULL
+ *  for the scope or group, are misuse by whoever called `what`. */
+pi_fiber *pi_scope_fiber_here(const void *scope, const char *what);
+
 /** Open a scope of the current task. */
 void pi_scope_open(pi_fiber *fiber, pica_scope *scope, int64_t deadline_ns, uint32_t flags);
 

@@ -100,6 +100,8 @@ int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_task 
     int rc = check_attr(ex, attr, &checked);
     if (rc < 0)
         return rc;
+    if (checked.copy_size && !arg)
+        return -EINVAL;
     return spawn(ex, worker, group, out, fn, arg, &checked, site, 0);
 }
 

@@ -28,6 +28,7 @@ static uint32_t lock(pica_task *task)
 
 bool pi_task_wait_link(pica_task *task, pi_waiter *waiter)
 {
+    pi_require(refs(pi_load_relaxed(&task->word)) > 0, "a wait for a task that nobody holds");
     if (pi_task_done(task))
         return false;
     uint32_t word = lock(task);

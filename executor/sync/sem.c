@@ -33,6 +33,7 @@
  */
 #include <pica/sem.h>
 
+#include "executor/base/assert.h"
 #include "executor/base/lock.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/winners.h"
@@ -57,9 +58,16 @@ typedef struct wanting {
 #define DEALT(sem) ((void *)&(sem)->head)
 #define TURNED_OUT(sem) ((void *)&(sem)->leaving)
 
-static pi_lock *lock_of(pica_sem *sem)
+/* self: a copy of one with waiters has them in its queue, too, and would serve what is gone. */
+static void lock(pica_sem *sem)
 {
-    return (pi_lock *)&sem->lock;
+    pi_lock_acquire((pi_lock *)&sem->lock);
+    pi_require(!sem->head || sem->self == sem, "a semaphore was copied while somebody waited");
+}
+
+static void unlock(pica_sem *sem)
+{
+    pi_lock_release((pi_lock *)&sem->lock);
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -96,6 +104,7 @@ static void enqueue(pica_sem *sem, pi_waiter *waiter)
     else
         sem->head = waiter;
     sem->tail = waiter;
+    sem->self = sem;
 }
 
 /* [lock] */
@@ -150,7 +159,7 @@ static void bring(pica_sem *sem, int64_t added, int64_t rest)
 {
     pi_winners winners = PI_WINNERS_NONE;
     do {
-        pi_lock_acquire(lock_of(sem));
+        lock(sem);
         if (!is_closed(pi_load_relaxed(&sem->value))) {
             int64_t back = least(added, sem->orphans);
             sem->orphans -= back;
@@ -158,7 +167,7 @@ static void bring(pica_sem *sem, int64_t added, int64_t rest)
             rest += back;
             serve(sem, &winners);
         }
-        pi_lock_release(lock_of(sem));
+        unlock(sem);
         /* What is added above zero is the last touch: who takes it may free the semaphore. */
     } while (rest && (added = add(sem, &rest)));
     pi_winners_go(winners);
@@ -180,9 +189,9 @@ static __attribute__((noinline)) int release_slow(pica_sem *sem)
 /* Would n more be too many, while somebody waits? Those put aside count. */
 static bool too_many(pica_sem *sem, int64_t n, int64_t bound)
 {
-    pi_lock_acquire(lock_of(sem));
+    lock(sem);
     bool yes = n > bound - sem->owed;
-    pi_lock_release(lock_of(sem));
+    unlock(sem);
     return yes;
 }
 
@@ -239,12 +248,12 @@ static int wait_for(pica_sem *sem, wanting *me, int64_t deadline_ns)
             pi_spin_wait(rounds);
         return 0;
     }
-    pi_lock_acquire(lock_of(sem));
+    lock(sem);
     if (!me->waiter.data)
         leave(sem, &me->waiter);
     sem->leaving -= me->waiter.data == TURNED_OUT(sem);
     int64_t back = give_up(sem, me->n, &winners);
-    pi_lock_release(lock_of(sem));
+    unlock(sem);
     if (back)
         give(sem, back);
     pi_winners_go(winners);
@@ -258,7 +267,7 @@ static __attribute__((noinline)) int acquire_slow(pica_sem *sem, int64_t n, int6
     wanting me = {.n = n};
     pi_winners winners = PI_WINNERS_NONE;
     pi_wait_begin_for(&me.waiter, PI_FOR_SEMAPHORE, (uintptr_t)sem);
-    pi_lock_acquire(lock_of(sem));
+    lock(sem);
     bool closed = is_closed(pi_load_relaxed(&sem->value));
     if (closed) {
         (void)give_up(sem, n, &winners);
@@ -268,7 +277,7 @@ static __attribute__((noinline)) int acquire_slow(pica_sem *sem, int64_t n, int6
         if (sem->owed)
             serve(sem, &winners); /* perhaps others too, who waited for what was found */
     }
-    pi_lock_release(lock_of(sem));
+    unlock(sem);
     pi_winners_go(winners);
     if (!closed)
         return wait_for(sem, &me, deadline_ns);
@@ -372,7 +381,7 @@ void pica_sem_close(pica_sem *sem)
 {
     pi_winners winners = PI_WINNERS_NONE;
     pi_waiter *waiter;
-    pi_lock_acquire(lock_of(sem));
+    lock(sem);
     if (!is_closed(pi_load_relaxed(&sem->value))) {
         pi_add_relaxed(&sem->value, sem->orphans - CLOSED);
         sem->owed = sem->orphans = 0;
@@ -381,7 +390,7 @@ void pica_sem_close(pica_sem *sem)
             (void)take_out(sem, waiter, TURNED_OUT(sem), PI_CLOSED, &winners);
         }
     }
-    pi_lock_release(lock_of(sem));
+    unlock(sem);
     pi_winners_go(winners);
 }
 
@@ -393,8 +402,8 @@ int64_t pica_sem_value(const pica_sem *sem)
 
 int pica_sem_destroy(pica_sem *sem)
 {
-    pi_lock_acquire(lock_of(sem));
+    lock(sem);
     bool busy = sem->head || sem->leaving;
-    pi_lock_release(lock_of(sem));
+    unlock(sem);
     return busy ? -EBUSY : 0;
 }

@@ -40,15 +40,6 @@ static pica_group *group_of(pica_scope *scope)
     return (pica_group *)scope; /* its first member */
 }
 
-static pi_fiber *owner_here(const pica_group *group, const char *what)
-{
-    pi_worker *worker = pi_worker_self();
-    pi_require(worker && worker->fiber, "%s outside of a task", what);
-    pi_require(!group || group->scope.owner == worker->fiber->current,
-               "%s by a task that did not begin the group", what);
-    return worker->fiber;
-}
-
 static void interrupt_member(pica_task *task, void *arg)
 {
     if (pi_load_acquire(&task->group) == arg)
@@ -57,10 +48,13 @@ static void interrupt_member(pica_task *task, void *arg)
 
 void pica_group_cancel(pica_group *group)
 {
+    pi_require(group, "pica_group_cancel(): the group is NULL");
+    pica_task *owner = group->scope.owner;
+    if (!owner)
+        return; /* it has ended */
     uint32_t old = pi_or_seq_cst(&group->scope.flags, (uint32_t)PI_SCOPE_CANCELLED);
     if (old & PI_SCOPE_CANCELLED)
         return;
-    pica_task *owner = group->scope.owner;
     pi_scope_fence(pi_task_executor(owner));
     pi_scope_interrupt(owner, NULL, group->scope.level, true);
     pi_pool_each(&pi_task_executor(owner)->pool, interrupt_member, &group->scope);
@@ -162,7 +156,7 @@ static void member_ended_with(pica_scope *scope, intptr_t result)
 static void begin(pica_group *group, int64_t deadline_ns, uint32_t flags,
                   void (*ended)(pica_scope *, intptr_t))
 {
-    pi_fiber *fiber = owner_here(NULL, "pica_group_begin()");
+    pi_fiber *fiber = pi_scope_fiber_here(group, "pica_group_begin()");
     memset(group, 0, sizeof(*group));
     memcpy(&group->scope.member_ended, &ended, sizeof(ended));
     pi_scope_open(fiber, &group->scope, deadline_ns, flags);
@@ -221,8 +215,12 @@ static inline __attribute__((always_inline)) int spawn_member(pica_group *group,
         pi_sub_relaxed(&group->members, MEMBER); /* the caller counts, or is the owner */
         return rc;
     }
-    if (group->scope.owner == worker->fiber->current)
+    pica_task *owner = group->scope.owner;
+    if (owner == worker->fiber->current)
         note_slot(group, worker);
+    else
+        pi_require(pi_task_executor(owner) == worker->ex,
+                   "a member was spawned by a task of another executor than its group's");
     return pi_spawn_done(worker);
 }
 
@@ -378,7 +376,9 @@ static bool wait_for_members(pica_group *group, bool cancelled)
 
 intptr_t pica_group_end(pica_group *group, intptr_t rc)
 {
-    pi_fiber *fiber = owner_here(group, "pica_group_end()");
+    pi_fiber *fiber = pi_scope_fiber_here(group, "pica_group_end()");
+    pi_require(group->scope.owner == fiber->current,
+               "pica_group_end() by a task that has not begun the group, or has ended it");
     pi_require(fiber->current->scope == &group->scope,
                "pica_group_end() of a group that is not the innermost scope of its task");
     if (rc == -ESHUTDOWN && pi_load_relaxed(&group->scope.flags) & PI_SCOPE_CANCELLED)
@@ -410,6 +410,8 @@ size_t pica_group_errors(const pica_group *group, const intptr_t **errors)
 
 void pica_group_deinit(pica_group *group)
 {
+    if (!group)
+        return;
     pi_free(group->errors);
     group->errors = NULL;
     group->errors_count = group->errors_capacity = 0;

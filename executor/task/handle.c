@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* handle.c: what a task's handle tells, and cancelling through it. */
+#include "executor/base/assert.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/ignored.h"
 #include "executor/sched/scope.h"
@@ -44,7 +45,9 @@ int pica_task_result(pica_task *task, intptr_t *result)
 {
     if (!task)
         return -EINVAL;
-    if (!pi_task_done(task))
+    uint32_t word = pi_load_acquire(&task->word);
+    pi_require(word, "pica_task_result() of a task that nobody holds");
+    if (!(word & PI_TASK_DONE))
         return -EINPROGRESS;
     pi_store_relaxed(&task->observed, (uint8_t)1);
     if (result)
@@ -94,7 +97,9 @@ int pica_cancel(pica_task *task)
 {
     if (!task)
         return -EINVAL;
-    if (pi_task_done(task))
+    uint32_t word = pi_load_acquire(&task->word);
+    pi_require(word, "pica_cancel() of a task that nobody holds");
+    if (word & PI_TASK_DONE)
         return -EALREADY;
     pi_scope_cancel(task);
     return 0;

@@ -116,7 +116,7 @@ PICA_API PICA_NODISCARD int pica_group_begin_with(pica_group *group,
  *         members of a limited group better spawn by pica_group_try_spawn(), or into a
  *         group of their own.) All without effect.
  * Where: the group's owner, one of its members, or a task that one of these awaits, while the
- *        group lives. Without a limit it never suspends.
+ *        group lives. (A task of another executor: abort().) Without a limit it never suspends.
  */
 #define pica_group_spawn(group, fn, arg)                                                           \
     pica_group_spawn_at((group), NULL, (fn), (arg), NULL, PICA_SITE)
@@ -136,8 +136,8 @@ PICA_API PICA_NODISCARD int pica_group_try_spawn_at(pica_group *group, pica_task
                                                     void *arg, const pica_attr *attr,
                                                     const char *site);
 
-/** Cancel members and body; who waits for a place is refused. Again: nothing more happens.
- *  Where: as pica_group_spawn(). Never suspends. */
+/** Cancel members and body; who waits for a place is refused. Again, or after the end: nothing more
+ *  happens. Where: as pica_group_spawn(). Never suspends. */
 PICA_API void pica_group_cancel(pica_group *group);
 
 /**
@@ -168,7 +168,7 @@ PICA_API PICA_NODISCARD intptr_t pica_group_end(pica_group *group, intptr_t rc);
  */
 PICA_API size_t pica_group_errors(const pica_group *group, const intptr_t **errors);
 
-/** Free what the errors took. Needed only if the group may have failed. */
+/** Free what the errors took. Needed only if the group may have failed. NULL is fine. */
 PICA_API void pica_group_deinit(pica_group *group);
 
 PICA_END_DECLS

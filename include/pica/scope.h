@@ -14,7 +14,7 @@
  *
  * A scope is the caller's memory and belongs to the task that began it. Scopes, groups
  * and gathers end in the reverse order of their beginning; ending another than the
- * innermost one is a mistake that aborts.
+ * innermost one is a mistake that aborts, as is to begin one again inside of itself.
  */
 #ifndef PICA_SCOPE_H
 #define PICA_SCOPE_H
@@ -56,11 +56,13 @@ PICA_API void pica_shield_begin(pica_scope *scope, int64_t deadline_ns);
  * Move a scope's deadline. One that has expired in a wait already stays expired.
  *
  * @return 0; -EALREADY: it has expired
- * Where: its owner's task, before its end (elsewhere: abort()). Never suspends.
+ * Where: the task that has it open (elsewhere, or after its end: abort()). Never suspends.
  */
 PICA_API int pica_scope_reschedule(pica_scope *scope, int64_t deadline_ns);
 
-/** Has the scope expired (cancelled a wait, or its deadline lies in the past)?
+/** Has the scope expired (cancelled a wait, or its deadline lies in the past)? After its end: had
+ *  it? In a shield, where the end leaves -ECANCELED as it is if something around is cancelled, this
+ *  is how to know.
  *  @return 1 or 0. Where: its owner's task. Never suspends. */
 PICA_API int pica_scope_expired(const pica_scope *scope);
 

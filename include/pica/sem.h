@@ -26,8 +26,8 @@
 
 PICA_BEGIN_DECLS
 
-/** A semaphore in the caller's memory; every member is private. Zeroed: no permit. Do not
- *  copy one that has been used. */
+/** A semaphore in the caller's memory; every member is private. Zeroed: no permit. Do not copy one
+ *  that has been used; using the copy of one that had waiters aborts. */
 typedef struct pica_sem {
     int64_t value;    /* [atomic] permits; negative: those that waiters lack; see sem.c */
     int64_t most;     /* [atomic] from how many on a release is looked at closely; 0: not set */
@@ -37,7 +37,7 @@ typedef struct pica_sem {
     int64_t orphans;  /* [lock] permits on their way to waiters that gave up */
     void *head;       /* [lock] the one that waits longest */
     void *tail;       /* [lock] the one that came last */
-    void *reserved;
+    void *self;       /* [lock] where it lies, while somebody waits */
 } pica_sem;
 
 /** The most permits. */
@@ -79,7 +79,8 @@ PICA_API PICA_NODISCARD int pica_sem_init_bounded(pica_sem *sem, int64_t n, int6
  */
 PICA_API PICA_NODISCARD int pica_sem_acquire(pica_sem *sem);
 
-/** pica_sem_acquire() with a deadline: -ETIMEDOUT when it passes. */
+/** pica_sem_acquire() with a deadline: -ETIMEDOUT when it passes. A permit that is free at once is
+ *  taken, whatever the deadline. */
 PICA_API PICA_NODISCARD int pica_sem_acquire_until(pica_sem *sem, int64_t deadline_ns);
 
 /** Take one permit if one is free and nobody waits. @return 0; -EAGAIN; -ESHUTDOWN. Where:

@@ -16,7 +16,8 @@
  *               task may have ended before spawn returns, and runs to its end whether or
  *               not anybody holds its handle. Whoever waits for or refers to a task in
  *               another task or thread holds a reference of its own, taken before the
- *               handle was passed on.
+ *               handle was passed on. A handle that is used although nobody holds the task
+ *               any more aborts, as long as no other task has taken its place.
  * Order.        Tasks start in the order in which they were spawned, but for a child that
  *               its waiter runs at once on its own stack; parallel workers keep no order
  *               among themselves.
@@ -111,7 +112,8 @@ typedef enum pica_status {
  */
 #define pica_spawn(out, fn, arg) pica_spawn_at((out), (fn), (arg), NULL, PICA_SITE)
 
-/** Spawn with attributes. As pica_spawn(); -EINVAL also for attributes out of range. */
+/** Spawn with attributes. As pica_spawn(); -EINVAL also for attributes out of range, and for a copy
+ *  of NULL. */
 #define pica_spawn_with(out, fn, arg, attr) pica_spawn_at((out), (fn), (arg), (attr), PICA_SITE)
 
 /** Spawn with a copy of *argp inside the task, so that the argument needs no malloc. As

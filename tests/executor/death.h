@@ -27,6 +27,7 @@ static inline death death_of(void (*body)(void *arg), void *arg)
     CHECK_FATAL(pid >= 0);
     if (pid == 0) {
         dup2(ends[1], STDERR_FILENO);
+        alarm(60); /* one that hangs instead dies of another signal */
         body(arg);
         _exit(0);
     }

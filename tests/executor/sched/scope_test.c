@@ -437,6 +437,23 @@ static void a_child_swallows_the_expiry(void)
     pica_unref(task);
 }
 
+/* What a scope came to can be asked after its end, too, and does not change with time. */
+static void expired_after_the_end(void)
+{
+    pica_scope scope;
+    int64_t soon = pica_after(PICA_MS(20));
+    pica_scope_begin(&scope, soon);
+    CHECK_EQ(pica_scope_end(&scope, 0), 0);
+    bool in_time = pica_now() < soon;
+    CHECK_OK(pica_sleep_until(soon));
+    if (in_time)
+        CHECK_EQ(pica_scope_expired(&scope), 0);
+    pica_scope_begin(&scope, SOON);
+    int rc = pica_sleep(PICA_NEVER);
+    CHECK_EQ(pica_scope_end(&scope, rc), -ETIMEDOUT);
+    CHECK_EQ(pica_scope_expired(&scope), 1);
+}
+
 /* --- Misuse is said ----------------------------------------------------------------------- */
 
 static intptr_t ends_the_outer_first(void *arg)
@@ -480,9 +497,61 @@ static void begins_on_a_thread(void *arg)
     pica_scope_begin(arg, PICA_NEVER);
 }
 
+static intptr_t begins_it_twice(void *arg)
+{
+    pica_scope scope;
+    (void)arg;
+    pica_scope_begin(&scope, PICA_NEVER);
+    pica_scope_begin(&scope, PICA_NEVER);
+    return 0;
+}
+
+static intptr_t ends_it_twice(void *arg)
+{
+    pica_scope scope;
+    (void)arg;
+    pica_scope_begin(&scope, PICA_NEVER);
+    intptr_t rc = pica_scope_end(&scope, 0);
+    return rc + pica_scope_end(&scope, 0);
+}
+
+static intptr_t reschedules_an_ended_one(void *arg)
+{
+    pica_scope scope;
+    (void)arg;
+    pica_scope_begin(&scope, PICA_NEVER);
+    CHECK_EQ(pica_scope_end(&scope, 0), 0);
+    return pica_scope_reschedule(&scope, pica_after(PICA_SEC(1)));
+}
+
+static intptr_t reschedules(void *arg)
+{
+    return pica_scope_reschedule(arg, pica_after(PICA_SEC(1)));
+}
+
+static intptr_t lets_a_child_reschedule(void *arg)
+{
+    pica_scope scope;
+    (void)arg;
+    pica_scope_begin(&scope, PICA_NEVER);
+    (void)body_end(body_spawn(reschedules, &scope));
+    return pica_scope_end(&scope, 0);
+}
+
+static intptr_t begins_none(void *arg)
+{
+    pica_scope_begin(arg, PICA_NEVER);
+    return 0;
+}
+
 static void misuse(void)
 {
     death_says_in_task(ends_the_outer_first, "not the innermost");
+    death_says_in_task(begins_it_twice, "begun again");
+    death_says_in_task(ends_it_twice, "not the innermost");
+    death_says_in_task(reschedules_an_ended_one, "has not open");
+    death_says_in_task(lets_a_child_reschedule, "has not open");
+    death_says_in_task(begins_none, "is NULL");
     death_says_in_task(returns_inside, "inside a scope");
     death_says_in_task(reschedules_too_late, "a scope that has ended");
     death_says_in_task(begins_without_end, "too many scopes");
@@ -552,6 +621,7 @@ CHECK_MAIN
     check_run("expiry below two", expiry_below_two);
     check_run("a shield between", a_shield_between);
     check_run("a child swallows the expiry", a_child_swallows_the_expiry);
+    check_run("expired, asked after the end", expired_after_the_end);
     check_plain("misuse", misuse);
     check_run("races", races);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sem_test.c: the semaphore, rule by rule (pica/sem.h). Millions of operations with random
  * cancels and timeouts are in sem_stress.c. */
+#include "tests/executor/death.h"
 #include "tests/executor/sync/served.h"
 
 #include <pica/scope.h>
@@ -304,6 +305,50 @@ static void turns(void)
     CHECK_STR(text, "ABCDABCDABCD");
 }
 
+/* --- Misuse is said ----------------------------------------------------------------------- */
+
+static intptr_t acquires_for_ever(void *arg)
+{
+    return pica_sem_acquire(arg);
+}
+
+/* Both have the same waiter in their queue. */
+static pica_sem sem_with_a_waiter(void)
+{
+    static pica_sem sem;
+    pica_task *task = body_spawn(acquires_for_ever, &sem);
+    BODY_WAITS(task);
+    return sem;
+}
+
+static intptr_t releases_a_copy(void *arg)
+{
+    pica_sem copy = sem_with_a_waiter();
+    (void)arg;
+    return pica_sem_release(&copy);
+}
+
+static intptr_t acquires_a_copy(void *arg)
+{
+    pica_sem copy = sem_with_a_waiter();
+    (void)arg;
+    return pica_sem_acquire(&copy);
+}
+
+static intptr_t destroys_a_copy(void *arg)
+{
+    pica_sem copy = sem_with_a_waiter();
+    (void)arg;
+    return pica_sem_destroy(&copy);
+}
+
+static void misuse(void)
+{
+    death_says_in_task(releases_a_copy, "a semaphore was copied");
+    death_says_in_task(acquires_a_copy, "a semaphore was copied");
+    death_says_in_task(destroys_a_copy, "a semaphore was copied");
+}
+
 CHECK_MAIN
 {
     check_run("values", values);
@@ -318,4 +363,5 @@ CHECK_MAIN
     check_plain_in(CHECK_ALL, "threads and tasks", threads_and_tasks);
     check_plain("a thread waits in line", a_thread_waits_in_line);
     check_run_in(CHECK_ONE, "turns", turns);
+    check_plain("misuse", misuse);
 }

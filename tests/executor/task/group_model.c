@@ -64,6 +64,12 @@ void pi_scope_close(pi_fiber *fiber, pica_scope *scope)
     scope->owner = NULL;
 }
 
+pi_fiber *pi_scope_fiber_here(const void *scope, const char *what)
+{
+    model_check(scope && what);
+    return pi_worker_self()->fiber;
+}
+
 bool pi_scopes_cancelled_slow(pi_fiber *fiber)
 {
     (void)fiber;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* group_test.c: each rule of pica/group.h. */
 #include "tests/executor/bodies.h"
+#include "tests/executor/death.h"
 
 #include <pica/group.h>
 #include <pica/scope.h>
@@ -339,6 +340,107 @@ static void refusals(void)
     attr.copy_size = PICA_COPY_MAX + 1;
     CHECK_EQ(pica_group_spawn_at(&group, NULL, body_returns, &group, &attr, PICA_SITE), -EINVAL);
     CHECK_EQ(pica_group_end(&group, 0), 0); /* and it waits for none of them */
+    CHECK_EQ(pica_group_spawn(&group, body_returns, NULL), -ESHUTDOWN);
+    CHECK_EQ(pica_group_try_spawn(&group, body_returns, NULL), -ESHUTDOWN);
+    pica_group_cancel(&group); /* nobody is left to be told */
+    pica_group_deinit(NULL);
+}
+
+/* --- Misuse is said ----------------------------------------------------------------------- */
+
+static intptr_t ends(void *arg)
+{
+    return pica_group_end(arg, 0);
+}
+
+static intptr_t lets_a_child_end(void *arg)
+{
+    pica_group group;
+    (void)arg;
+    pica_group_begin(&group);
+    return body_end(body_spawn(ends, &group));
+}
+
+static intptr_t ends_it_twice(void *arg)
+{
+    pica_group group;
+    (void)arg;
+    pica_group_begin(&group);
+    return pica_group_end(&group, 0) + pica_group_end(&group, 0);
+}
+
+static intptr_t ends_the_outer_first(void *arg)
+{
+    pica_group group;
+    pica_scope inner;
+    (void)arg;
+    pica_group_begin(&group);
+    pica_scope_begin(&inner, PICA_NEVER);
+    return pica_group_end(&group, 0);
+}
+
+static intptr_t begins_it_twice(void *arg)
+{
+    pica_group group;
+    (void)arg;
+    pica_group_begin(&group);
+    pica_group_begin(&group);
+    return 0;
+}
+
+static intptr_t begins_none(void *arg)
+{
+    pica_group_begin(arg);
+    return 0;
+}
+
+static intptr_t cancels_none(void *arg)
+{
+    pica_group_cancel(arg);
+    return 0;
+}
+
+static void begins_on_a_thread(void *arg)
+{
+    pica_group_begin(arg);
+}
+
+static intptr_t spawns_into(void *arg)
+{
+    return pica_group_spawn(arg, body_returns, NULL);
+}
+
+/* A task of another executor: the group could not find the member again, to cancel it. */
+static intptr_t lets_a_stranger_spawn(void *arg)
+{
+    pica_group group;
+    pica_executor *other;
+    pica_task *task;
+    (void)arg;
+    pica_options options = PICA_OPTIONS_INIT;
+    options.workers = 1;
+    CHECK_FATAL_OK(pica_executor_create(&other, &options));
+    pica_group_begin(&group);
+    CHECK_FATAL_OK(pica_executor_spawn(other, &task, spawns_into, &group));
+    CHECK_OK(pica_await(task, NULL));
+    pica_unref(task);
+    intptr_t rc = pica_group_end(&group, 0);
+    pica_executor_destroy(other);
+    return rc;
+}
+
+static void misuse(void)
+{
+    pica_group group;
+    death_says_in_task(lets_a_child_end, "has not begun the group");
+    death_says_in_task(ends_it_twice, "has not begun the group");
+    death_says_in_task(ends_the_outer_first, "not the innermost");
+    death_says_in_task(begins_it_twice, "begun again");
+    death_says_in_task(begins_none, "is NULL");
+    death_says_in_task(cancels_none, "is NULL");
+    death_says(begins_on_a_thread, &group, "outside of a task");
+    if (!check_emulated())
+        death_says_in_task(lets_a_stranger_spawn, "by a task of another executor");
 }
 
 /* --- Under load --------------------------------------------------------------------------- */
@@ -405,5 +507,6 @@ CHECK_MAIN
     check_run("a member cancels", a_member_cancels);
     check_run("cancelled before they start", cancelled_before_they_start);
     check_run("refusals", refusals);
+    check_plain("misuse", misuse);
     check_run("stress", stress);
 }

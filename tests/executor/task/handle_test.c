@@ -100,8 +100,61 @@ static intptr_t unrefs_what_is_gone(void *arg)
     return 0;
 }
 
+/* Whatever is done with a handle that nobody holds any more. */
+static pica_task *gone(void)
+{
+    pica_task *task = body_spawn(body_returns, NULL);
+    CHECK_EQ(pica_await(task, NULL), 0);
+    pica_unref(task);
+    return task;
+}
+
+static intptr_t awaits_what_is_gone(void *arg)
+{
+    (void)arg;
+    return pica_await(gone(), NULL);
+}
+
+static intptr_t joins_what_is_gone(void *arg)
+{
+    (void)arg;
+    return pica_join_until(gone(), NULL, pica_after(PICA_SEC(1)));
+}
+
+static intptr_t gathers_what_is_gone(void *arg)
+{
+    pica_task *task = gone();
+    (void)arg;
+    return pica_gather(&task, 1, NULL, 0);
+}
+
+static intptr_t cancels_what_is_gone(void *arg)
+{
+    (void)arg;
+    return pica_cancel(gone());
+}
+
+static intptr_t asks_what_is_gone(void *arg)
+{
+    (void)arg;
+    return pica_task_result(gone(), NULL);
+}
+
+static intptr_t refs_what_is_gone(void *arg)
+{
+    (void)arg;
+    pica_ref(gone());
+    return 0;
+}
+
 static void misuse(void)
 {
+    death_says_in_task(awaits_what_is_gone, "a wait for a task that nobody holds");
+    death_says_in_task(joins_what_is_gone, "a wait for a task that nobody holds");
+    death_says_in_task(gathers_what_is_gone, "a wait for a task that nobody holds");
+    death_says_in_task(cancels_what_is_gone, "pica_cancel() of a task that nobody holds");
+    death_says_in_task(asks_what_is_gone, "pica_task_result() of a task that nobody holds");
+    death_says_in_task(refs_what_is_gone, "pica_ref() of a task that nobody holds");
     death_says_in_task(unrefs_too_often, "pica_unref()");
     death_says_in_task(unrefs_what_is_gone, "pica_unref()");
 }
