@@ -85,7 +85,7 @@ typedef struct pi_descriptor {
     uint32_t generation; /* [atomic] moves with every reuse; the event's data carries it */
     uint8_t kind;        /* [const while open] */
     uint8_t watched;     /* [atomic] 1: registered with a reactor. Release in watch */
-    uint8_t in_streak;   /* [user of in] calls in a row that did not have to wait */
+    uint8_t in_streak;   /* [user of in] calls in a row that did not wait; see stream.h */
     uint8_t out_streak;  /* [user of out] */
     uint32_t life;       /* [atomic] PI_LIFE_CLOSED, and shares in the bits below */
     /* The line that opening and closing touch. */
@@ -94,6 +94,8 @@ typedef struct pi_descriptor {
     uint32_t next_free;     /* [slots->lock] */
     pi_lock watching;       /* guards the change of watched, epfd */
     int32_t epfd;           /* [watching] of the reactor that watches it */
+    uint32_t in_turns;      /* [user of in] its worker's turns, at the end of the last streak */
+    uint32_t out_turns;     /* [user of out] */
 } __attribute__((aligned(2 * PI_CACHE_LINE))) pi_descriptor;
 
 /** Give a reserved slot (slots.h) its descriptor; from here on handles may be used. */

@@ -9,6 +9,7 @@
  */
 #include "io/stream.h"
 
+#include "executor/sched/worker.h"
 #include "io/sys.h"
 
 #include <pica/task.h>
@@ -19,6 +20,12 @@
 
 int pi_streak_end_slow(pi_descriptor *d, pi_direction *dir, bool ready)
 {
+    uint32_t *last = dir == &d->in ? &d->in_turns : &d->out_turns;
+    uint32_t turns = pi_load_relaxed(&pi_worker_self()->turns);
+    uint32_t others = turns - *last;
+    *last = turns;
+    if (others >= PI_STREAK_MAX)
+        return 0;
     int rc = pica_yield();
     if (rc < 0)
         pi_direction_leave(d, dir, ready);

@@ -41,8 +41,9 @@ static inline pica_listener *pi_as_listener(pi_descriptor *d)
 ssize_t pi_read_late(pica_stream *stream, void *(*take)(void *arg, size_t *n),
                      void (*give)(void *arg), void *arg);
 
-/** After so many calls in a row that found their bytes there, a task yields: a busy peer
- *  must not keep its task running for ever. */
+/** After so many calls in a row that found their bytes there, a task yields, unless its worker
+ *  has run others as often: a busy peer must not keep its task running for ever, but who waits
+ *  for each request has no need to let others run before each 64th answer. */
 #define PI_STREAK_MAX 64
 
 /** Count a call that did not wait, and yield when it is time. The caller uses dir.

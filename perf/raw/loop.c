@@ -9,9 +9,22 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define BATCH 256
+
+/* recv() and send() would take locked instructions for pthread_cancel(), because a thread answers
+ * the control line. */
+static ssize_t receive(int fd, void *buffer, size_t n)
+{
+    return syscall(SYS_recvfrom, fd, buffer, n, (size_t)0, NULL, NULL);
+}
+
+static ssize_t transmit(int fd, const void *data, size_t n)
+{
+    return syscall(SYS_sendto, fd, data, n, (size_t)MSG_NOSIGNAL, NULL, (size_t)0);
+}
 
 static void drop(pb_raw_conn *conn)
 {
@@ -40,7 +53,7 @@ bool pb_raw_send(pb_raw_conn *conn, const char *data, size_t n)
 {
     if (conn->unsent > 0)
         return keep(conn, data, n);
-    ssize_t sent = send(conn->fd, data, n, MSG_NOSIGNAL);
+    ssize_t sent = transmit(conn->fd, data, n);
     if (sent == (ssize_t)n)
         return true;
     if (sent < 0 && errno != EAGAIN && errno != EINTR)
@@ -53,7 +66,7 @@ bool pb_raw_send(pb_raw_conn *conn, const char *data, size_t n)
 static bool flush(pb_raw_conn *conn)
 {
     while (conn->unsent > 0) {
-        ssize_t n = send(conn->fd, conn->out + conn->unsent_from, conn->unsent, MSG_NOSIGNAL);
+        ssize_t n = transmit(conn->fd, conn->out + conn->unsent_from, conn->unsent);
         if (n < 0)
             return errno == EAGAIN;
         conn->unsent -= (size_t)n;
@@ -79,7 +92,7 @@ static bool serve(pb_raw_loop *loop, pb_raw_conn *conn, uint32_t events)
         bool shared = loop->protocol->shared_buffer;
         char *at = shared ? loop->buffer : conn->in + conn->have;
         size_t room = shared ? PB_RAW_BUFFER : PB_RAW_BUFFER - conn->have;
-        ssize_t n = recv(conn->fd, at, room, 0);
+        ssize_t n = receive(conn->fd, at, room);
         if (n < 0)
             return errno == EAGAIN || errno == EINTR;
         if (n == 0 || !loop->protocol->received(loop, conn, (size_t)n))

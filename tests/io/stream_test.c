@@ -461,6 +461,33 @@ static void futex_driver(void)
 }
 
 /* What is still open when the executor ends is closed by it. */
+/* --- Fairness ----------------------------------------------------------------------------- */
+
+static intptr_t raises(void *arg)
+{
+    pi_store_release((uint32_t *)arg, 1u);
+    return 0;
+}
+
+/* With one worker: who never has to wait lets others run all the same, after 64 calls (the first
+ * streak may be forgiven, because others ran before it). */
+static void lets_others_run(void)
+{
+    pica_stream *a, *b;
+    peers_pair(&a, &b);
+    uint32_t ran = 0;
+    pica_task *other = peers_spawn(raises, &ran);
+    unsigned calls = 0;
+    while (calls < 1000 && !pi_load_acquire(&ran)) {
+        CHECK_EQ(pica_write(a, "x", 1), 1);
+        calls++;
+    }
+    CHECK_LE(calls, 2 * 64 + 1);
+    CHECK_EQ(peers_result(other), 0);
+    pica_close(a);
+    pica_close(b);
+}
+
 static intptr_t leaves_open(void *arg)
 {
     int *fds = arg;
@@ -496,6 +523,7 @@ CHECK_MAIN
     check_run("urgent byte", urgent_byte);
     check_run("vectors and empty buffers", vectors);
     check_run("options", options);
+    check_run_in(CHECK_ONE, "lets others run", lets_others_run);
     check_run("plain thread", plain_thread);
     check_plain("futex driver", futex_driver);
     check_plain("left open", left_open);

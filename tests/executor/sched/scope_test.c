@@ -474,14 +474,6 @@ static intptr_t returns_inside(void *arg)
     return 0;
 }
 
-static intptr_t reschedules_too_late(void *arg)
-{
-    pica_scope scope;
-    (void)arg;
-    pica_scope_begin(&scope, PICA_NEVER);
-    return pica_scope_end(&scope, 0) + pica_scope_reschedule(&scope, 0);
-}
-
 static intptr_t begins_without_end(void *arg)
 {
     enum { MANY = 70000 };
@@ -553,7 +545,6 @@ static void misuse(void)
     death_says_in_task(lets_a_child_reschedule, "has not open");
     death_says_in_task(begins_none, "is NULL");
     death_says_in_task(returns_inside, "inside a scope");
-    death_says_in_task(reschedules_too_late, "a scope that has ended");
     death_says_in_task(begins_without_end, "too many scopes");
     death_says(begins_on_a_thread, &left_open, "outside of a task");
 }
