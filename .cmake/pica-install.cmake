@@ -6,6 +6,7 @@ include(CMakePackageConfigHelpers)
 set(pica_config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/pica")
 
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/pica")
 install(TARGETS pica_static EXPORT pica-targets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 if(PICA_SHARED)
     install(TARGETS pica EXPORT pica-targets LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")

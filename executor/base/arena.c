@@ -9,7 +9,7 @@
 
 #define ARENAS_MAX 4096u /* jemalloc has no more */
 
-static pi_lock list_lock;                 /* [rank below all] */
+static pi_lock list_lock;                 /* rank ARENAS */
 static uint16_t list_numbers[ARENAS_MAX]; /* [lock] arenas that no thread has */
 static uint32_t list_length;              /* [lock] */
 

@@ -2,7 +2,7 @@
 /* self.c: which worker runs here. See pi_worker_self() in worker.h for how it is read. */
 #include "executor/sched/executor.h"
 
-/* The only mutable global state of the library (law 7). Static TLS: one word. */
+/* The only thread-local of the library (rule 7 in docs/architecture.md). Static TLS: one word. */
 extern __thread pi_worker *pi_worker_current;
 __thread pi_worker *pi_worker_current
     __attribute__((tls_model("initial-exec"), visibility("hidden"), PI_NAMED_BY_ASM));

@@ -29,7 +29,7 @@
  * negative count as in Mitchell's and others' "benaphores" (Schillings, Be Newsletter 1(26),
  * 1996).
  * Proof: tests/executor/sync/sem_model.c.
- * Lock rank SEM; inside it waits may be ended; tasks are queued after it.
+ * Lock rank OBJECT; inside it waits may be ended; tasks are queued after it.
  */
 #include <pica/sem.h>
 
