@@ -247,12 +247,15 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int64_t deadline_ns; /* [lock] 0: no case runs */
+    bool begun;          /* [lock] the thread is there */
 } watch = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void *watch_main(void *arg)
 {
     (void)arg;
     pthread_mutex_lock(&watch.lock);
+    watch.begun = true;
+    pthread_cond_signal(&watch.changed);
     for (;;) {
         int64_t deadline = watch.deadline_ns;
         if (!deadline) {
@@ -282,6 +285,11 @@ static void watch_start(void)
     pthread_t thread;
     CHECK_FATAL(pthread_create(&thread, NULL, watch_main, NULL) == 0);
     pthread_detach(thread);
+    /* A case may fork, and AddressSanitizer's locks may be held while a thread begins. */
+    pthread_mutex_lock(&watch.lock);
+    while (!watch.begun)
+        pthread_cond_wait(&watch.changed, &watch.lock);
+    pthread_mutex_unlock(&watch.lock);
 }
 
 static void watch_set(unsigned seconds)
