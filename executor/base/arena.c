@@ -86,20 +86,20 @@ static uint64_t moved(const pi_arena *arena)
 
 bool pi_arena_used(const pi_arena *arena)
 {
-    return arena->number && moved(arena) != arena->purged;
+    return arena->number && moved(arena) != arena->settled;
 }
 
-void pi_arena_look(pi_arena *arena)
+bool pi_arena_settles(pi_arena *arena)
 {
     if (!pi_arena_used(arena))
-        return;
-    uint64_t now = moved(arena);
-    if (now == arena->seen) {
-        command("thread.tcache.flush");
-        pi_arena_purge(arena);
-        arena->purged = now;
-    }
-    arena->seen = now;
+        return false;
+    uint64_t before = arena->seen;
+    arena->seen = moved(arena);
+    if (arena->seen != before)
+        return false;
+    command("thread.tcache.flush");
+    arena->settled = arena->seen;
+    return true;
 }
 
 void pi_arena_purge(const pi_arena *arena)

@@ -19,7 +19,7 @@ typedef struct pi_arena {
     const uint64_t *allocated;   /* [owner] bytes that the thread ever allocated, and freed; */
     const uint64_t *deallocated; /*         jemalloc keeps them */
     uint64_t seen;               /* [owner] their sum at the last look */
-    uint64_t purged;             /* [owner] and when nothing was left unused */
+    uint64_t settled;            /* [owner] and when its cache was emptied */
 } pi_arena;
 
 /** Let the calling thread allocate from an arena of its own. Where there is none to be had it
@@ -29,12 +29,13 @@ void pi_arena_enter(pi_arena *arena);
 /** The calling thread gets its former arena back. */
 void pi_arena_leave(pi_arena *arena);
 
-/** Has the thread allocated or freed since its arena was purged? The owner. */
+/** Has the thread allocated or freed since it settled last? The owner. */
 bool pi_arena_used(const pi_arena *arena);
 
-/** Give its unused memory back if the thread has not allocated since the last look; otherwise
- *  look. The owner. */
-void pi_arena_look(pi_arena *arena);
+/** Has the thread neither allocated nor freed since the last look, but before? Then what its cache
+ *  held is back in the arenas that it came from. The owner.
+ *  @return whether these should be purged now: any, as it may have freed what others allocated */
+bool pi_arena_settles(pi_arena *arena);
 
 /** Give its unused memory back. Any thread. */
 void pi_arena_purge(const pi_arena *arena);

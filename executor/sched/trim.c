@@ -63,6 +63,12 @@ static size_t trim_all(pi_pool *pool)
     return bytes;
 }
 
+static void purge_arenas(const pica_executor *ex)
+{
+    for (uint32_t i = 0; i < pi_executor_seats(ex); i++)
+        pi_arena_purge(&ex->workers[i].arena);
+}
+
 __attribute__((noinline, cold)) void pi_trim_answer_slow(pi_worker *worker)
 {
     uint32_t asked = pi_load_relaxed(&worker->ex->trim_asked);
@@ -79,7 +85,8 @@ __attribute__((noinline)) bool pi_trim_idle_slow(pi_worker *worker)
     worker->trim_ms = worker->now_ms + (period ? period : NEVER_MS);
     if (!period)
         return false;
-    pi_arena_look(&worker->arena);
+    if (pi_arena_settles(&worker->arena))
+        purge_arenas(ex);
     (void)pi_fibers_shed(worker, PI_TRIM_WARM);
     if (!pi_load_relaxed(&pool->untrimmed) ||
         (int32_t)(worker->now_ms - pi_load_relaxed(&pool->turned_ms)) < (int32_t)period)
@@ -121,10 +128,9 @@ int64_t pica_trim(pica_executor *ex)
         (void)pi_fibers_shed(self, PI_TRIM_WARM);
     }
     size_t bytes = trim_all(&ex->pool);
-    for (uint32_t i = 0; i < pi_executor_seats(ex); i++) {
-        pi_arena_purge(&ex->workers[i].arena);
+    purge_arenas(ex);
+    for (uint32_t i = 0; i < pi_executor_seats(ex); i++)
         if (pi_idle_claim(&ex->idle, i))
             pi_executor_wake(ex, (int)i);
-    }
     return (int64_t)bytes;
 }

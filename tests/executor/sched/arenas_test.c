@@ -6,6 +6,7 @@
 #include "tests/executor/bodies.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static unsigned ask(const char *name)
 {
@@ -125,11 +126,19 @@ static intptr_t frees(void *arg)
     return 0;
 }
 
+/* @param worker  the one to run it, from 1; 0: any */
+static void run_on(pica_executor *ex, unsigned worker, pica_fn fn)
+{
+    pica_attr attr = PICA_ATTR_INIT;
+    pica_task *task = NULL;
+    attr.pin = worker;
+    CHECK_FATAL_OK(pica_executor_spawn_with(ex, &task, fn, NULL, &attr));
+    CHECK_EQ(body_end(task), 0);
+}
+
 static void run(pica_executor *ex, pica_fn fn)
 {
-    pica_task *task = NULL;
-    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, fn, NULL));
-    CHECK_EQ(body_end(task), 0);
+    run_on(ex, 0, fn);
 }
 
 static void idle_ones_are_purged(void)
@@ -155,6 +164,20 @@ static void idle_ones_are_purged(void)
     check_executor_close(ex);
 }
 
+/* What another worker freed goes back to the arena of one that sleeps, and purged its own before. */
+static void freed_elsewhere(void)
+{
+    pica_options options = with(PICA_ARENAS);
+    options.trim_after_ns = PICA_MS(20);
+    pica_executor *ex = check_executor_open(&options);
+    unsigned other = pica_executor_workers(ex) > 1 ? 2 : 1;
+    run_on(ex, 1, allocates);
+    usleep(200000); /* ten periods: it has purged and does not look again */
+    run_on(ex, other, frees);
+    CHECK_SOON(stats(ex).arenas_resident < (uint64_t)BLOCKS * BYTES / 2);
+    check_executor_close(ex);
+}
+
 /* What a task has allocated outlives its executor. */
 static void memory_outlives(void)
 {
@@ -173,5 +196,6 @@ CHECK_MAIN
     check_plain_in(CHECK_ALL, "one each", one_each);
     check_plain_in(CHECK_ALL, "none is lost", none_is_lost);
     check_plain_in(CHECK_ALL, "idle ones are purged", idle_ones_are_purged);
+    check_plain_in(CHECK_ALL, "freed elsewhere", freed_elsewhere);
     check_plain_in(CHECK_ALL, "memory outlives", memory_outlives);
 }
