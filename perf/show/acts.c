@@ -16,9 +16,8 @@
 #define ROUNDS 3
 #define ROUND_S 1.0
 #define RATE 20000.0
-#define RATE_S 4.0
 #define SLOW_RATE (CONNECTIONS * 20.0)
-#define HOG_S 4.0
+#define RATE_ROUND_S 1.5
 
 /* The rows' servers. */
 typedef struct cast {
@@ -80,7 +79,11 @@ static double tick_s(void)
     return pb_screen_live() ? 0.25 : 1;
 }
 
-/* --- Act one ---------------------------------------------------------------------------- */
+/* --- Rounds ----------------------------------------------------------------------------- */
+
+/* Load one row's server for one round. */
+typedef int (*round_fn)(cast *c, pb_act *act, unsigned i, pb_loaded *got);
+typedef int (*order_fn)(const void *, const void *);
 
 static int by_cpu(const void *a, const void *b)
 {
@@ -94,41 +97,64 @@ static int by_rate(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The median round by rate, with the median of the processor times. */
-static pb_loaded typical(pb_loaded rounds[ROUNDS])
+static int by_p99(const void *a, const void *b)
+{
+    double x = ((const pb_loaded *)a)->p99_us, y = ((const pb_loaded *)b)->p99_us;
+    return (x > y) - (x < y);
+}
+
+/* The median round in an order, with the median of the processor times. */
+static pb_loaded typical(pb_loaded rounds[ROUNDS], order_fn order)
 {
     qsort(rounds, ROUNDS, sizeof rounds[0], by_cpu);
     double cpu_us = rounds[ROUNDS / 2].cpu_us;
-    qsort(rounds, ROUNDS, sizeof rounds[0], by_rate);
+    qsort(rounds, ROUNDS, sizeof rounds[0], order);
     rounds[ROUNDS / 2].cpu_us = cpu_us;
     return rounds[ROUNDS / 2];
 }
 
-static int throughput_rounds(cast *c, pb_act *act)
+/* All rows in turn, again and again: a machine that stands still for a moment spoils one round of
+ * one row. Each row gets its typical round. */
+static int run_rounds(cast *c, pb_act *act, round_fn run, order_fn order)
 {
     static pb_loaded got[PB_ROWS_MAX][ROUNDS];
     for (int round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < act->n; i++) {
-            bool one = act->rows[i].workers == 1;
-            const pb_load load = {.body = PB_BODY,
-                                  .connections = CONNECTIONS,
-                                  .seconds = ROUND_S,
-                                  .warmup = 0.2,
-                                  .tick = tick_s(),
-                                  .cpu = one ? pb_cpu_nth(1) : -1};
-            ticker t = {.row = (int)i, .field = "per_second", .scale = 1};
-            int rc = pb_load_run(&load, &c->process[i], &got[i][round], tick, &t);
+            int rc = run(c, act, i, &got[i][round]);
             if (rc < 0)
                 return rc;
         }
     }
-    for (unsigned i = 0; i < act->n; i++) {
-        char remark[48];
-        act->rows[i].got = typical(got[i]);
-        snprintf(remark, sizeof remark, "%.2f us CPU each", act->rows[i].got.cpu_us);
-        pb_screen_value((int)i, act->rows[i].got.per_second, remark, true);
-    }
+    for (unsigned i = 0; i < act->n; i++)
+        act->rows[i].got = typical(got[i], order);
     return 0;
+}
+
+/* --- Act one ---------------------------------------------------------------------------- */
+
+static int as_fast_as_it_goes(cast *c, pb_act *act, unsigned i, pb_loaded *got)
+{
+    bool one = act->rows[i].workers == 1;
+    const pb_load load = {.body = PB_BODY,
+                          .connections = CONNECTIONS,
+                          .seconds = ROUND_S,
+                          .warmup = 0.2,
+                          .tick = tick_s(),
+                          .cpu = one ? pb_cpu_nth(1) : -1};
+    ticker t = {.row = (int)i, .field = "per_second", .scale = 1};
+    return pb_load_run(&load, &c->process[i], got, tick, &t);
+}
+
+static int throughput(cast *c, pb_act *act)
+{
+    int rc = run_rounds(c, act, as_fast_as_it_goes, by_rate);
+    for (unsigned i = 0; rc == 0 && i < act->n; i++) {
+        char remark[48];
+        const pb_loaded *got = &act->rows[i].got;
+        snprintf(remark, sizeof remark, "%.2f us CPU each", got->cpu_us);
+        pb_screen_value((int)i, got->per_second, remark, true);
+    }
+    return rc;
 }
 
 int pb_act_throughput(pb_act *act)
@@ -150,20 +176,20 @@ int pb_act_throughput(pb_act *act)
     if (rc == 0 && cpus > 1)
         rc = enter(&c, act, "pica", cpus, several[1]);
     if (rc == 0)
-        rc = throughput_rounds(&c, act);
+        rc = throughput(&c, act);
     return leave(&c, act, rc);
 }
 
 /* --- Acts two and three ----------------------------------------------------------------- */
 
-/* Load one row's server at a fixed rate; meanwhile somebody may ask for /hog without end. */
-static int at_rate(cast *c, pb_act *act, unsigned i, double rate, double seconds)
+/* Load one row's server at the act's rate; meanwhile somebody may ask for /hog without end. */
+static int at_rate(cast *c, pb_act *act, unsigned i, pb_loaded *got)
 {
     pb_row *row = &act->rows[i];
     const pb_load load = {.body = PB_BODY,
                           .connections = CONNECTIONS,
-                          .rate = rate,
-                          .seconds = seconds,
+                          .rate = act->rate,
+                          .seconds = RATE_ROUND_S,
                           .warmup = 0.3,
                           .tick = tick_s(),
                           .cpu = -1};
@@ -172,28 +198,35 @@ static int at_rate(cast *c, pb_act *act, unsigned i, double rate, double seconds
     if (row->hog) {
         char port[12], time[16];
         snprintf(port, sizeof port, "%d", c->process[i].port);
-        snprintf(time, sizeof time, "%g", seconds);
+        snprintf(time, sizeof time, "%g", RATE_ROUND_S);
         char *argv[] = {"pica-load", "--port",        port, "--path",    "/hog", "--body",
                         PB_BODY,     "--connections", "1",  "--seconds", time,   NULL};
         int rc = pb_program_start(&hog, argv, -1, -1);
         if (rc < 0)
             return rc;
     }
-    int rc = pb_load_run(&load, &c->process[i], &row->got, tick, &t);
+    int rc = pb_load_run(&load, &c->process[i], got, tick, &t);
     if (row->hog) {
         char line[4096] = "";
         if (fgets(line, sizeof line, hog.out) != NULL)
-            row->hog_answers = pb_json_number(line, "answers", 0);
+            row->hog_answers += pb_json_number(line, "answers", 0);
         if (pb_process_wait(&hog) != 0 && rc == 0)
             rc = -EBADMSG;
     }
-    if (rc < 0)
-        return rc;
-    char remark[48];
-    snprintf(remark, sizeof remark, "p50 %.2f, p99.9 %.2f ms", row->got.p50_us / 1000,
-             row->got.p999_us / 1000);
-    pb_screen_value((int)i, row->got.p99_us / 1000, remark, true);
-    return 0;
+    return rc;
+}
+
+static int latency(cast *c, pb_act *act)
+{
+    int rc = run_rounds(c, act, at_rate, by_p99);
+    for (unsigned i = 0; rc == 0 && i < act->n; i++) {
+        char remark[48];
+        const pb_loaded *got = &act->rows[i].got;
+        snprintf(remark, sizeof remark, "p50 %.2f, p99.9 %.2f ms", got->p50_us / 1000,
+                 got->p999_us / 1000);
+        pb_screen_value((int)i, got->p99_us / 1000, remark, true);
+    }
+    return rc;
 }
 
 int pb_act_latency(pb_act *act)
@@ -211,8 +244,8 @@ int pb_act_latency(pb_act *act)
     int rc = enter(&c, act, "raw", cpus, labels[0]);
     if (rc == 0)
         rc = enter(&c, act, "pica", cpus, labels[1]);
-    for (unsigned i = 0; rc == 0 && i < act->n; i++)
-        rc = at_rate(&c, act, i, RATE, RATE_S);
+    if (rc == 0)
+        rc = latency(&c, act);
     return leave(&c, act, rc);
 }
 
@@ -231,9 +264,9 @@ int pb_act_hog(pb_act *act)
         rc = enter(&c, act, "pica", workers, "pica, one computes");
     if (rc == 0)
         rc = enter(&c, act, "raw", workers, "epoll by hand, one computes");
-    for (unsigned i = 0; rc == 0 && i < act->n; i++) {
-        act->rows[i].hog = i > 0;
-        rc = at_rate(&c, act, i, SLOW_RATE, HOG_S);
-    }
+    for (unsigned i = 1; i < act->n; i++)
+        act->rows[i].hog = true;
+    if (rc == 0)
+        rc = latency(&c, act);
     return leave(&c, act, rc);
 }

@@ -192,13 +192,15 @@ static void page(FILE *f, const char *json)
     pb_number(f, pb_json_number(json, "acts.1.rate", 0), 0);
     fputs(" requests per second, planned in advance and evenly spaced. Latency counts from the "
           "planned time, so a server that stalls is charged for every request that it kept "
-          "waiting.</p>\n<div class=\"two\" style=\"grid-template-columns:1fr\">\n",
+          "waiting. Of three interleaved rounds, the one with the median p99.</p>\n"
+          "<div class=\"two\" style=\"grid-template-columns:1fr\">\n",
           f);
     curves(f, json, 1, "Latency by percentile", true);
     fputs("</div>\n<h2>Act three: somebody computes</h2>\n<p>64 connections ask 20 times a second "
           "each. Meanwhile one client asks, again and again, for a page whose handler computes "
           "for 50 ms without a break. In pica idle workers serve the tasks, timers and "
-          "descriptors of a busy one; a loop per thread holds them back.</p>\n"
+          "descriptors of a busy one; a loop per thread holds them back. Rounds as in act "
+          "two.</p>\n"
           "<div class=\"two\">\n",
           f);
     bars(f, json, 2, "p99 of everybody else (logarithmic)", "p99_us", "ms", 0.001, 2, true);

@@ -16,7 +16,7 @@ typedef struct pb_row {
     char label[56];
     unsigned workers;
     bool hog;           /* somebody asked for /hog all the while */
-    double hog_answers; /* how often that was answered in the same time */
+    double hog_answers; /* how often that was answered, in all rounds */
     pb_loaded got;
 } pb_row;
 
