@@ -14,24 +14,36 @@
 #include <sys/uio.h>
 
 static struct arm {
-    uint32_t armed;  /* [atomic] release by fault_arm(): publishes the next three */
-    uint32_t again;  /* [main] every k-th, not only the k-th */
-    uint64_t k;      /* [main] */
-    int error;       /* [main] */
-    uint64_t calls;  /* [atomic, relaxed] a counter */
-    uint64_t failed; /* [atomic, relaxed] a counter */
+    uint32_t armed;   /* [atomic] release by arm_it(): publishes the next four */
+    uint32_t again;   /* [main] every k-th, not only the k-th */
+    uint64_t k;       /* [main] */
+    int error;        /* [main] */
+    void (*fn)(void); /* [main] what happens meanwhile, or NULL */
+    uint64_t calls;   /* [atomic, relaxed] a counter */
+    uint64_t failed;  /* [atomic, relaxed] a counter */
 } arms[FAULT_CALLS];
 
-void fault_arm(fault_call call, uint64_t k, int again, int error)
+static void arm_it(fault_call call, uint64_t k, int again, int error, void (*fn)(void))
 {
     struct arm *arm = &arms[call];
     pi_store_release(&arm->armed, 0u);
     arm->again = again != 0;
     arm->k = k;
     arm->error = error;
+    arm->fn = fn;
     pi_store_relaxed(&arm->calls, 0u);
     pi_store_relaxed(&arm->failed, 0u);
     pi_store_release(&arm->armed, 1u);
+}
+
+void fault_arm(fault_call call, uint64_t k, int again, int error)
+{
+    arm_it(call, k, again, error, NULL);
+}
+
+void fault_meanwhile(fault_call call, uint64_t k, void (*fn)(void))
+{
+    arm_it(call, k, 0, 0, fn);
 }
 
 void fault_disarm(void)
@@ -53,8 +65,8 @@ uint64_t fault_failed(fault_call call)
 const char *fault_name(fault_call call)
 {
     static const char *const names[FAULT_CALLS] = {
-        "accept4", "epoll_create1", "epoll_ctl", "eventfd", "madvise",
-        "malloc",  "mmap",          "mprotect",  "process_madvise", "socket",  "pthread_create"};
+        "accept4", "epoll_create1", "epoll_ctl",       "eventfd", "madvise",       "malloc",
+        "mmap",    "mprotect",      "process_madvise", "socket",  "pthread_create"};
     return names[call];
 }
 
@@ -67,7 +79,10 @@ static int fault(fault_call call)
     uint64_t n = pi_add_relaxed(&arm->calls, 1u) + 1;
     if (arm->again ? n % arm->k != 0 : n != arm->k)
         return 0;
-    pi_add_relaxed(&arm->failed, 1u);
+    if (arm->fn)
+        arm->fn();
+    else
+        pi_add_relaxed(&arm->failed, 1u);
     return arm->error;
 }
 

@@ -29,6 +29,9 @@ typedef enum fault_call {
  *  @param error  the errno, > 0 */
 void fault_arm(fault_call call, uint64_t k, int again, int error);
 
+/** From now on, call fn within the k-th call, which succeeds: what somebody else does meanwhile. */
+void fault_meanwhile(fault_call call, uint64_t k, void (*fn)(void));
+
 /** Let all succeed again. */
 void fault_disarm(void);
 

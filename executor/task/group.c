@@ -13,16 +13,16 @@
  *      reaches the owner by the lock. All other changes of members may be relaxed: they are
  *      read-modify-writes, which pass on what was released before them.
  *
- * Elsewhere: the limit (limit.h).
+ * Elsewhere: the limit (limit.h), the list of failures (failures.c).
  * Lock rank OBJECT; inside it a wait may be ended, which queues a task.
  * Proof: tests/executor/task/group_model.c.
  */
 #include <pica/group.h>
 
-#include "executor/base/alloc.h"
 #include "executor/base/assert.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/spawn.h"
+#include "executor/task/group.h"
 #include "executor/task/inline.h"
 #include "executor/task/limit.h"
 
@@ -62,36 +62,6 @@ void pica_group_cancel(pica_group *group)
         pi_limit_close(group);
 }
 
-/* One more failure. Memory is fetched and freed without the lock; the first in the list is the
- * first failure, also where several members fail at once. */
-static void record(pica_group *group, intptr_t error)
-{
-    intptr_t *room = NULL;
-    size_t capacity = 0;
-    bool fits = false, lost = false;
-    while (!fits && !lost) {
-        lost = capacity && !room;
-        pi_lock_acquire(pi_group_lock(group));
-        if (room && capacity > group->errors_capacity) {
-            intptr_t *old = group->errors;
-            if (old)
-                memcpy(room, old, group->errors_count * sizeof(*room));
-            group->errors = room;
-            group->errors_capacity = capacity;
-            room = old;
-        }
-        fits = group->errors_count < group->errors_capacity;
-        if (fits)
-            group->errors[group->errors_count++] = error;
-        if ((fits || lost) && !group->first)
-            group->first = error;
-        capacity = group->errors_capacity ? 2 * group->errors_capacity : 4;
-        pi_lock_release(pi_group_lock(group));
-        pi_free(room);
-        room = fits || lost ? NULL : pi_malloc(capacity * sizeof(*room));
-    }
-}
-
 /* One member less. The caller's part in the group is over. */
 static void count_out(pica_group *group)
 {
@@ -113,7 +83,7 @@ static void member_ended(pica_scope *scope, intptr_t result)
 {
     pica_group *group = group_of(scope);
     if (PI_UNLIKELY(result < 0) && result != -ECANCELED) {
-        record(group, result);
+        pi_group_failed(group, result);
         pica_group_cancel(group); /* this member still counts, so the group is still there */
     }
     count_out(group);
@@ -141,7 +111,7 @@ static void member_ended_with(pica_scope *scope, intptr_t result)
     pica_group *group = group_of(scope);
     bool cancel = false;
     if (result < 0 && result != -ECANCELED) {
-        record(group, result);
+        pi_group_failed(group, result);
         cancel = !group->options; /* a limit alone */
     } else if (group->options & PICA_GROUP_FIRST_SUCCESS) {
         cancel = finish_race(group, result);
@@ -385,7 +355,7 @@ intptr_t pica_group_end(pica_group *group, intptr_t rc)
         rc = -ECANCELED; /* the body's spawn was refused: an echo of the cancel, no failure */
     if (rc < 0) {
         if (rc != -ECANCELED)
-            record(group, rc);
+            pi_group_failed(group, rc);
         if (rc == -ECANCELED || !group->options)
             pica_group_cancel(group);
     }
@@ -400,19 +370,4 @@ intptr_t pica_group_end(pica_group *group, intptr_t rc)
     if (cancelled || flags & PI_SCOPE_CANCELLED)
         return flags & PI_SCOPE_EXPIRED && !pi_scopes_cancelled(fiber) ? -ETIMEDOUT : -ECANCELED;
     return group->outcome & SOME_CANCELLED ? -ECANCELED : rc;
-}
-
-size_t pica_group_errors(const pica_group *group, const intptr_t **errors)
-{
-    *errors = group->errors;
-    return group->errors_count;
-}
-
-void pica_group_deinit(pica_group *group)
-{
-    if (!group)
-        return;
-    pi_free(group->errors);
-    group->errors = NULL;
-    group->errors_count = group->errors_capacity = 0;
 }

@@ -5,6 +5,7 @@
 #include "executor/sched/scope.h"
 #include "executor/sched/winners.h"
 #include "executor/sched/worker.h"
+#include "executor/task/group.h"
 
 #include <errno.h>
 

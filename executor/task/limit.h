@@ -13,15 +13,8 @@
 #ifndef PI_LIMIT_H
 #define PI_LIMIT_H
 
-#include "executor/base/lock.h"
-
 #include <pica/group.h>
-
-/** The lock of a group [rank OBJECT]. */
-static inline pi_lock *pi_group_lock(pica_group *group)
-{
-    return (pi_lock *)&group->lock;
-}
+#include <stdbool.h>
 
 /** Get a place; without may_wait only one that is free. From a task.
  *  @return 0; -EAGAIN; -EDEADLK; -ECANCELED; -ESHUTDOWN: the group is cancelled */

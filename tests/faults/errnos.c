@@ -227,7 +227,7 @@ static const struct named absorbed[] = {
      "a connection that broke in the queue is passed over; in a shortage, accept waits",
      {ECONNABORTED, EHOSTDOWN, EHOSTUNREACH, EMFILE, ENETDOWN, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM,
       ENONET, ENOPROTOOPT, EPERM, EPROTO}},
-    {"record", "malloc", "the group knows its first error, and fewer of the others", {0}},
+    {"pi_group_failed", "malloc", "the group knows its first error, and fewer of the others", {0}},
     /* What only tells people something. */
     {"lowest_resident", NULL, "the dump leaves the mark out", {0}},
     {"window_resident", NULL, "as above", {0}},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* group_model.c: the end of a group (group.c) and its limit (limit.c): members that end, fail,
  * win and spawn others, against an owner that waits in the end or for a place and is cancelled;
- * all interleavings of small programs. group.c and limit.c are the real ones; a member is a thread
- * that says that it has ended, as worker.c does for a task.
+ * all interleavings of small programs. group.c, failures.c and limit.c are the real ones; a member
+ * is a thread that says that it has ended, as worker.c does for a task.
  *
  * What has to hold: the end returns once all members have ended, after everything they did, and
  * nobody touches the group after that; the first failure or success is the one returned; no
@@ -20,7 +20,7 @@
 
 #include <errno.h>
 
-/* --- A worker for each thread, as far as groups need one ------------------------------------------ */
+/* --- A worker for each thread, as far as groups need one -------------------------------------- */
 
 extern __thread pi_worker *pi_worker_current;
 __thread pi_worker *pi_worker_current
@@ -136,7 +136,7 @@ int pi_worker_share_slow(pi_worker *worker)
     model_fail("%p", (void *)worker);
 }
 
-/* --- Set-up ----------------------------------------------------------------------------------------- */
+/* --- Set-up ----------------------------------------------------------------------------------- */
 
 static intptr_t a_member(void *arg)
 {
@@ -216,7 +216,7 @@ static void two_of_two(void)
     reset(2, 0, 2);
 }
 
-/* --- The owner (thread 0) ----------------------------------------------------------------------------- */
+/* --- The owner (thread 0) --------------------------------------------------------------------- */
 
 static void ends_with(intptr_t rc)
 {
@@ -257,7 +257,7 @@ static void spawns_and_ends(void)
     ends_with(rc);
 }
 
-/* --- Members ------------------------------------------------------------------------------------------ */
+/* --- Members ---------------------------------------------------------------------------------- */
 
 static void ended(intptr_t result)
 {
@@ -298,7 +298,7 @@ static void cancels(void)
     model_waits_cancel(0);
 }
 
-/* --- The end ------------------------------------------------------------------------------------------ */
+/* --- The end ---------------------------------------------------------------------------------- */
 
 static void came_to_zero(void)
 {
