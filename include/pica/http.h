@@ -244,8 +244,8 @@ PICA_API PICA_NODISCARD int pica_http_begin(pica_http_request *req, int status, 
  */
 PICA_API PICA_NODISCARD int pica_http_write(pica_http_request *req, const void *data, size_t n);
 
-/** Send what has been gathered. @return 0; as pica_http_write(). Where: the handler's task.
- *  May suspend; a cancellation point where it does. */
+/** Send what has been gathered. @return 0; the failures of the connection, as pica_http_reply().
+ *  Where: the handler's task. May suspend; a cancellation point where it does. */
 PICA_API PICA_NODISCARD int pica_http_flush(pica_http_request *req);
 
 PICA_END_DECLS

@@ -38,6 +38,7 @@ typedef struct pica_sem {
     void *head;       /* [lock] the one that waits longest */
     void *tail;       /* [lock] the one that came last */
     void *self;       /* [lock] where it lies, while somebody waits */
+    void *reserved[2];
 } pica_sem;
 
 /** The most permits. */
@@ -47,7 +48,7 @@ typedef struct pica_sem {
 #ifdef __cplusplus
 #define PICA_SEM_INIT(n)                                                                           \
     {                                                                                              \
-        (n), PICA_SEM_MAX, 0, 0, 0, 0, NULL, NULL, NULL                                            \
+        (n), PICA_SEM_MAX, 0, 0, 0, 0, NULL, NULL, NULL, {NULL, NULL}                              \
     }
 #else
 #define PICA_SEM_INIT(n)                                                                           \
@@ -127,8 +128,9 @@ PICA_API void pica_sem_close(pica_sem *sem);
  *  is read. */
 PICA_API int64_t pica_sem_value(const pica_sem *sem);
 
-/** End a semaphore's life, once no call but pending waits can be under way. @return 0; -EBUSY:
- *  somebody waits, or has not yet noticed a close. Where: anywhere. */
+/** End a semaphore's life, once no call but pending waits can be under way. (Who was handed a
+ *  permit waits no more, but its call is under way until it returns.) @return 0; -EBUSY: somebody
+ *  waits, or has not yet noticed a close. Where: anywhere. */
 PICA_API PICA_NODISCARD int pica_sem_destroy(pica_sem *sem);
 
 PICA_END_DECLS
