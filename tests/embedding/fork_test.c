@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* fork_test.c: what is promised around fork() and exit(): a child may exec() at any time, also out of a
- * task and while everything is busy, and takes no descriptor of pica's along; a child that was
- * forked while no executor lived may use pica like any process; a process may exit at any time. */
+/* fork_test.c: what is promised around fork() and exit(): a child may exec() at any time, also out
+ * of a task and while everything is busy, and takes no descriptor of pica's along; a child that
+ * was forked while no executor lived may use pica like any process; a process may exit at any
+ * time. */
 #include "tests/executor/bodies.h"
 
 #include <pica/net.h>
@@ -105,19 +106,18 @@ static intptr_t opens_sockets(void *arg)
 static void a_child_may_exec(void)
 {
     struct busy b = {{0}};
-    pica_task *tasks[3];
+    pica_task *tasks[2];
     inherited = fork_and_exec();
     CHECK_LE(4, inherited);
     CHECK_LT(inherited, 100);
     pica_options options = check_options();
     pica_executor *ex = check_executor_open(&options);
     for (unsigned i = 0; i < 2; i++)
-        CHECK_FATAL_OK(pica_executor_spawn(ex, &tasks[i], i ? opens_sockets : keeps_busy, &b));
+        tasks[i] = body_spawn_in(ex, i ? opens_sockets : keeps_busy, &b);
     for (unsigned i = 0; i < 5; i++) {
         CHECK_EQ(fork_and_exec(), inherited);
         CHECK_EQ(spawn_by_posix(), inherited);
-        CHECK_FATAL_OK(pica_executor_spawn(ex, &tasks[2], forks, NULL));
-        CHECK_EQ(body_end(tasks[2]), 0);
+        CHECK_EQ(body_end(body_spawn_in(ex, forks, NULL)), 0);
     }
     check_hit(&b.enough);
     for (unsigned i = 0; i < 2; i++)

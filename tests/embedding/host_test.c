@@ -190,9 +190,7 @@ static void nothing_changes(void)
         pica_options options = check_options();
         options.flags |= flags[i];
         pica_executor *ex = check_executor_open(&options);
-        pica_task *task = NULL;
-        CHECK_FATAL_OK(pica_executor_spawn(ex, &task, uses_pica, NULL));
-        CHECK_EQ(body_end(task), 6);
+        CHECK_EQ(body_end(body_spawn_in(ex, uses_pica, NULL)), 6);
         if (flags[i] != PICA_NAME_OVERFLOWS) {
             look_at(&now);
             same(&set, &now);
@@ -216,8 +214,8 @@ static intptr_t tells_its_rounding(void *unused)
     return fegetround();
 }
 
-/* Threads: the workers and, where there are several, a monitor. Descriptors: two for each worker, or none. The threads
- * round as the one that made them does. */
+/* Threads: the workers and, where there are several, a monitor. Descriptors: two for each worker,
+ * or none. The threads round as the one that made them does. */
 static void what_it_holds(void)
 {
     int rounding = fegetround();
@@ -229,9 +227,7 @@ static void what_it_holds(void)
         options.driver = driver;
         options.flags |= PICA_NO_SPARE; /* which a busy machine might call for */
         pica_executor *ex = check_executor_open(&options);
-        pica_task *task;
-        CHECK_FATAL_OK(pica_executor_spawn(ex, &task, tells_its_rounding, NULL));
-        CHECK_EQ(body_end(task), FE_DOWNWARD);
+        CHECK_EQ(body_end(body_spawn_in(ex, tells_its_rounding, NULL)), FE_DOWNWARD);
         unsigned each = driver == PICA_DRIVER_EPOLL ? 2 : 0;
         CHECK_EQ(process_entries("/proc/self/fd"), descriptors + each * options.workers);
         unsigned monitor = options.workers > 1;
@@ -241,7 +237,7 @@ static void what_it_holds(void)
     fesetround(rounding);
 }
 
-/* --- Signals are the host's -------------------------------------------------------------------- */
+/* --- Signals are the host's ------------------------------------------------------------------- */
 
 static intptr_t spins(void *arg)
 {
@@ -259,8 +255,7 @@ static void signals_go_to_the_host(void)
     set_up(&before);
     pica_options options = check_options();
     pica_executor *ex = check_executor_open(&options);
-    pica_task *busy;
-    CHECK_FATAL_OK(pica_executor_spawn(ex, &busy, spins, &enough));
+    pica_task *busy = body_spawn_in(ex, spins, &enough);
     pi_store_relaxed(&on_a_worker, 0u);
     for (unsigned i = 0; i < 300; i++) {
         int number = numbers[i % 3];
@@ -284,8 +279,7 @@ static void children_are_the_hosts(void)
     set_up(&before);
     pica_options options = check_options();
     pica_executor *ex = check_executor_open(&options);
-    pica_task *busy;
-    CHECK_FATAL_OK(pica_executor_spawn(ex, &busy, spins, &enough));
+    pica_task *busy = body_spawn_in(ex, spins, &enough);
     for (int i = 0; i < 20; i++) {
         uint32_t had = pi_load_relaxed(&handled[SIGCHLD]);
         pid_t pid = fork();
@@ -316,9 +310,7 @@ static void masks_of_workers(void)
     sigset_t mask, here;
     pica_options options = check_options();
     pica_executor *ex = check_executor_open(&options);
-    pica_task *task;
-    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, tells_its_mask, &mask));
-    CHECK_EQ(body_end(task), 0);
+    CHECK_EQ(body_end(body_spawn_in(ex, tells_its_mask, &mask)), 0);
     check_executor_close(ex);
     for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
         CHECK_EQ(sigismember(&mask, faults[i]), 0);
@@ -337,7 +329,7 @@ static void masks_of_workers(void)
     CHECK(same_set(&mask, &here));
 }
 
-/* --- A host that handles its own faults -------------------------------------------------------- */
+/* --- A host that handles its own faults ------------------------------------------------------- */
 
 static char *faulty;         /* [main] a page, alternately readable and not */
 static uint32_t mended;      /* [atomic, relaxed] faults that the host's handler put right */
@@ -395,9 +387,7 @@ static void the_host_mends_faults(void)
         options.flags |= flags[i];
         fault_once();
         pica_executor *ex = check_executor_open(&options);
-        pica_task *task;
-        CHECK_FATAL_OK(pica_executor_spawn(ex, &task, faults, NULL));
-        CHECK_EQ(body_end(task), 3);
+        CHECK_EQ(body_end(body_spawn_in(ex, faults, NULL)), 3);
         fault_once();
         check_executor_close(ex);
         fault_once();

@@ -48,20 +48,13 @@ static intptr_t holds_one(void *arg)
     return 1;
 }
 
-static pica_task *spawned(pica_executor *ex, pica_fn fn, void *arg)
-{
-    pica_task *task = NULL;
-    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, fn, arg));
-    return task;
-}
-
 static void one_round(struct shared *s, uint64_t round)
 {
     pica_executor *ex = round % 2 ? s->ex : s->other;
     pica_task *tasks[3];
     intptr_t results[3] = {0, 0, 0};
     for (unsigned i = 0; i < 3; i++)
-        tasks[i] = spawned(ex, i == 2 ? body_yields : holds_one, i == 2 ? body_arg(9) : s);
+        tasks[i] = body_spawn_in(ex, i == 2 ? body_yields : holds_one, i == 2 ? body_arg(9) : s);
     if (round % 8 == 0) { /* the thread takes its turn among the tasks */
         CHECK_EQ(pica_sem_acquire(&s->permits), 0);
         hold_a_permit(s);
@@ -72,7 +65,7 @@ static void one_round(struct shared *s, uint64_t round)
     for (unsigned i = 0; i < 3; i++)
         pica_unref(tasks[i]);
 
-    pica_task *sleeper = spawned(ex, body_sleeps, NULL);
+    pica_task *sleeper = body_spawn_in(ex, body_sleeps, NULL);
     intptr_t result = 0;
     CHECK_EQ(pica_join_until(sleeper, &result, pica_after(PICA_US(20))), -ETIMEDOUT);
     CHECK_EQ(pica_task_result(sleeper, &result), -EINPROGRESS);
@@ -132,7 +125,7 @@ static intptr_t gives_a_child(void *arg)
 /* It runs where it was spawned, never on its waiter's stack. */
 static void awaits_a_child_of_the_other(struct shared *s)
 {
-    pica_task *parent = spawned(s->other, gives_a_child, s);
+    pica_task *parent = body_spawn_in(s->other, gives_a_child, s);
     CHECK_EQ(pica_sem_acquire(&s->given), 0);
     CHECK_EQ(body_end(s->child), (intptr_t)s->other);
     CHECK_EQ(body_end(parent), 0);
@@ -143,13 +136,13 @@ static intptr_t asks_the_other(void *arg)
     struct shared *s = arg;
     CHECK_EQ(pica_executor_self(), s->ex);
     for (uint64_t i = check_rounds(200); i > 0; i--) {
-        pica_task *there = spawned(s->other, holds_one, s);
+        pica_task *there = body_spawn_in(s->other, holds_one, s);
         CHECK_EQ(body_end(there), 1);
         CHECK_EQ(pica_executor_self(), s->ex);
         awaits_a_child_of_the_other(s);
     }
     pica_scope scope;
-    pica_task *there = spawned(s->other, body_sleeps, NULL);
+    pica_task *there = body_spawn_in(s->other, body_sleeps, NULL);
     intptr_t result = 0;
     pica_scope_begin(&scope, pica_after(PICA_MS(1)));
     int rc = pica_await(there, &result); /* hands the cancel on, across */
@@ -166,8 +159,8 @@ static void tasks_of_two_executors(void)
     s.ex = check_executor_open(&options);
     s.other = check_executor_open(&options);
     back = (struct shared){.ex = s.other, .other = s.ex, .permits = PICA_SEM_INIT(2)};
-    pica_task *one = spawned(s.ex, asks_the_other, &s);
-    pica_task *two = spawned(s.other, asks_the_other, &back);
+    pica_task *one = body_spawn_in(s.ex, asks_the_other, &s);
+    pica_task *two = body_spawn_in(s.other, asks_the_other, &back);
     CHECK_EQ(body_end(one), 2);
     CHECK_EQ(body_end(two), 2);
     check_executor_close(s.ex);
@@ -181,7 +174,7 @@ static intptr_t keeps_an_executor(void *unused)
     pica_executor *inner = NULL;
     (void)unused;
     CHECK_FATAL_OK(pica_executor_create(&inner, &options));
-    CHECK_EQ(body_end(spawned(inner, body_yields, body_arg(8))), 8);
+    CHECK_EQ(body_end(body_spawn_in(inner, body_yields, body_arg(8))), 8);
     CHECK_FATAL_OK(pica_executor_spawn(inner, NULL, body_sleeps, NULL));
     CHECK_EQ(pica_executor_shutdown(inner, pica_after(PICA_MS(1))), 1);
     CHECK_EQ(pica_executor_destroy(inner), NULL);
@@ -192,7 +185,7 @@ static void one_inside_the_other(void)
 {
     pica_options options = check_options();
     pica_executor *ex = check_executor_open(&options);
-    CHECK_EQ(body_end(spawned(ex, keeps_an_executor, NULL)), 4);
+    CHECK_EQ(body_end(body_spawn_in(ex, keeps_an_executor, NULL)), 4);
     check_executor_close(ex);
 }
 
@@ -223,7 +216,7 @@ static void shutdown_lets_go(void)
         pica_options options = check_options();
         pthread_t threads[THREADS];
         CHECK_FATAL_OK(pica_executor_create(&e.ex, &options));
-        e.sleeper = spawned(e.ex, body_sleeps, NULL);
+        e.sleeper = body_spawn_in(e.ex, body_sleeps, NULL);
         for (unsigned i = 0; i < THREADS; i++)
             CHECK_FATAL(pthread_create(&threads[i], NULL, thread_waits, &e) == 0);
         CHECK_HITS(&e.waiting, THREADS);

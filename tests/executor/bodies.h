@@ -6,6 +6,7 @@
 #include "executor/base/atomics.h"
 #include "tests/check.h"
 
+#include <pica/group.h>
 #include <pica/task.h>
 
 /** Return the argument. */
@@ -53,6 +54,22 @@ static inline pica_task *body_spawn_on(unsigned worker, pica_fn fn, void *arg)
     attr.pin = worker + 1;
     pica_task *task = NULL;
     CHECK_FATAL_OK(pica_spawn_with(&task, fn, arg, &attr));
+    return task;
+}
+
+/** The same, into an executor, from anywhere. */
+static inline pica_task *body_spawn_in(pica_executor *ex, pica_fn fn, void *arg)
+{
+    pica_task *task = NULL;
+    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, fn, arg));
+    return task;
+}
+
+/** The same, as a member of a group. */
+static inline pica_task *body_spawn_member(pica_group *group, pica_fn fn, void *arg)
+{
+    pica_task *task = NULL;
+    CHECK_FATAL_OK(pica_group_spawn_at(group, &task, fn, arg, NULL, PICA_SITE));
     return task;
 }
 

@@ -2,6 +2,7 @@
 /* signals_test.c: signals at 1 kHz to every thread, without SA_RESTART, while streams, sleeps and
  * semaphores are at work: no call fails with EINTR, nothing is lost. And a process that is stopped
  * and goes on, again and again, while it serves. */
+#include "tests/executor/bodies.h"
 #include "tests/extremes/load.h"
 
 #include <dirent.h>
@@ -28,9 +29,10 @@ static void count(int number)
 static intptr_t lets_in(void *arg)
 {
     sigset_t set;
+    (void)arg;
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
-    return pthread_sigmask(SIG_UNBLOCK, &set, NULL) + (arg ? 0 : 0);
+    return pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static void *sends(void *arg)
@@ -63,9 +65,8 @@ static void *spawns(void *executor)
 {
     lets_in(NULL);
     for (intptr_t i = 1; !pi_load_acquire(&stop); i++) {
-        pica_task *task;
+        pica_task *task = body_spawn_in(executor, naps, body_arg(i));
         intptr_t result = 0;
-        CHECK_FATAL_OK(pica_executor_spawn(executor, &task, naps, (void *)i));
         CHECK_EQ(pica_join(task, &result), 0);
         CHECK_EQ(result, i);
         pica_unref(task);
@@ -79,17 +80,11 @@ static void interrupted(void)
 {
     pica_executor *ex = pica_executor_self();
     pthread_t sender, spawner;
-    struct sigaction action = {.sa_handler = count}, old;
+    struct sigaction action = {.sa_handler = count};
     sigemptyset(&action.sa_mask);
-    sigaction(SIGUSR1, &action, &old); /* no SA_RESTART */
-    for (unsigned i = 0; i < pica_executor_workers(ex); i++) {
-        pica_task *task;
-        pica_attr attr = PICA_ATTR_INIT;
-        attr.pin = i + 1;
-        CHECK_FATAL_OK(pica_spawn_with(&task, lets_in, NULL, &attr));
-        CHECK_OK(pica_await(task, NULL));
-        pica_unref(task);
-    }
+    sigaction(SIGUSR1, &action, NULL); /* no SA_RESTART */
+    for (unsigned i = 0; i < pica_executor_workers(ex); i++)
+        CHECK_EQ(body_end(body_spawn_on(i, lets_in, NULL)), 0);
     pi_store_release(&stop, 0u);
     uint64_t here = pi_load_relaxed(&arrived), elsewhere = pi_load_relaxed(&arrived_else);
     uint64_t joins = pi_load_relaxed(&joined);
@@ -109,7 +104,7 @@ static void interrupted(void)
     signal(SIGUSR1, SIG_IGN);
 }
 
-/* --- Stopped ----------------------------------------------------------------------------------- */
+/* --- Stopped ---------------------------------------------------------------------------------- */
 
 static intptr_t loads(void *arg)
 {
@@ -123,11 +118,8 @@ static _Noreturn void child(void)
     uint64_t before = check_failures();
     pica_options options = check_options();
     pica_executor *ex = check_executor_open(&options);
-    pica_task *task;
     alarm(100);
-    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, loads, NULL));
-    CHECK_EQ(pica_join(task, NULL), 0);
-    pica_unref(task);
+    CHECK_EQ(body_end(body_spawn_in(ex, loads, NULL)), 0);
     check_executor_close(ex);
     _exit(check_failures() > before ? 1 : 0);
 }

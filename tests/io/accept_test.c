@@ -197,6 +197,27 @@ static void reuse_port(void)
     pica_listener_close(second);
 }
 
+static int reuses_addresses(pica_listener *l)
+{
+    int on = -1;
+    socklen_t size = sizeof(on);
+    CHECK_EQ(getsockopt(pica_listener_fd(l), SOL_SOCKET, SO_REUSEADDR, &on, &size), 0);
+    return on;
+}
+
+static void reuse_address(void)
+{
+    pica_addr at = peers_any();
+    pica_listener *l = NULL;
+    pica_listen_options options = {.size = sizeof(options), .flags = PICA_LISTEN_NO_REUSEADDR};
+    CHECK_FATAL_OK(pica_tcp_listen(&l, &at, NULL));
+    CHECK_EQ(reuses_addresses(l), 1);
+    pica_listener_close(l);
+    CHECK_FATAL_OK(pica_tcp_listen(&l, &at, &options));
+    CHECK_EQ(reuses_addresses(l), 0);
+    pica_listener_close(l);
+}
+
 static void v6_only(void)
 {
     pica_addr at;
@@ -224,5 +245,6 @@ CHECK_MAIN
     check_run("trying", trying);
     check_run("listening", listening);
     check_run("SO_REUSEPORT", reuse_port);
+    check_run("SO_REUSEADDR", reuse_address);
     check_run("IPv6 only", v6_only);
 }

@@ -55,7 +55,7 @@ static intptr_t is_served(void *arg)
         check_hit(&h->ready);
     }
     if (h->what == BATCH)
-        CHECK_FATAL_OK(pica_spawn(&h->with, gets_stuck, h));
+        h->with = body_spawn(gets_stuck, h);
     if (h->what == TIMER || h->what == BATCH)
         rc = pica_sleep_until(pi_load_acquire(&h->due));
     else if (h->what == DESCRIPTOR)
@@ -76,7 +76,7 @@ static intptr_t is_stuck(void *arg)
         while (pica_now() < busy_until) {
         }
         pi_store_release(&h->due, pica_now());
-        CHECK_FATAL_OK(pica_spawn(&task, is_served, h));
+        task = body_spawn(is_served, h);
     }
     while (!pi_load_acquire(&h->served) && pica_now() < give_up) {
         if (h->what == DESCRIPTOR && !pi_load_relaxed(&h->due) && pica_now() >= busy_until) {
@@ -93,9 +93,7 @@ static intptr_t is_stuck(void *arg)
 static int64_t try_batch(void)
 {
     struct hostage h = {.what = BATCH, .fd = -1, .worker = -1, .due = pica_after(PICA_MS(2))};
-    pica_task *task;
-    CHECK_FATAL_OK(pica_spawn(&task, is_served, &h));
-    CHECK_EQ(body_end(task), 0);
+    CHECK_EQ(body_end(body_spawn(is_served, &h)), 0);
     CHECK_EQ(body_end(h.with), 1);
     return h.served - h.due;
 }
@@ -104,15 +102,15 @@ static int64_t try_batch(void)
 static int64_t try_once(enum what what)
 {
     struct hostage h = {.what = what, .fd = -1, .worker = -1};
-    pica_attr attr = PICA_ATTR_INIT;
-    pica_task *task = NULL, *stuck = NULL;
+    pica_task *task = NULL;
+    unsigned where = 0;
     uint64_t count;
     h.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     CHECK_FATAL(h.fd >= 0);
     if (what == TIMER)
         h.due = pica_after(PICA_MS(4));
     if (what != QUEUED) {
-        CHECK_FATAL_OK(pica_spawn(&task, is_served, &h));
+        task = body_spawn(is_served, &h);
         CHECK_HITS(&h.ready, 1);
         CHECK_SOON(pica_task_status(task) == PICA_WAITING || pi_load_acquire(&h.served));
         if (pi_load_acquire(&h.served)) {
@@ -121,12 +119,9 @@ static int64_t try_once(enum what what)
             return -1;
         }
         /* The timer and, by default, the descriptor belong to the worker that it waits on. */
-        attr.pin = (unsigned)pi_load_acquire(&h.worker) + 1;
-    } else {
-        attr.pin = 1;
+        where = (unsigned)pi_load_acquire(&h.worker);
     }
-    CHECK_FATAL_OK(pica_spawn_with(&stuck, is_stuck, &h, &attr));
-    CHECK_EQ(body_end(stuck), 1);
+    CHECK_EQ(body_end(body_spawn_on(where, is_stuck, &h)), 1);
     if (task)
         CHECK_EQ(body_end(task), 0);
     CHECK(read(h.fd, &count, sizeof(count)) == (ssize_t)sizeof(count) || what != DESCRIPTOR);
@@ -207,11 +202,9 @@ static intptr_t spins(void *arg)
 static void the_others_go_on(void)
 {
     uint32_t stop = 0;
-    pica_attr attr = PICA_ATTR_INIT;
     unsigned workers = pica_executor_workers(check_executor());
-    attr.pin = body_pin_here() % workers + 1; /* not this one, now */
-    pica_task *stuck;
-    CHECK_FATAL_OK(pica_spawn_with(&stuck, spins, &stop, &attr));
+    unsigned another = body_pin_here() % workers; /* not this one, now */
+    pica_task *stuck = body_spawn_on(another, spins, &stop);
     for (unsigned i = 0; i < 50; i++) {
         CHECK_EQ(body_end(body_spawn(body_yields, body_arg(i))), i);
         CHECK_OK(pica_sleep(PICA_US(100)));

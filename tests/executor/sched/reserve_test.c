@@ -28,10 +28,10 @@ enum what { QUEUED, INJECTED, TIMER, DESCRIPTOR };
 struct scene {
     enum what what;
     int fd;
-    int64_t due;        /* [atomic] when it could have run */
-    int64_t served;     /* [atomic] when it did; 0: not yet */
-    uint32_t stuck;     /* [atomic] how many workers are */
-    int where;          /* on which worker it ran */
+    int64_t due;    /* [atomic] when it could have run */
+    int64_t served; /* [atomic] when it did; 0: not yet */
+    uint32_t stuck; /* [atomic] how many workers are */
+    int where;      /* on which worker it ran */
     check_latch waits;
 };
 
@@ -59,26 +59,22 @@ static intptr_t is_stuck(void *arg)
     return pi_load_acquire(&s->served) != 0;
 }
 
-/* All workers but the caller's, which is no spare; then the caller gets stuck itself, and comes due. */
+/* All workers but the caller's, which is no spare; then the caller gets stuck itself, and it comes
+ * due. */
 static bool get_stuck(struct scene *s)
 {
     unsigned workers = pica_executor_workers(check_executor());
     int mine = pica_worker_index();
     pica_task *others[4], *queued = NULL;
-    for (unsigned i = 0; i < workers; i++) {
-        pica_attr attr = PICA_ATTR_INIT;
-        attr.pin = i + 1;
-        others[i] = NULL;
-        if ((int)i != mine)
-            CHECK_FATAL_OK(pica_spawn_with(&others[i], is_stuck, s, &attr));
-    }
+    for (unsigned i = 0; i < workers; i++)
+        others[i] = (int)i == mine ? NULL : body_spawn_on(i, is_stuck, s);
     int64_t give_up = pica_after(GIVE_UP_NS);
     while (pi_load_acquire(&s->stuck) < workers - 1 && pica_now() < give_up) {
     }
     if (s->what != TIMER)
         pi_store_release(&s->due, pica_now());
     if (s->what == QUEUED)
-        CHECK_FATAL_OK(pica_spawn(&queued, is_served, s));
+        queued = body_spawn(is_served, s);
     if (s->what == DESCRIPTOR)
         CHECK_EQ(write(s->fd, &(uint64_t){1}, sizeof(uint64_t)), (ssize_t)sizeof(uint64_t));
     bool served = is_stuck(s);
@@ -102,10 +98,8 @@ static void *injects(void *arg)
     while (pi_load_acquire(&s->stuck) < pica_executor_workers(check_executor()) &&
            pica_now() < give_up) {
     }
-    pica_task *task;
     pi_store_release(&s->due, pica_now());
-    CHECK_FATAL_OK(pica_executor_spawn(check_executor(), &task, is_served, s));
-    CHECK_EQ(body_end(task), 0);
+    CHECK_EQ(body_end(body_spawn_in(check_executor(), is_served, s)), 0);
     return NULL;
 }
 
@@ -123,11 +117,7 @@ static int64_t try_once(enum what what)
     }
     if (what == INJECTED)
         CHECK_FATAL(pthread_create(&thread, NULL, injects, &s) == 0);
-    pica_attr attr = PICA_ATTR_INIT;
-    pica_task *stuck;
-    attr.pin = 1; /* on a worker, not on the spare */
-    CHECK_FATAL_OK(pica_spawn_with(&stuck, sticks, &s, &attr));
-    CHECK_EQ(body_end(stuck), 1);
+    CHECK_EQ(body_end(body_spawn_on(0, sticks, &s)), 1); /* on a worker, not on the spare */
     if (task)
         CHECK_EQ(body_end(task), 0);
     if (what == INJECTED)
@@ -169,7 +159,7 @@ static void descriptors(void)
 /* What waits on the spare, for a timer and for a descriptor, goes on after the worker has come
  * round, and on that worker, though the spare is who hears of it. */
 struct guest {
-    int fd;         /* -1: a timer */
+    int fd;           /* -1: a timer */
     int began, ended; /* workers */
     check_latch waits;
 };
@@ -190,7 +180,7 @@ static intptr_t spawns_and_sticks(void *arg)
     int64_t give_up = pica_after(GIVE_UP_NS);
     pica_task *tasks[2];
     for (unsigned i = 0; i < 2; i++)
-        CHECK_FATAL_OK(pica_spawn(&tasks[i], waits_there, &g[i]));
+        tasks[i] = body_spawn(waits_there, &g[i]);
     while ((check_hits(&g[0].waits) == 0 || check_hits(&g[1].waits) == 0) && pica_now() < give_up) {
     }
     CHECK_OK(pica_sleep(PICA_MS(30)));
@@ -204,11 +194,7 @@ static void what_it_holds_is_handed_back(void)
 {
     int workers = (int)pica_executor_workers(check_executor());
     struct guest g[2] = {{.fd = -1}, {.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}};
-    pica_attr attr = PICA_ATTR_INIT;
-    pica_task *stuck;
-    attr.pin = 1;
-    CHECK_FATAL_OK(pica_spawn_with(&stuck, spawns_and_sticks, g, &attr));
-    CHECK_EQ(body_end(stuck), 0);
+    CHECK_EQ(body_end(body_spawn_on(0, spawns_and_sticks, g)), 0);
     for (unsigned i = 0; i < 2; i++) {
         CHECK_EQ(g[i].began, workers); /* the spare's number */
         CHECK_LT(g[i].ended, workers);
@@ -237,8 +223,7 @@ static intptr_t pins_where_it_runs(void *arg)
     p->where = pica_worker_index();
     attr.pin = (unsigned)p->where + 1;
     p->there = pica_spawn_with(NULL, body_returns, NULL, &attr);
-    attr.pin = 1;
-    CHECK_FATAL_OK(pica_spawn_with(&p->pinned, returns_its_worker, NULL, &attr));
+    p->pinned = body_spawn_on(0, returns_its_worker, NULL);
     check_hit(&p->tried);
     return 0;
 }
@@ -257,11 +242,7 @@ static intptr_t spins_until_tried(void *arg)
 static void it_is_no_pin(void)
 {
     struct pins p = {.where = -1};
-    pica_attr attr = PICA_ATTR_INIT;
-    pica_task *stuck;
-    attr.pin = 1;
-    CHECK_FATAL_OK(pica_spawn_with(&stuck, spins_until_tried, &p, &attr));
-    CHECK_EQ(body_end(stuck), 0);
+    CHECK_EQ(body_end(body_spawn_on(0, spins_until_tried, &p)), 0);
     CHECK_EQ(p.where, pica_executor_workers(check_executor()));
     CHECK_EQ(p.there, -EINVAL);
     CHECK_EQ(body_end(p.pinned), 0); /* its worker */
@@ -293,8 +274,7 @@ static void a_blocking_call(void)
 static intptr_t ends_with_the_spare(void *arg)
 {
     struct scene s = {.what = QUEUED};
-    pica_task *task;
-    CHECK_FATAL_OK(pica_spawn(&task, is_served, &s));
+    pica_task *task = body_spawn(is_served, &s);
     CHECK_EQ(is_stuck(&s), 1);
     pica_detach(task);
     if (arg)

@@ -22,13 +22,6 @@ static pica_executor *open_small(void)
     return check_executor_open(&options);
 }
 
-static pica_task *put(pica_executor *ex, pica_fn fn, void *arg)
-{
-    pica_task *task = NULL;
-    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, fn, arg));
-    return task;
-}
-
 /* ---- more ---- */
 
 /* Asleep for good: it has no CPU time for a while. */
@@ -82,7 +75,7 @@ static void as_many_run_at_once(void)
         CHECK_OK(pica_executor_resize(ex, n));
         CHECK_EQ(pica_executor_workers(ex), n);
         for (unsigned i = 0; i < n; i++)
-            tasks[i] = put(ex, meets, &crowd);
+            tasks[i] = body_spawn_in(ex, meets, &crowd);
         for (unsigned i = 0; i < n; i++)
             CHECK_EQ(body_end(tasks[i]), 1);
     }
@@ -120,7 +113,7 @@ static void who_waits_goes_on(void)
     CHECK_OK(pica_executor_resize(ex, MOST));
     for (unsigned i = 0; i < MOST; i++) {
         g[i] = (struct guest){.fd = i % 2 ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1};
-        tasks[i] = put(ex, stays, &g[i]);
+        tasks[i] = body_spawn_in(ex, stays, &g[i]);
     }
     for (unsigned i = 0; i < MOST; i++)
         CHECK_HITS(&g[i].waits, 1);
@@ -193,7 +186,7 @@ static void to_and_fro(void)
     for (unsigned i = 0; i < 2; i++)
         CHECK_FATAL(pthread_create(&threads[i], NULL, resizes, &l) == 0);
     for (unsigned i = 0; i < 4; i++)
-        tasks[i] = put(l.ex, tree, body_arg(rounds));
+        tasks[i] = body_spawn_in(l.ex, tree, body_arg(rounds));
     for (unsigned i = 0; i < 4; i++)
         CHECK_EQ(body_end(tasks[i]), rounds * 28);
     pi_store_relaxed(&l.stop, 1u);
@@ -242,11 +235,9 @@ static intptr_t all_stay(void *unused)
 {
     pica_task *tasks[4];
     (void)unused;
-    for (unsigned i = 0; i < 4; i++) {
-        pica_attr attr = PICA_ATTR_INIT;
-        attr.pin = i % pica_executor_workers(pica_executor_self()) + 1;
-        CHECK_FATAL_OK(pica_spawn_with(&tasks[i], stays_on_its_cpu, NULL, &attr));
-    }
+    unsigned workers = pica_executor_workers(pica_executor_self());
+    for (unsigned i = 0; i < 4; i++)
+        tasks[i] = body_spawn_on(i % workers, stays_on_its_cpu, NULL);
     for (unsigned i = 0; i < 4; i++)
         CHECK_EQ(body_end(tasks[i]), 0);
     return 3;

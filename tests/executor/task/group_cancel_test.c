@@ -14,13 +14,6 @@ static intptr_t hits_late(void *arg)
     return 1;
 }
 
-static pica_task *group_task(pica_group *group, pica_fn fn, void *arg)
-{
-    pica_task *task = NULL;
-    CHECK_FATAL_OK(pica_group_spawn_at(group, &task, fn, arg, NULL, PICA_SITE));
-    return task;
-}
-
 /* --- A cancel from outside ---------------------------------------------------------------- */
 
 struct grouping {
@@ -109,8 +102,8 @@ static intptr_t has_siblings(void *arg)
     struct siblings *s = arg;
     pica_group group;
     pica_group_begin_until(&group, s->deadline ? pica_after(PICA_MS(10)) : PICA_NEVER);
-    s->first = group_task(&group, ends_after_its_sibling, s);
-    s->second = group_task(&group, body_swallows, &s->asleep);
+    s->first = body_spawn_member(&group, ends_after_its_sibling, s);
+    s->second = body_spawn_member(&group, body_swallows, &s->asleep);
     intptr_t rc = pica_group_end(&group, 0);
     pica_unref(s->first);
     pica_unref(s->second);

@@ -6,13 +6,6 @@
 #include <pica/group.h>
 #include <pica/scope.h>
 
-static pica_task *group_task(pica_group *group, pica_fn fn, void *arg)
-{
-    pica_task *task = NULL;
-    CHECK_FATAL_OK(pica_group_spawn_at(group, &task, fn, arg, NULL, PICA_SITE));
-    return task;
-}
-
 static intptr_t hits(void *arg)
 {
     check_hit(arg);
@@ -49,7 +42,7 @@ static void waits_for_those_that_run_already(void)
     check_latch done = {0}, asleep = {0};
     pica_group group;
     pica_group_begin(&group);
-    pica_task *sleeper = group_task(&group, body_swallows, &asleep);
+    pica_task *sleeper = body_spawn_member(&group, body_swallows, &asleep);
     for (unsigned i = 0; i < 10; i++)
         CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
     CHECK_HITS(&asleep, 1);
@@ -113,7 +106,7 @@ static void failure_cancels_siblings_and_body(void)
     pica_group_begin(&group);
     pica_task *siblings[10];
     for (unsigned i = 0; i < 10; i++)
-        siblings[i] = group_task(&group, body_swallows, &asleep);
+        siblings[i] = body_spawn_member(&group, body_swallows, &asleep);
     CHECK_EQ(pica_group_spawn(&group, fails_when_hit, &go), 0);
     CHECK_HITS(&asleep, 10);
     for (unsigned i = 0; i < 10; i++)
@@ -202,7 +195,7 @@ static void a_cancelled_member_is_no_failure(void)
     check_latch asleep = {0}, done = {0};
     pica_group group;
     pica_group_begin(&group);
-    pica_task *member = group_task(&group, body_sleeps, &asleep);
+    pica_task *member = body_spawn_member(&group, body_sleeps, &asleep);
     CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
     CHECK_HITS(&asleep, 1);
     CHECK_EQ(pica_cancel(member), 0);
@@ -219,7 +212,7 @@ static void the_body_fails(void)
     check_latch asleep = {0};
     pica_group group;
     pica_group_begin(&group);
-    pica_task *member = group_task(&group, body_swallows, &asleep);
+    pica_task *member = body_spawn_member(&group, body_swallows, &asleep);
     CHECK_HITS(&asleep, 1);
     CHECK_EQ(pica_group_end(&group, -EPROTO), -EPROTO);
     CHECK_EQ(body_end(member), 7);
@@ -235,7 +228,7 @@ static void cancel_is_idempotent(void)
     pica_group_begin(&group);
     pica_task *members[5];
     for (unsigned i = 0; i < 5; i++)
-        members[i] = group_task(&group, body_swallows, &asleep);
+        members[i] = body_spawn_member(&group, body_swallows, &asleep);
     CHECK_HITS(&asleep, 5);
     pica_group_cancel(&group);
     pica_group_cancel(&group);
@@ -344,6 +337,13 @@ static void refusals(void)
     CHECK_EQ(pica_group_try_spawn(&group, body_returns, NULL), -ESHUTDOWN);
     pica_group_cancel(&group); /* nobody is left to be told */
     pica_group_deinit(NULL);
+}
+
+static void on_a_thread(void)
+{
+    pica_group group = {.limit = 0};
+    CHECK_EQ(pica_group_spawn(&group, body_returns, NULL), -EPERM);
+    CHECK_EQ(pica_group_try_spawn(&group, body_returns, NULL), -EPERM);
 }
 
 /* --- Misuse is said ----------------------------------------------------------------------- */
@@ -507,6 +507,7 @@ CHECK_MAIN
     check_run("a member cancels", a_member_cancels);
     check_run("cancelled before they start", cancelled_before_they_start);
     check_run("refusals", refusals);
+    check_plain("on a thread", on_a_thread);
     check_plain("misuse", misuse);
     check_run("stress", stress);
 }

@@ -46,6 +46,22 @@ static void status(void)
     }
 }
 
+/* Both are pinned to the same worker: the other one can't run before this one suspends. */
+static intptr_t wakes_one(void *arg)
+{
+    pica_task *other = arg;
+    BODY_WAITS(other);
+    CHECK_EQ(pica_cancel(other), 0);
+    CHECK_EQ(pica_task_status(other), PICA_READY);
+    return body_end(other);
+}
+
+static void woken_but_not_running(void)
+{
+    pica_task *sleeper = body_spawn_on(0, body_sleeps, NULL);
+    CHECK_EQ(body_end(body_spawn_on(0, wakes_one, sleeper)), -ECANCELED);
+}
+
 static void references(void)
 {
     pica_task *task = body_spawn(body_yields, body_arg(4));
@@ -336,6 +352,7 @@ static void a_lost_error_without_a_hook(void)
 CHECK_MAIN
 {
     check_run("status", status);
+    check_run("woken but not running", woken_but_not_running);
     check_run("references", references);
     check_run("a task may hold itself", a_task_may_hold_itself);
     check_plain("misuse", misuse);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* server_test.c: what a client sees of the server, over loopback: framing, bodies both ways,
  * refusals. Its end and its timeouts are in drain_test.c. */
+#include "tests/executor/death.h"
 #include "tests/io/http/site.h"
 
 #define H "Host: a\r\n"
@@ -32,6 +33,8 @@ static int sum_body(pica_http_request *req)
             sum = sum * 31 + piece[i];
     if (got < 0)
         return (int)got;
+    CHECK_EQ(pica_http_content_length(req),
+             pica_http_header(req, "Transfer-Encoding") ? -1 : (int64_t)n);
     char text[64];
     int length = snprintf(text, sizeof(text), "%lu %lu", n, sum);
     return pica_http_reply(req, 200, NULL, text, (size_t)length);
@@ -45,6 +48,28 @@ static int stream(pica_http_request *req, int64_t length, int pieces)
     for (int i = 0; rc == 0 && i < pieces; i++)
         rc = pica_http_write(req, piece, sizeof(piece));
     return rc;
+}
+
+static check_latch early_seen;
+
+/* The second half only once the client has the first. */
+static int in_halves(pica_http_request *req)
+{
+    int rc = pica_http_begin(req, 200, NULL, 9);
+    if (rc == 0)
+        rc = pica_http_write(req, "early", 5);
+    if (rc == 0)
+        rc = pica_http_flush(req);
+    CHECK_HITS(&early_seen, 1);
+    return rc ? rc : pica_http_write(req, "late", 4);
+}
+
+static __attribute__((noinline)) int use_stack(pica_http_request *req, size_t bytes)
+{
+    volatile char *block = __builtin_alloca(bytes);
+    for (size_t i = 0; i < bytes; i += 512)
+        block[i] = 2;
+    return pica_http_reply(req, 200, NULL, "deep", (size_t)(block[0] + block[512]));
 }
 
 static int add_fields(pica_http_request *req)
@@ -96,8 +121,14 @@ static int handle(pica_http_request *req, void *arg)
         int rc = stream(req, -1, 3);
         return rc ? rc : -EIO;
     }
-    if (!strcmp(path, "/none"))
+    if (!strcmp(path, "/halves"))
+        return in_halves(req);
+    if (!strcmp(path, "/deep"))
+        return use_stack(req, (size_t)200 << 10);
+    if (!strcmp(path, "/none")) {
+        CHECK_EQ(pica_http_content_length(req), 0);
         return pica_http_reply(req, 204, NULL, NULL, 0);
+    }
     if (!strcmp(path, "/fields"))
         return add_fields(req);
     if (!strcmp(path, "/fail"))
@@ -389,6 +420,37 @@ static void answers(void)
     site_close(&s);
 }
 
+static void flushed_answers(void)
+{
+    site s;
+    early_seen = (check_latch){0};
+    site_open(&s, handle, NULL, NULL);
+    client *c = client_open(&s);
+    client_say(c, "GET /halves HTTP/1.1\r\n" H "\r\n");
+    while (!memmem(c->in, c->have, "early", 5) && CHECK(client_more(c) > 0)) {
+    }
+    CHECK(!memmem(c->in, c->have, "late", 4));
+    check_hit(&early_seen);
+    CHECK_EQ(client_answer(c), 200);
+    CHECK_STR(c->body, "earlylate");
+    client_close(c);
+    site_close(&s);
+}
+
+static void stacks_of_handlers(void)
+{
+    site s;
+    pica_http_options o = PICA_HTTP_OPTIONS_INIT;
+    o.stack_size = (size_t)256 << 10;
+    site_open(&s, handle, NULL, &o);
+    client *c = client_open(&s);
+    client_say(c, "GET /deep HTTP/1.1\r\n" H "\r\n");
+    CHECK_EQ(client_answer(c), 200);
+    CHECK_STR(c->body, "deep");
+    client_close(c);
+    site_close(&s);
+}
+
 /* An answer that its handler does not complete can't be taken for a whole one. */
 static void cut_answers(void)
 {
@@ -421,6 +483,21 @@ static void server_names(void)
         client_close(c);
         site_close(&s);
     }
+}
+
+static intptr_t destroys_while_it_serves(void *arg)
+{
+    site s;
+    (void)arg;
+    site_open(&s, handle, NULL, NULL);
+    CHECK_OK(pica_yield());
+    pica_http_server_destroy(s.server);
+    return 0;
+}
+
+static void misuse(void)
+{
+    death_says_in_task(destroys_while_it_serves, "the server still serves");
 }
 
 static void bad_options(void)
@@ -458,6 +535,9 @@ CHECK_MAIN
     check_run("unread bodies", unread_bodies);
     check_run("answers", answers);
     check_run("answers cut short", cut_answers);
+    check_run("flushed answers", flushed_answers);
+    check_run("stacks of handlers", stacks_of_handlers);
     check_run("server names", server_names);
+    check_plain("misuse", misuse);
     check_plain("bad options", bad_options);
 }
