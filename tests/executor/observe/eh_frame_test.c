@@ -94,7 +94,7 @@ static void nonsense(void)
     }
 }
 
-/* --- This process ------------------------------------------------------------------------------ */
+/* --- This process ----------------------------------------------------------------------------- */
 
 /* Wherever in whatever library: a row or none. */
 static void any_address(void)

@@ -151,7 +151,7 @@ static void the_handle_comes_first(void)
     shelf = pica_unref(shelf);
 }
 
-/* --- Suspending in a spawn ---------------------------------------------------------------------- */
+/* --- Suspending in a spawn -------------------------------------------------------------------- */
 
 static void cancelled_spawner(void)
 {
@@ -235,7 +235,7 @@ static void starves_nobody(void)
     CHECK_EQ(body_end(other), -ECANCELED);
 }
 
-/* --- Where it is not eager ---------------------------------------------------------------------- */
+/* --- Where it is not eager -------------------------------------------------------------------- */
 
 static intptr_t tells_its_worker(void *arg)
 {
@@ -288,7 +288,7 @@ static void by_a_plain_thread(void)
     check_executor_close(ex);
 }
 
-/* --- Groups -------------------------------------------------------------------------------------- */
+/* --- Groups ----------------------------------------------------------------------------------- */
 
 static intptr_t fails(void *arg)
 {

@@ -45,7 +45,7 @@ static void with_hook(void (*fn)(void))
     CHECK_EQ(pica_run(runs, &fn, &options), 0);
 }
 
-/* --- Reported ------------------------------------------------------------------------------------ */
+/* --- Reported --------------------------------------------------------------------------------- */
 
 static intptr_t never_looks(void *arg)
 {
@@ -127,7 +127,8 @@ static void whatever_it_waits_for(void)
     with_hook(ends_a_busy_one);
 }
 
-/* Its children are cancelled with it, and hear it on its stack: that does not end the row, either. */
+/* Its children are cancelled with it, and hear it on its stack: that does not end the row,
+ * either. */
 static intptr_t awaits_for_ever(void *arg)
 {
     int64_t give_up = pica_after(PICA_SEC(20));
@@ -170,7 +171,7 @@ static void whoever_it_awaits(void)
     with_hook(ends_those_who_await);
 }
 
-/* --- Not reported -------------------------------------------------------------------------------- */
+/* --- Not reported ----------------------------------------------------------------------------- */
 
 /* @return when it has been looked at for long enough to see a report */
 static bool long_enough(int64_t since, unsigned rounds)
@@ -279,7 +280,7 @@ static void not_before_the_65th(void)
     with_hook(a_long_way_out);
 }
 
-/* --- Without a hook ------------------------------------------------------------------------------- */
+/* --- Without a hook --------------------------------------------------------------------------- */
 
 static intptr_t deaf(void *arg)
 {
@@ -304,7 +305,7 @@ static void reported_on_stderr(void)
     options.flags = PICA_NO_SPARE;
     death d = death_of(runs_deaf, &options);
     CHECK(WIFEXITED(d.state));
-    CHECK(strstr(d.said, "(main, spawned at pica_run()) goes on although it is cancelled: ") != NULL);
+    CHECK(strstr(d.said, "(main, spawned at pica_run()) goes on although it is cancelled: "));
     const char *first = strstr(d.said, "goes on");
     CHECK(first && !strstr(first + 1, "goes on"));
 }

@@ -34,7 +34,7 @@ static int outcome; /* plain: what the task has done, ordered by DONE */
 static int held;    /* plain: what holders do with the task before they drop it */
 static unsigned disposed;
 
-/* --- What task.c calls ------------------------------------------------------------------------- */
+/* --- What task.c calls ------------------------------------------------------------------------ */
 
 extern __thread pi_worker *pi_worker_current;
 __thread pi_worker *pi_worker_current
@@ -77,7 +77,7 @@ const char *pica_strerror(intptr_t code)
     return "error";
 }
 
-/* --- Set-up: the run's reference and so many holders' -------------------------------------------- */
+/* --- Set-up: the run's reference and so many holders' ----------------------------------------- */
 
 static void reset(unsigned holders)
 {
@@ -107,7 +107,7 @@ static void no_holder(void)
     reset(0);
 }
 
-/* --- Threads ------------------------------------------------------------------------------------ */
+/* --- Threads ---------------------------------------------------------------------------------- */
 
 static void ends(void)
 {

@@ -95,7 +95,7 @@ void pi_futex_wake(uint32_t *at, int n)
     model_futex_wake(at);
 }
 
-/* --- What is waited for ------------------------------------------------------------------------ */
+/* --- What is waited for ----------------------------------------------------------------------- */
 
 static pi_waiter me;       /* thread 0's; most tests begin its wait in their set-up, which */
 static pi_token token;     /* leaves out only what nobody could notice */
@@ -189,7 +189,7 @@ static void reset_thread(void)
     published = 1;
 }
 
-/* --- Waiters (thread 0) -------------------------------------------------------------------------- */
+/* --- Waiters (thread 0) ----------------------------------------------------------------------- */
 
 static void begins(void)
 {
@@ -365,7 +365,7 @@ static void locks(void)
     pi_lock_release(&worker.timers.lock);
 }
 
-/* --- The others ------------------------------------------------------------------------------------ */
+/* --- The others ------------------------------------------------------------------------------- */
 
 static void ends(unsigned i, pi_how as)
 {
@@ -395,7 +395,7 @@ static void expires(void)
     expired += pi_timers_expire(&worker.timers, PICA_NEVER - 1);
 }
 
-/* --- The end ----------------------------------------------------------------------------------------- */
+/* --- The end ---------------------------------------------------------------------------------- */
 
 static void one_won(void)
 {

@@ -18,7 +18,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* --- What sem.c calls --------------------------------------------------------------------------- */
+/* --- What sem.c calls ------------------------------------------------------------------------- */
 
 extern __thread pi_worker *pi_worker_current;
 __thread pi_worker *pi_worker_current
@@ -29,7 +29,7 @@ bool pi_scopes_cancelled_slow(pi_fiber *fiber)
     model_fail("%p: there is no fiber", (void *)fiber);
 }
 
-/* --- Set-up --------------------------------------------------------------------------------------- */
+/* --- Set-up ----------------------------------------------------------------------------------- */
 
 static pica_sem *sem;
 static uint32_t users;   /* [atomic] those that have not come to their end */
@@ -79,7 +79,7 @@ static void none_freed(void)
     users = 2;
 }
 
-/* --- Threads -------------------------------------------------------------------------------------- */
+/* --- Threads ---------------------------------------------------------------------------------- */
 
 static int acquires_n(int64_t n)
 {
@@ -234,7 +234,7 @@ static void closes_and_frees(void)
         model_free(sem);
 }
 
-/* --- The end -------------------------------------------------------------------------------------- */
+/* --- The end ---------------------------------------------------------------------------------- */
 
 static void adds_up_to(int64_t n)
 {

@@ -96,7 +96,8 @@ intptr_t awaits_in_a_try_block(void *)
         try {
             pica_task *child = nullptr;
             intptr_t result = -1;
-            CHECK(pica_spawn(&child, keeps_and_rethrows, reinterpret_cast<void *>(intptr_t{i})) == 0);
+            void *number = reinterpret_cast<void *>(intptr_t{i});
+            CHECK(pica_spawn(&child, keeps_and_rethrows, number) == 0);
             CHECK(pica_await(child, &result) == 0);
             pica_unref(child);
             CHECK(result == rounds);

@@ -5,6 +5,7 @@
 #include <pica/group.h>
 
 #define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+#define WAIT "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"
 
 /* What the handler meets, and what it waits for. */
 typedef struct scene {
@@ -54,6 +55,15 @@ static intptr_t drain(void *arg)
     return pica_http_drain(s->server, pica_after(PATIENCE));
 }
 
+/* The first client of a site, whose handler waits until it is told. */
+static client *client_that_waits(const site *s, const scene *sc)
+{
+    client *c = client_open(s);
+    client_say(c, WAIT);
+    CHECK_HITS(&sc->entered, 1);
+    return c;
+}
+
 /* --- Draining ------------------------------------------------------------------------------- */
 
 static void idle_ones_end_at_once(void)
@@ -92,9 +102,7 @@ static void all_are_answered(void)
     scene sc = {0};
     site s;
     site_open(&s, play, &sc, NULL);
-    client *busy = client_open(&s), *silent = client_open(&s);
-    client_say(busy, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
-    CHECK_HITS(&sc.entered, 1);
+    client *busy = client_that_waits(&s, &sc), *silent = client_open(&s);
     CHECK_SOON(pica_http_connections(s.server) == 2);
 
     pica_task *drainer;
@@ -127,9 +135,7 @@ static void the_queue_is_answered(void)
     o.max_connections = 1;
     site_open(&s, play, &sc, &o);
     client *c[6];
-    c[0] = client_open(&s);
-    client_say(c[0], "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
-    CHECK_HITS(&sc.entered, 1);
+    c[0] = client_that_waits(&s, &sc);
     for (int i = 1; i < 6; i++) {
         c[i] = client_open(&s);
         client_say(c[i], GET);
@@ -205,9 +211,7 @@ static void the_deadline_cuts(void)
     scene sc = {0};
     site s;
     site_open(&s, play, &sc, NULL);
-    client *c = client_open(&s);
-    client_say(c, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
-    CHECK_HITS(&sc.entered, 1);
+    client *c = client_that_waits(&s, &sc);
     CHECK_EQ(pica_http_drain(s.server, pica_after(PICA_MS(30))), 1);
     CHECK_EQ(sc.failed, -ECANCELED);
     CHECK(client_ended(c));
@@ -269,9 +273,7 @@ static void deadlines_outlive_their_callers(void)
     scene sc = {0};
     site s;
     site_open(&s, play, &sc, NULL);
-    client *c = client_open(&s);
-    client_say(c, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
-    CHECK_HITS(&sc.entered, 1);
+    client *c = client_that_waits(&s, &sc);
     pica_task *brief;
     intptr_t rc = 0;
     CHECK_FATAL_OK(pica_spawn(&brief, drain_briefly, &s));
@@ -307,7 +309,7 @@ static void cancelled(void)
     client *idle = client_open(&s), *busy = client_open(&s);
     client_say(idle, GET);
     CHECK_EQ(client_answer(idle), 200);
-    client_say(busy, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    client_say(busy, WAIT);
     CHECK_HITS(&sc.entered, 2);
     CHECK_OK(pica_cancel(s.task));
     CHECK_EQ(site_end(&s), -ECANCELED);
