@@ -100,8 +100,9 @@ PICA_API PICA_NODISCARD int pica_http_server_create(pica_http_server **out,
 /**
  * Accept connections and serve them, until the server is drained or the caller cancelled.
  *
- * All connections have ended when it returns. One server may serve several listeners, each
- * in a call of its own. If the server was drained before the call, what stands in the listen
+ * All connections have ended when it returns. One for which memory or a stack is lacking is
+ * closed, unanswered; the others do not learn of it. One server may serve several listeners,
+ * each in a call of its own. If the server was drained before the call, what stands in the listen
  * queue is still answered.
  *
  * @param listener  the server's from the call on, whatever it returns: it closes it as soon
@@ -215,7 +216,7 @@ PICA_API void pica_http_close_after(pica_http_request *req);
  * @param type    the Content-Type, or NULL
  * @param body    n bytes, needed during the call only; NULL if n is 0
  * @return 0; -EINVAL (status out of range, type with control characters or beyond 1 KiB, a
- *         body where status 204 or 304 forbids one); -EALREADY: answered before; -ENOMEM;
+ *         body where status 204, 205 or 304 forbids one); -EALREADY: answered before; -ENOMEM;
  *         -EPIPE, -ECONNRESET: the client has gone; -ETIMEDOUT: it takes nothing;
  *         -ECANCELED. After a failure of the connection there is nothing left to do but return
  * Where: the handler's task. May suspend; a cancellation point where it does.

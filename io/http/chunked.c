@@ -2,13 +2,14 @@
 /* chunked.c: see chunked.h.
  *
  *     SIZE0 -digit-> SIZE -CR-> SIZE_LF -LF-> DATA -all read-> DATA_CR -CR-> DATA_LF -LF-> SIZE0
- *                     |  ^                     | size 0
- *                     ;  CR                    v
- *                   EXTENSION      TRAILER0 -CR-> END_LF -LF-> END
- *                                  TRAILER0 -token-> NAME -:-> FIELD -CR-> FIELD_LF -LF-> TRAILER0
+ *     SIZE -;-> EXTENSION -CR-> SIZE_LF -LF, size 0-> TRAILER0
+ *     SIZE -blank-> SIZE_END -;-> EXTENSION
+ *     TRAILER0 -CR-> END_LF -LF-> END
+ *     TRAILER0 -token-> NAME -:-> FIELD -CR-> FIELD_LF -LF-> TRAILER0
  *
  * Always true
- *   1. left > 0 only in DATA.
+ *   1. left is the size as far as it is known up to SIZE_LF, what the caller has not taken of
+ *      the chunk in DATA, and 0 from DATA_CR on.
  *   2. Any byte that no arrow names is malformed; END and a refusal are final.
  */
 #include "io/http/chunked.h"
@@ -18,6 +19,7 @@
 enum {
     SIZE0,
     SIZE,
+    SIZE_END,
     EXTENSION,
     SIZE_LF,
     DATA,
@@ -83,10 +85,21 @@ static int step(pi_http_chunked *d, unsigned char c)
             d->state = SIZE;
             return size_digit(d, digit);
         }
-        if (d->state == SIZE0 || (c != ';' && c != '\r'))
+        if (d->state == SIZE0)
             return -400;
-        d->state = c == ';' ? EXTENSION : SIZE_LF;
+        if (c == ' ' || c == '\t')
+            d->state = SIZE_END;
+        else if (c == ';' || c == '\r')
+            d->state = c == ';' ? EXTENSION : SIZE_LF;
+        else
+            return -400;
         return 0;
+    case SIZE_END:
+        if (c == ';')
+            d->state = EXTENSION;
+        else if (c != ' ' && c != '\t')
+            return -400;
+        return count(d, PI_HTTP_EXTENSION_MAX);
     case EXTENSION:
         if (c == '\r')
             d->state = SIZE_LF;

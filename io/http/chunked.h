@@ -14,8 +14,10 @@
  *             ...                      // the negated status: 400, 413, 431
  *     }
  *
- * Strict: sizes are hexadecimal digits and nothing else; lines end with CR LF; extensions
- * and trailers must be well-formed, are bounded, and are passed over.
+ * Strict: sizes are hexadecimal digits; lines end with CR LF; trailers are fields. Extensions
+ * may be of any bytes that a field's value may have, and blanks may stand before the first of
+ * them (RFC 9112 has recipients take these), but not where no extension follows: some take
+ * "5 " for 5 and some do not. Extensions and trailers are bounded, and are passed over.
  */
 #ifndef PI_HTTP_CHUNKED_H
 #define PI_HTTP_CHUNKED_H

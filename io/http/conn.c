@@ -9,7 +9,8 @@
  *      short read lets the socket's next read park without a system call.
  *   4. A connection has work while it has input or output, or answers a request.
  *
- * Callers: the connection's task alone, but pi_http_conn_new() and _drop().
+ * Callers: the connection's task alone, but pi_http_conn_new(), and pi_http_conn_drop() where
+ * that task never runs.
  * Elsewhere: the sweep that ends waits (server.c), the phases (conn.h), bodies (request.c),
  * answers (reply.c).
  */
@@ -17,8 +18,9 @@
 
 #include "executor/base/alloc.h"
 #include "io/stream.h"
+#include "io/sys.h"
 
-#include <limits.h>
+#include <poll.h>
 #include <string.h>
 
 /* For how many bytes (and for a second, see server.c) an answered client may go on sending
@@ -342,8 +344,9 @@ int pi_http_conn_new(pi_http_conn **out, pi_http_serving *serving, pica_stream *
     return 0;
 }
 
-void pi_http_conn_drop(pi_http_conn *c)
+void pi_http_conn_drop(void *conn)
 {
+    pi_http_conn *c = conn;
     pi_http_serving *serving = c->serving;
     pi_lock_acquire(&serving->lock);
     for (unsigned rounds = 0; c->pinned; rounds++) {
@@ -362,6 +365,17 @@ void pi_http_conn_drop(pi_http_conn *c)
     pi_free(c);
     pica_sem_release(&serving->server->permits);
     pi_sub_relaxed(&serving->open, 1u);
+}
+
+/* Has the client sent, or may it still send, what nobody will answer? */
+static bool is_talking(const pi_http_conn *c)
+{
+    if (c->refused)
+        return true;
+    if (!c->served || !c->work) /* it has not said anything since the last answer */
+        return false;
+    return c->pos < c->end || !pi_http_body_done(c) ||
+           pi_sys_poll_now(pica_stream_fd(c->stream), POLLIN) != 0;
 }
 
 /* Everything has been said: let the client read it before the socket goes. */
@@ -384,8 +398,7 @@ intptr_t pi_http_conn_run(void *conn)
     pi_http_conn *c = conn;
     while (serve_one(c)) {
     }
-    bool unread = c->refused || (c->served && (c->pos < c->end || !pi_http_body_done(c)));
-    if (pi_http_flush(c) == 0 && unread)
+    if (pi_http_flush(c) == 0 && is_talking(c))
         linger(c);
     pi_http_conn_drop(c);
     return 0;

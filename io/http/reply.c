@@ -139,9 +139,16 @@ static int put_head(pi_http_conn *c, int status, const char *type, size_t type_l
     return 0;
 }
 
+/* Statuses whose answers end with the head, and those that have no body: 205 says so, as a
+ * client would look for one. */
 static bool is_bodiless(int status)
 {
     return status == 204 || status == 304;
+}
+
+static bool forbids_body(int status)
+{
+    return is_bodiless(status) || status == 205;
 }
 
 /* What reply and begin check alike. @return 0 or the error; *type_len set */
@@ -164,7 +171,7 @@ int pica_http_reply(pica_http_request *req, int status, const char *type, const 
     int rc = check_answer(req, status, type, &type_len);
     if (rc)
         return rc;
-    if (n > 0 && (!body || is_bodiless(status)))
+    if (n > 0 && (!body || forbids_body(status)))
         return -EINVAL;
     rc = put_head(req, status, type, type_len,
                   is_bodiless(status) ? PI_HTTP_BODILESS : PI_HTTP_LENGTH, n);
@@ -206,11 +213,11 @@ int pica_http_begin(pica_http_request *req, int status, const char *type, int64_
     int rc = check_answer(req, status, type, &type_len);
     if (rc)
         return rc;
-    pi_http_framing framing = is_bodiless(status)          ? PI_HTTP_BODILESS
-                              : length >= 0                ? PI_HTTP_LENGTH
-                              : req->work->head.minor == 0 ? PI_HTTP_UNTIL_EOF
-                                                           : PI_HTTP_IN_CHUNKS;
-    if (framing == PI_HTTP_BODILESS && length > 0)
+    pi_http_framing framing = is_bodiless(status)                   ? PI_HTTP_BODILESS
+                              : length >= 0 || forbids_body(status) ? PI_HTTP_LENGTH
+                              : req->work->head.minor == 0          ? PI_HTTP_UNTIL_EOF
+                                                                    : PI_HTTP_IN_CHUNKS;
+    if (forbids_body(status) && length > 0)
         return -EINVAL;
     req->reply_left = length > 0 ? (uint64_t)length : 0;
     rc = put_head(req, status, type, type_len, framing, req->reply_left);

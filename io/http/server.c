@@ -3,6 +3,8 @@
  *
  * pica_http_serve() is a group of tasks: one that accepts, and one per connection. The
  * caller's own task sweeps through the connections now and then (see the phases in conn.h).
+ * The failure of one is nobody else's: a connection for which there is no memory or no stack is
+ * closed, and the server goes on.
  *
  * Always true
  *   1. A connection is in its serving's ring from its making until its task closes it.
@@ -20,6 +22,7 @@
 #include "executor/base/alloc.h"
 #include "executor/base/assert.h"
 #include "executor/base/clock.h"
+#include "executor/coro/stack.h"
 #include "io/http/conn.h"
 
 #include <pica/scope.h>
@@ -43,8 +46,9 @@
 /* Connections that a sweep pins at once. */
 #define PINS 16
 
-/* Connections accepted in a row before others get their turn. */
+/* Connections accepted in a row before others get their turn; while draining, in each tick. */
 #define ACCEPTS 32
+#define DRAIN_ACCEPTS 512
 
 /* --- Making and freeing --------------------------------------------------------------------- */
 
@@ -71,9 +75,10 @@ static int set_options(pica_http_server *s, const pica_http_options *given)
     for (size_t i = 0; i < n; i++)
         if (name[i] < 0x20 || name[i] == 0x7f)
             return -EINVAL;
-    if (n > PI_HTTP_SERVER_MAX || o.head_timeout_ns < 0 || o.body_timeout_ns < 0 ||
-        o.write_timeout_ns < 0 || o.idle_timeout_ns < 0 || o.max_body_bytes > INT64_MAX ||
-        o.max_connections > PICA_SEM_MAX ||
+    if (n > PI_HTTP_SERVER_MAX || o.stack_size > PI_STACK_MAX ||
+        pi_stack_class(o.stack_size) >= PI_STACK_CLASSES || o.head_timeout_ns < 0 ||
+        o.body_timeout_ns < 0 || o.write_timeout_ns < 0 || o.idle_timeout_ns < 0 ||
+        o.max_body_bytes > INT64_MAX || o.max_connections > PICA_SEM_MAX ||
         (o.max_head_bytes && (o.max_head_bytes < 1024 || o.max_head_bytes > PI_HTTP_HEAD_MAX)))
         return -EINVAL;
     pi_http_stamp_init(&s->stamp, name);
@@ -147,14 +152,14 @@ static int admit(pi_http_serving *v, pica_stream *stream)
     pica_attr attr = PICA_ATTR_INIT;
     attr.name = "http connection";
     attr.stack_size = v->server->stack_size;
+    attr.on_drop = pi_http_conn_drop; /* no stack, or cancelled before it has begun */
     int rc = pica_group_spawn_at(&v->group, NULL, pi_http_conn_run, c, &attr, PICA_SITE);
     if (rc)
         pi_http_conn_drop(c);
     return rc == -ESHUTDOWN ? rc : 0;
 }
 
-/* The acceptor: a task that is cancelled when the server drains. Returns 0 always, because an
- * error would cancel the group; that is kept in accept_rc. */
+/* The acceptor: a task that is cancelled when the server drains. */
 static intptr_t accept_all(void *serving)
 {
     pi_http_serving *v = serving;
@@ -173,15 +178,15 @@ static intptr_t accept_all(void *serving)
         if (rc == 0 && n % ACCEPTS == 0)
             rc = pica_yield();
     }
-    v->accept_rc = rc;
-    return 0;
+    return rc;
 }
 
-/* Take what stands in the listen queue, as far as there are permits and descriptors for it.
+/* Take what stands in the listen queue, as far as there are permits and descriptors for it, and
+ * not so much at a time that a flood of clients hides the deadline.
  * @return whether the queue is empty */
 static bool empty_queue(pi_http_serving *v)
 {
-    while (pica_sem_try_acquire(&v->server->permits) == 0) {
+    for (int n = 0; n < DRAIN_ACCEPTS && pica_sem_try_acquire(&v->server->permits) == 0; n++) {
         pica_stream *stream;
         int rc = pica_try_accept(v->listener, &stream, NULL);
         if (rc) {
@@ -342,10 +347,13 @@ static int tend(pi_http_serving *v)
         int rc;
         if (accepting) {
             bool draining = pi_load_acquire(&s->draining);
-            rc = pica_join_until(v->acceptor, NULL, pica_after(draining ? DRAIN_TICK_NS : s->tick));
+            intptr_t result = 0;
+            rc = pica_join_until(v->acceptor, &result,
+                                 pica_after(draining ? DRAIN_TICK_NS : s->tick));
             if (rc < 0 && rc != -ETIMEDOUT)
                 return rc;
             accepting = rc == -ETIMEDOUT;
+            v->accept_rc = (int)result;
         } else {
             rc = pica_sleep(DRAIN_TICK_NS);
             if (rc < 0)
@@ -367,13 +375,6 @@ static int tend(pi_http_serving *v)
     }
 }
 
-/* After the group's end: connections whose task never ran, because no stack could be had. */
-static void reap(pi_http_serving *v)
-{
-    while (v->conns.next != &v->conns)
-        pi_http_conn_drop(PI_HTTP_CONN_OF(v->conns.next));
-}
-
 int pica_http_serve(pica_http_server *server, pica_listener *listener)
 {
     if (!pica_self()) {
@@ -387,21 +388,22 @@ int pica_http_serve(pica_http_server *server, pica_listener *listener)
     pi_http_serving v = {.server = server, .listener = listener};
     v.conns.next = v.conns.prev = &v.conns;
 
-    pica_group_begin(&v.group);
+    pica_group_options options = PICA_GROUP_OPTIONS_INIT;
+    options.flags = PICA_GROUP_COLLECT; /* a member's failure cancels nobody */
+    int rc = pica_group_begin_with(&v.group, &options);
+    pi_assert(rc == 0);
     enter(&v);
-    int rc = begin_accepting(&v);
+    rc = begin_accepting(&v);
     if (rc == 0)
         rc = tend(&v);
     if (rc)
         pica_group_cancel(&v.group);
-    intptr_t ended = pica_group_end(&v.group, 0);
+    intptr_t failed = pica_group_end(&v.group, 0);
+    (void)failed; /* a connection had no stack: its own concern; the acceptor's is known */
     pica_group_deinit(&v.group);
-    reap(&v);
     pica_listener_close(v.listener);
     if (rc == -ECANCELED && pi_load_relaxed(&server->cut))
         rc = 0;
-    else if (ended < 0 && ended != -ECANCELED)
-        rc = (int)ended; /* a member's: the task never ran */
     else if (rc == 0 && !pi_load_acquire(&server->draining))
         rc = v.accept_rc;
     leave(&v);

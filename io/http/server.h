@@ -26,8 +26,8 @@ typedef struct pi_http_serving {
     pica_group group;             /* the acceptor and all connections */
     struct pi_http_serving *next; /* [server's lock] */
     bool told;                    /* [server's lock] the acceptor has been cancelled */
-    int accept_rc;                /* [acceptor, then the caller] why it ended */
     bool ending;                  /* [caller] the acceptor has ended */
+    int accept_rc;                /* [caller] what it came to */
 
     pi_lock lock;       /* guards conns, and pinned in each of them */
     pi_http_link conns; /* [lock] the ring's head */
@@ -59,8 +59,8 @@ int pi_http_conn_new(pi_http_conn **out, pi_http_serving *serving, pica_stream *
 /** A connection's task: serve it to its end, close it, free the object. @return 0 */
 intptr_t pi_http_conn_run(void *conn);
 
-/** Close and free one that could not be spawned. */
-void pi_http_conn_drop(pi_http_conn *conn);
+/** Close and free one whose task has come to its end, or will never run. Also outside of tasks. */
+void pi_http_conn_drop(void *conn);
 
 /** Look through all connections: shut those whose time is up; while draining also those that
  *  wait for a request that they have no right to any more. */

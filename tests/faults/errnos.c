@@ -203,6 +203,7 @@ static const struct named absorbed[] = {
     {"pi_cpus_unpin", NULL, "as above", {0}},
     {"wait_for_events", "syscall", "then by epoll_wait", {0}},
     {"take", "setsockopt", "an accepted connection without TCP_NODELAY is a connection", {0}},
+    {"is_talking", "poll", "a client of which nothing is known may be talking", {0}},
     {"jemalloc_is_live", NULL, "taken for the system's allocator", {0}},
     /* What is tried again. */
     {"attach", NULL, "by the monitor's next tick", {0}},

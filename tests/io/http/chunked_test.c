@@ -70,7 +70,12 @@ static const struct chunks {
     {"-1\r\n", -400, "", 0},
     {"0x1\r\n", -400, "", 0},
     {" 1\r\na\r\n", -400, "", 0},
+    {"3 \t;x\r\nabc\r\n0 ;\r\n\r\n", 3, "abc", 0},
     {"1 \r\na\r\n", -400, "", 0},
+    {"1\t\r\na\r\n", -400, "", 0},
+    {"1 1\r\na\r\n", -400, "", 0},
+    {"1 a;x\r\na\r\n", -400, "", 0},
+    {"1 \n;x\r\na\r\n", -400, "", 0},
     {"1\na\r\n", -400, "", 0},
     {"1\r\na\n0\r\n\r\n", -400, "a", 0},
     {"1\r\nab\r\n", -400, "a", 0},
@@ -119,6 +124,9 @@ static void chunked_limits(void)
     for (int extra = 0; extra <= 1; extra++) {
         int n = snprintf(text, sizeof(text), "1;%0*d\r\na\r\n0\r\n\r\n",
                          PI_HTTP_EXTENSION_MAX - 1 + extra, 0);
+        CHECK_EQ(decode(text, (size_t)n, 9, 5, body, &rest), extra ? -431 : 1);
+        n = snprintf(text, sizeof(text), "1%*s\r\na\r\n0\r\n\r\n", PI_HTTP_EXTENSION_MAX + extra,
+                     ";");
         CHECK_EQ(decode(text, (size_t)n, 9, 5, body, &rest), extra ? -431 : 1);
         n = snprintf(text, sizeof(text), "0\r\na:%0*d\r\nb:\r\n\r\n",
                      PI_HTTP_TRAILERS_MAX - 8 + extra, 0);

@@ -105,25 +105,52 @@ static void reactor(void)
     each_call(FAULT_EPOLL_CTL, 0, ENOSPC);
 }
 
-/* No stack for a connection: its task can't run, and the server ends with that error. */
+/* No stack for a connection: it alone ends, unanswered. Others are served all the while. */
 static void stacks(void)
 {
     site s;
-    client *c = malloc(sizeof(*c));
-    char text[64];
-    CHECK_FATAL(c);
-    site_open(&s, handle, NULL, NULL);
+    pica_http_options o = PICA_HTTP_OPTIONS_INIT;
+    o.stack_size = (size_t)40 << 20; /* so each of them takes a mapping of its own */
+    site_open(&s, handle, NULL, &o);
+    client *old = client_open(&s);
+    client_say(old, "GET / HTTP/1.1\r\n" H "\r\n");
+    CHECK_EQ(client_answer(old), 200);
+
+    fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
+    client *without = client_open(&s);
+    client_say(without, "GET / HTTP/1.1\r\n" H "\r\n");
+    CHECK_SOON(fault_failed(FAULT_MMAP) > 0);
+    client_say(old, "GET / HTTP/1.1\r\n" H "\r\n");
+    CHECK_EQ(client_answer(old), 200);
+    CHECK(client_ended(without));
+    fault_disarm();
+    client_close(without);
+    client_say(old, "GET / HTTP/1.1\r\n" H "\r\n");
+    CHECK_EQ(client_answer(old), 200);
+    client *next = client_open(&s);
+    client_say(next, "GET / HTTP/1.1\r\n" H "\r\n");
+    CHECK_EQ(client_answer(next), 200);
+    client_close(next);
+    client_close(old);
+    site_close(&s);
+}
+
+/* The server is cancelled while a connection waits for a stack: it needs none to end. */
+static void cancelled_without(void)
+{
+    site s;
+    pica_http_options o = PICA_HTTP_OPTIONS_INIT;
+    o.stack_size = (size_t)40 << 20;
+    site_open(&s, handle, NULL, &o);
     CHECK_OK(pica_yield());
     fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
-    int answered = try(&s, c, text, shape(0, text, sizeof(text)));
-    uint64_t failed = fault_failed(FAULT_MMAP);
+    client *without = client_open(&s);
+    CHECK_SOON(fault_failed(FAULT_MMAP) > 0);
+    CHECK_OK(pica_cancel(s.task));
+    CHECK_EQ(site_end(&s), -ECANCELED);
+    CHECK(client_ended(without));
     fault_disarm();
-    CHECK(answered || failed);
-    CHECK_EQ(pica_http_drain(s.server, pica_after(PATIENCE)), 0);
-    int rc = site_end(&s);
-    CHECK(rc == 0 || rc == -ENOMEM);
-    free(c);
-    check_lost_errors();
+    client_close(without);
 }
 
 CHECK_MAIN
@@ -133,4 +160,5 @@ CHECK_MAIN
     check_run_in(CHECK_TWO, "accept fails", descriptors);
     check_run_in(CHECK_ONE, "the reactor fails", reactor);
     check_run_in(CHECK_ONE | CHECK_TWO, "no stacks", stacks);
+    check_run_in(CHECK_ONE | CHECK_TWO, "cancelled without a stack", cancelled_without);
 }

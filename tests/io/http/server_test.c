@@ -98,6 +98,18 @@ static int add_fields(pica_http_request *req)
     return 0;
 }
 
+/* 205 never has a body, and says so, as its status alone does not. */
+static int reset_content(pica_http_request *req)
+{
+    CHECK_EQ(pica_http_reply(req, 205, NULL, "x", 1), -EINVAL);
+    CHECK_EQ(pica_http_begin(req, 205, NULL, 1), -EINVAL);
+    if (pica_http_query(req))
+        return pica_http_reply(req, 205, NULL, NULL, 0);
+    CHECK_EQ(pica_http_begin(req, 205, NULL, -1), 0);
+    CHECK_EQ(pica_http_write(req, "x", 1), -EOVERFLOW);
+    return 0;
+}
+
 static int handle(pica_http_request *req, void *arg)
 {
     const char *path = pica_http_path(req);
@@ -129,6 +141,8 @@ static int handle(pica_http_request *req, void *arg)
         CHECK_EQ(pica_http_content_length(req), 0);
         return pica_http_reply(req, 204, NULL, NULL, 0);
     }
+    if (!strcmp(path, "/reset"))
+        return reset_content(req);
     if (!strcmp(path, "/fields"))
         return add_fields(req);
     if (!strcmp(path, "/fail"))
@@ -408,6 +422,11 @@ static void answers(void)
     CHECK(client_has(c, "\r\nX-One: 1\r\nX-Two: \r\n\r\n"));
     CHECK(!client_has(c, "X-Long"));
     CHECK_STR(c->body, "ok");
+    client_say(c, "GET /reset HTTP/1.1\r\n" H "\r\nGET /reset?whole HTTP/1.1\r\n" H "\r\n");
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(client_answer(c), 205);
+        CHECK(client_has(c, "\r\nContent-Length: 0\r\n") && c->length == 0);
+    }
     client_say(c, "GET /after HTTP/1.1\r\n" H "\r\n");
     CHECK_EQ(client_answer(c), 200);
     CHECK(!client_has(c, "X-One"));
@@ -505,7 +524,7 @@ static void bad_options(void)
     pica_http_server *server = NULL;
     CHECK_EQ(pica_http_server_create(NULL, handle, NULL, NULL), -EINVAL);
     CHECK_EQ(pica_http_server_create(&server, NULL, NULL, NULL), -EINVAL);
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 9; i++) {
         pica_http_options o = PICA_HTTP_OPTIONS_INIT;
         char name[66];
         memset(name, 'n', 65);
@@ -516,6 +535,7 @@ static void bad_options(void)
         o.max_body_bytes = i == 5 ? (uint64_t)INT64_MAX + 1 : 0;
         o.size = i == 6 ? 0 : sizeof(o);
         o.max_connections = i == 7 ? UINT32_MAX : 0;
+        o.stack_size = i == 8 ? SIZE_MAX : 0;
         CHECK_EQ(pica_http_server_create(&server, handle, NULL, &o), -EINVAL);
     }
     CHECK(!server);
