@@ -4,6 +4,10 @@
  * It gets a slot and a registration for the time of the wait alone, so nothing of ours is
  * left when its owner closes it. The event only ends the wait; what holds is asked of
  * poll(2), before and after. The slot's `in` direction serves for whatever is waited for.
+ *
+ *   1. A number has at most one waiter in an executor: who has set its bit in slots->polled. The
+ *      bit is set before the number is registered, and taken off when that has been undone:
+ *      acquire and release, so that two registrations with one reactor never meet.
  */
 #include "io/epoll.h"
 #include "io/slots.h"
@@ -16,6 +20,20 @@
 static short with_hang_up(short events)
 {
     return (short)(events & (POLLIN | POLLPRI) ? events | POLLRDHUP : events);
+}
+
+/* Numbers beyond the table have no bit: there a second waiter is noticed only by epoll, where it
+ * has the same reactor. @return whether the number is the caller's to wait for */
+static bool claim(pi_slots *slots, uint32_t number)
+{
+    uint64_t bit = UINT64_C(1) << number % 64;
+    return number >= PI_NUMBERS || !(pi_or_acq_rel(&slots->polled[number / 64], bit) & bit);
+}
+
+static void disclaim(pi_slots *slots, uint32_t number)
+{
+    if (number < PI_NUMBERS)
+        pi_and_release(&slots->polled[number / 64], ~(UINT64_C(1) << number % 64));
 }
 
 /* @param events  of poll(2); epoll's have the same values */
@@ -61,11 +79,14 @@ int pica_poll_fd(int fd, short events, int64_t deadline_ns)
         int plain = pi_sys_is_plain_file(fd);
         return plain < 0 ? plain : plain ? -EPERM : rc;
     }
+    if (!claim(slots, (uint32_t)fd))
+        return -EBUSY;
     pi_descriptor *d = pi_slots_reserve(slots);
-    if (!d)
-        return -ENOMEM;
-    pi_descriptor_open(d, fd, PI_KIND_FOREIGN);
-    rc = wait_registered(d, events, deadline_ns);
-    pi_descriptor_close(d);
-    return rc;
+    if (d) {
+        pi_descriptor_open(d, fd, PI_KIND_FOREIGN);
+        rc = wait_registered(d, events, deadline_ns);
+        pi_descriptor_close(d);
+    }
+    disclaim(slots, (uint32_t)fd);
+    return d ? rc : -ENOMEM;
 }

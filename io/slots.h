@@ -19,6 +19,7 @@
 #define PI_SLAB_SLOTS (1u << PI_SLAB_SHIFT)
 #define PI_SLABS 8192u /* 4 million descriptors; a process has 2^20 unless told otherwise */
 #define PI_REACTORS 256u
+#define PI_NUMBERS (PI_SLABS * PI_SLAB_SLOTS)
 
 struct pi_reactor;
 
@@ -29,6 +30,8 @@ typedef struct pi_slots {
     uint64_t open;                            /* [atomic] descriptors open; statistics, relaxed */
     struct pi_reactor *reactors[PI_REACTORS]; /* [atomic] by number; release when made */
     pi_descriptor *slabs[PI_SLABS]; /* [atomic] release when made, before its first event */
+    uint64_t polled[PI_NUMBERS / 64]; /* [atomic] a bit for each number; see pollfd.c. Memory that
+                                         nobody has touched costs nothing */
 } pi_slots;
 
 /** @return the table, or NULL */
