@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+/* hostile_test.c: clients that mean harm. Each of them ends as http.h says, in the time that it
+ * says; a client that behaves is served meanwhile; and nothing is left over. How a connection
+ * ends where nobody means harm is in drain_test.c. */
+#include "tests/io/http/site.h"
+
+#define H "Host: a\r\n"
+#define GET "GET / HTTP/1.1\r\n" H "\r\n"
+
+/* "/": at once. "/late": reads a body, within 100 ms altogether. "/sum": reads a body, answers its
+ * length. "/pour": writes until nobody takes it. All others: the path, so that answers differ. */
+static int handle(pica_http_request *req, void *arg)
+{
+    char piece[4096] = "";
+    const char *path = pica_http_path(req);
+    ssize_t rc = 0;
+    size_t n = 0;
+    (void)arg;
+    if (!strcmp(path, "/late") || !strcmp(path, "/sum")) {
+        pica_scope scope;
+        pica_scope_begin(&scope, !strcmp(path, "/late") ? pica_after(PICA_MS(100)) : PICA_NEVER);
+        while ((rc = pica_http_read_body(req, piece, sizeof(piece))) > 0)
+            n += (size_t)rc;
+        rc = pica_scope_end(&scope, rc);
+        if (rc < 0)
+            return (int)rc;
+        n = (size_t)snprintf(piece, sizeof(piece), "%zu", n);
+        return pica_http_reply(req, 200, NULL, piece, n);
+    }
+    if (!strcmp(path, "/pour")) {
+        rc = pica_http_begin(req, 200, NULL, -1);
+        while (rc == 0)
+            rc = pica_http_write(req, piece, sizeof(piece));
+        return (int)rc;
+    }
+    return pica_http_reply(req, 200, NULL, path, strlen(path));
+}
+
+static pica_http_options patient(void)
+{
+    pica_http_options o = PICA_HTTP_OPTIONS_INIT;
+    o.head_timeout_ns = o.body_timeout_ns = o.write_timeout_ns = o.idle_timeout_ns = PICA_SEC(60);
+    return o;
+}
+
+/* One who behaves is served. */
+static void behave(const site *s)
+{
+    client *c = client_open(s);
+    for (int i = 0; i < 3; i++) {
+        client_say(c, "GET /good HTTP/1.1\r\n" H "\r\n");
+        CHECK_EQ(client_answer(c), 200);
+        CHECK_STR(c->body, "/good");
+    }
+    client_close(c);
+}
+
+/* All harm is over: every connection has ended, whatever its client still holds. */
+static void is_over(site *s)
+{
+    behave(s);
+    CHECK_SOON(pica_http_connections(s->server) == 0);
+    site_close(s);
+}
+
+static void set_linger(const pica_stream *stream, int on)
+{
+    struct linger at_once = {.l_onoff = on};
+    CHECK_EQ(setsockopt(pica_stream_fd(stream), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)),
+             0);
+}
+
+/* Close by RST. */
+static void reset(client *c)
+{
+    set_linger(c->stream, 1);
+    client_close(c);
+}
+
+/* --- Slowly --------------------------------------------------------------------------------- */
+
+/* Says the beginning, and then a byte every few milliseconds, for as long as somebody listens. */
+typedef struct dribbler {
+    const site *site;
+    const char *beginning;
+    int status; /* that it has to get; 0: no answer */
+} dribbler;
+
+/* Wait some milliseconds for an answer. @return bytes of it, 0: the end, -ETIMEDOUT: none */
+static ssize_t listen_a_little(client *c)
+{
+    pica_scope scope;
+    pica_scope_begin(&scope, pica_after(PICA_MS(4)));
+    ssize_t rc = pica_read(c->stream, c->in, sizeof(c->in));
+    rc = pica_scope_end(&scope, rc);
+    c->have = rc > 0 ? (size_t)rc : 0;
+    return rc;
+}
+
+static intptr_t dribble(void *arg)
+{
+    const dribbler *d = arg;
+    client *c = client_open(d->site);
+    client_say(c, d->beginning);
+    int status = 200;
+    size_t n;
+    for (int i = 0; status == 200 && i < 5000; i++) {
+        ssize_t rc = listen_a_little(c);
+        if (rc != -ETIMEDOUT)
+            status = client_answer(c);
+        else if (*d->beginning && pica_write_all(c->stream, "1", 1, &n) < 0)
+            break;
+    }
+    CHECK_EQ(status, d->status);
+    CHECK(client_ended(c));
+    client_close(c);
+    return 0;
+}
+
+/* Heads, and bodies where the handler has set a time, last no longer for the bytes that come. */
+static void slowly(void)
+{
+    site s;
+    pica_http_options o = patient();
+    o.head_timeout_ns = PICA_MS(120);
+    site_open(&s, handle, NULL, &o);
+    dribbler kinds[] = {
+        {&s, "", 0},
+        {&s, "GET /", 408},
+        {&s, "GET / HTTP/1.1\r\n" H "X: ", 408},
+        {&s, GET "GET / HTTP/1.1\r\n" H "X: ", 408},
+        {&s, "PUT /late HTTP/1.1\r\n" H "Content-Length: 100000\r\n\r\n", 408},
+        {&s, "PUT /late HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n1;", 408}};
+    enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), ALL = 5 * KINDS };
+    pica_task *t[ALL];
+    int64_t began = pica_now();
+    for (int i = 0; i < ALL; i++)
+        CHECK_FATAL_OK(pica_spawn(&t[i], dribble, &kinds[i % KINDS]));
+    behave(&s);
+    for (int i = 0; i < ALL; i++) {
+        CHECK_OK(pica_await(t[i], NULL));
+        pica_unref(t[i]);
+    }
+    CHECK_LT(pica_now() - began, PICA_SEC(15));
+    is_over(&s);
+}
+
+/* --- Too much ------------------------------------------------------------------------------- */
+
+/* Requests in a row, far more than the server gathers answers for: all are answered, in order. */
+static intptr_t ask_many(void *arg)
+{
+    client *c = arg;
+    char text[64];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(text, sizeof(text), "GET /%d HTTP/1.1\r\n" H "\r\n", i);
+        client_say(c, text);
+    }
+    return 0;
+}
+
+static void many_in_a_row(void)
+{
+    site s;
+    site_open(&s, handle, NULL, NULL);
+    client *c = client_open(&s);
+    pica_task *asking;
+    CHECK_FATAL_OK(pica_spawn(&asking, ask_many, c));
+    char want[16];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(want, sizeof(want), "/%d", i);
+        if (!CHECK_EQ(client_answer(c), 200) || !CHECK_STR(c->body, want))
+            break;
+    }
+    CHECK_OK(pica_await(asking, NULL));
+    pica_unref(asking);
+    client_close(c);
+    is_over(&s);
+}
+
+/* The same from one who reads no answers: the server stops to read, and ends it in time. */
+static void flood(void)
+{
+    site s;
+    pica_http_options o = patient();
+    o.write_timeout_ns = PICA_MS(150);
+    site_open(&s, handle, NULL, &o);
+    client *c = client_open(&s);
+    static char requests[64 * (sizeof(GET) - 1)];
+    for (size_t i = 0; i < 64; i++)
+        memcpy(requests + i * (sizeof(GET) - 1), GET, sizeof(GET) - 1);
+    int rc = 0;
+    size_t n, sent = 0;
+    while (rc == 0 && sent < (size_t)1 << 30) {
+        rc = pica_write_all(c->stream, requests, sizeof(requests), &n);
+        sent += n;
+    }
+    CHECK(rc == -EPIPE || rc == -ECONNRESET);
+    CHECK_SOON(pica_http_connections(s.server) == 0);
+    behave(&s);
+    client_close(c);
+    is_over(&s);
+}
+
+/* Say text, then `fill` without end, until there is an answer. @return its status */
+static int drown(const site *s, const char *text, const char *fill)
+{
+    client *c = client_open(s);
+    char block[4096];
+    size_t n = strlen(fill), have = 0, written;
+    while (have + n <= sizeof(block))
+        for (size_t i = 0; i < n; i++)
+            block[have++] = fill[i];
+    int rc = pica_write_all(c->stream, text, strlen(text), &written);
+    for (int i = 0; rc == 0 && i < 64; i++)
+        rc = pica_write_all(c->stream, block, have, &written);
+    CHECK(rc == 0 || rc == -EPIPE || rc == -ECONNRESET);
+    int status = client_answer(c);
+    CHECK(client_ended(c));
+    client_close(c);
+    return status;
+}
+
+/* What has no end is refused as soon as it is too much, and its client can read why. */
+static void giants(void)
+{
+    site s;
+    pica_http_options o = patient();
+    site_open(&s, handle, NULL, &o);
+    CHECK_EQ(drown(&s, "GET /", "x"), 414);
+    CHECK_EQ(drown(&s, "", "X"), 501); /* a method of that length */
+    CHECK_EQ(drown(&s, "GET / HTTP/1.1\r\n" H "X: ", "x"), 431);
+    CHECK_EQ(drown(&s, "GET / HTTP/1.1\r\n" H, "X: y\r\n"), 431);
+    CHECK_EQ(drown(&s, "GET / HTTP/1.1\r\n" H "X", "x"), 431);
+    CHECK_EQ(drown(&s, "PUT /sum HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n1;", "x"), 400);
+    CHECK_EQ(drown(&s, "PUT /sum HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n", "0"), 400);
+    CHECK_EQ(
+        drown(&s, "PUT /sum HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n", "X: y\r\n"),
+        400);
+    CHECK_EQ(drown(&s, "PUT /sum HTTP/1.1\r\n" H "Content-Length: 99999999\r\n\r\n", "x"), 413);
+    CHECK_EQ(
+        drown(&s, "PUT /sum HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\nfffffff\r\n", "x"),
+        413);
+    is_over(&s);
+}
+
+/* --- Half a conversation -------------------------------------------------------------------- */
+
+static const char *const halves[] = {
+    "",
+    "\r\n",
+    "GET / HT",
+    "GET / HTTP/1.1\r\n" H,
+    GET,
+    GET GET "GET /",
+    "GET /pour HTTP/1.1\r\n" H "\r\n",
+    "PUT /sum HTTP/1.1\r\n" H "Content-Length: 10\r\n\r\n",
+    "PUT /sum HTTP/1.1\r\n" H "Content-Length: 10\r\n\r\nabc",
+    "PUT / HTTP/1.1\r\n" H "Content-Length: 10\r\n\r\nabc",
+    "PUT /sum HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n",
+    "PUT /sum HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n5;x",
+    "PUT /sum HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+    "PUT /sum HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\nX"};
+enum { HALVES = sizeof(halves) / sizeof(halves[0]) };
+
+/* Answers that a client gets who says that and half-closes: what was complete is answered, a
+ * body that stops short is a failure of the handler's, half a head is nothing. */
+static const int answers[HALVES][3] = {{0},           {0},      {0},      {0},      {200, 0},
+                                       {200, 200, 0}, {-2},     {500, 0}, {500, 0}, {200, 0},
+                                       {100, 500},    {500, 0}, {500, 0}, {500, 0}};
+
+static void half_closed(void)
+{
+    site s;
+    pica_http_options o = patient();
+    site_open(&s, handle, NULL, &o);
+    for (int i = 0; i < HALVES; i++) {
+        client *c = client_open(&s);
+        client_say(c, halves[i]);
+        CHECK_OK(pica_shutdown(c->stream, SHUT_WR));
+        for (int k = 0; k < 3 && answers[i][0] != -2; k++) {
+            int status = client_answer(c);
+            if (!CHECK_EQ(status, answers[i][k]))
+                fprintf(stderr, "after: %s\n", halves[i]);
+            if (status <= 0)
+                break;
+        }
+        client_close(c);
+        CHECK_SOON(pica_http_connections(s.server) == 0);
+    }
+    is_over(&s);
+}
+
+static void resets(void)
+{
+    site s;
+    pica_http_options o = patient();
+    site_open(&s, handle, NULL, &o);
+    check_rng rng = check_rng_make(1);
+    for (uint64_t i = 0; i < check_rounds(100); i++) {
+        client *c = client_open(&s);
+        client_say(c, halves[i % HALVES]);
+        switch (check_rng_below(&rng, 4)) {
+        case 0:
+            CHECK_OK(pica_yield());
+            break;
+        case 1:
+            CHECK_OK(pica_sleep((int64_t)check_rng_below(&rng, 1000000)));
+            break;
+        case 2:
+            CHECK_OK(pica_shutdown(c->stream, SHUT_WR));
+            break;
+        default:
+            break;
+        }
+        reset(c);
+    }
+    is_over(&s);
+}
+
+/* --- Garbage -------------------------------------------------------------------------------- */
+
+/* Some bytes: noise, or a proper request with a few of its bytes changed. */
+static size_t garbage(check_rng *rng, char *text, size_t room)
+{
+    static const char proper[] = "PUT /sum HTTP/1.1\r\n" H "Connection: keep-alive\r\n"
+                                 "Transfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\n\r\n" GET;
+    size_t n = sizeof(proper) - 1;
+    if (check_rng_below(rng, 3) == 0) {
+        n = (size_t)check_rng_below(rng, room);
+        for (size_t i = 0; i < n; i++)
+            text[i] = (char)check_rng_next(rng);
+        return n;
+    }
+    memcpy(text, proper, n);
+    for (uint64_t k = 1 + check_rng_below(rng, 3); k > 0; k--)
+        text[check_rng_below(rng, n)] = (char)check_rng_next(rng);
+    return n;
+}
+
+/* Every answer to it is a proper one, the last is the end, and there is an end. */
+static void speak_garbage(const site *s, check_rng *rng)
+{
+    char text[700];
+    size_t n = garbage(rng, text, sizeof(text)), written;
+    client *c = client_open(s);
+    int rc = pica_write_all(c->stream, text, n, &written);
+    CHECK(rc == 0 || rc == -EPIPE || rc == -ECONNRESET);
+    rc = pica_shutdown(c->stream, SHUT_WR);
+    CHECK(rc == 0 || rc == -ENOTCONN);
+    int status, count = 0;
+    do
+        status = client_answer(c);
+    while (status > 0 && ++count < 5);
+    CHECK_EQ(status, 0);
+    client_close(c);
+}
+
+static void noise(void)
+{
+    site s;
+    pica_http_options o = patient();
+    site_open(&s, handle, NULL, &o);
+    check_rng rng = check_rng_make(2);
+    for (uint64_t i = 0; i < check_rounds(300); i++)
+        speak_garbage(&s, &rng);
+    is_over(&s);
+}
+
+/* --- All at once ---------------------------------------------------------------------------- */
+
+typedef struct villain {
+    const site *site;
+    uint64_t number;
+} villain;
+
+static intptr_t harm(void *arg)
+{
+    const villain *v = arg;
+    check_rng rng = check_rng_make(100 + v->number);
+    for (uint64_t i = 0; i < check_rounds(30); i++) {
+        if (check_rng_below(&rng, 3) == 0) {
+            speak_garbage(v->site, &rng);
+            continue;
+        }
+        client *c = client_open(v->site);
+        client_say(c, halves[check_rng_below(&rng, HALVES)]);
+        if (check_rng_below(&rng, 2))
+            CHECK_OK(pica_sleep((int64_t)check_rng_below(&rng, 2000000)));
+        if (check_rng_below(&rng, 2))
+            reset(c);
+        else
+            client_close(c);
+    }
+    return 0;
+}
+
+static void all_at_once(void)
+{
+    enum { VILLAINS = 12 };
+    site s;
+    pica_http_options o = patient();
+    o.max_connections = 8; /* they stand in each other's way, too */
+    o.head_timeout_ns = o.body_timeout_ns = o.write_timeout_ns = o.idle_timeout_ns = PICA_MS(300);
+    site_open(&s, handle, NULL, &o);
+    villain v[VILLAINS];
+    pica_task *t[VILLAINS];
+    for (uint64_t i = 0; i < VILLAINS; i++) {
+        v[i] = (villain){&s, i};
+        CHECK_FATAL_OK(pica_spawn(&t[i], harm, &v[i]));
+    }
+    for (int i = 0; i < 3; i++)
+        behave(&s);
+    for (int i = 0; i < VILLAINS; i++) {
+        CHECK_OK(pica_await(t[i], NULL));
+        pica_unref(t[i]);
+    }
+    is_over(&s);
+}
+
+CHECK_MAIN
+{
+    check_run_in(CHECK_ONE | CHECK_TWO | CHECK_MIGRATE, "slowly", slowly);
+    check_run("many in a row", many_in_a_row);
+    check_run_in(CHECK_ONE | CHECK_TWO | CHECK_MIGRATE, "a flood", flood);
+    check_run("giants", giants);
+    check_run("half-closed", half_closed);
+    check_run("resets", resets);
+    check_run("noise", noise);
+    check_run("all at once", all_at_once);
+}
