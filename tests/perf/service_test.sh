@@ -7,7 +7,7 @@
 set -u
 cutter=$2 seconds=${3:-10}
 cd "$1" || exit 2
-command -v wrk >/dev/null || { echo "there is no wrk here" && exit 77; }
+command -v wrk >/dev/null || { echo "skipped: there is no wrk here" && exit 77; }
 out=$(mktemp) && stats=$(mktemp) || exit 2
 server=
 finish() {

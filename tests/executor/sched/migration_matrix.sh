@@ -61,5 +61,5 @@ while read -r number way; do
     echo "== $way"
     tail -n 20 "$work/$number.said"
 done <"$work/jobs"
-[ "$n" -gt 0 ] || exit 77
+[ "$n" -gt 0 ] || { echo "skipped: there is no compiler here"; exit 77; }
 [ "$failures" -eq 0 ] && echo "ok $n ways"
