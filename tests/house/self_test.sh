@@ -95,6 +95,33 @@ passes sh "$here/headers.sh" "$work/tree" /usr/include
 echo 'size_t f(void);' >"$work/tree/io/b.h"
 notices 'io/b.h" does not compile alone' sh "$here/headers.sh" "$work/tree" /usr/include
 
+# --- docs.sh -----------------------------------------------------------------------------
+
+document() {
+    printf 'Call `pica_a()`, see [io/a.c](io/a.c), `pi_a` and a_test. %s\n' "$1" >"$work/tree/README.md"
+}
+
+docs() {
+    document "$2"
+    notices "$1" sh "$here/docs.sh" "$work/tree"
+}
+
+echo 'int pica_a(void); enum { PICA_A };' | tree include/pica/a.h
+echo 'int pi_a;' >"$work/tree/io/a.c"
+mkdir -p "$work/tree/tests/io" "$work/tree/docs"
+echo 'pica_test(a_test io/a_test.c)' >"$work/tree/tests/CMakeLists.txt"
+document 'PICA_A, `a.h`, pica_'
+passes sh "$here/docs.sh" "$work/tree"
+docs 'pica_b, which is no name' '`pica_b()`'
+docs 'PICA_B, which is no name' PICA_B
+docs 'pica::b, which is no name' pica::b
+docs 'pi_b, which is no name of the sources' 'x->pi_b'
+docs 'b_model, which is no test' b_model
+docs 'io/b.c, which does not exist' io/b.c
+docs 'b.h, which is nowhere' '`b.h`'
+echo nothing >"$work/tree/README.md"
+notices 'no name like' sh "$here/docs.sh" "$work/tree"
+
 # --- thread_locals.sh ----------------------------------------------------------------------
 
 cat >"$work/a.c" <<'END'
