@@ -6,7 +6,6 @@
 #include "tests/faults/errnos.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -161,14 +160,7 @@ static const errnos rows[] = {
      OWN "; as send"},
 };
 
-struct named {
-    const char *where; /* the function or the door */
-    const char *call;  /* NULL: any */
-    const char *why;
-    int codes[18]; /* these alone, ended by 0; none: all */
-};
-
-static const struct named unreachable[] = {
+const errnos_exception errnos_all_unreachable[] = {
     {"pass_on",
      "write",
      "a race of three: a rescuer takes the wake of a worker that has just fallen asleep; the call "
@@ -183,9 +175,11 @@ static const struct named unreachable[] = {
     {"pi_overflow_thread_end", "sigaltstack", "as above", {0}},
     {"pi_read_late", "read", "HTTP is served on sockets alone", {0}},
 };
+const unsigned errnos_unreachable_count =
+    sizeof(errnos_all_unreachable) / sizeof(errnos_all_unreachable[0]);
 
 /* Where the program need not be told. */
-static const struct named absorbed[] = {
+const errnos_exception errnos_all_absorbed[] = {
     /* What is made better if it can be. */
     {"advise_many", NULL, "pages that are not given back now are later", {0}},
     {"pi_stack_trim", NULL, "as above", {0}},
@@ -235,15 +229,22 @@ static const struct named absorbed[] = {
     {"pi_trace_stack_mark", NULL, "as above", {0}},
     {"pi_overflow_thread_begin", NULL, "overflows go unnamed", {0}},
 };
+const unsigned errnos_absorbed_count =
+    sizeof(errnos_all_absorbed) / sizeof(errnos_all_absorbed[0]);
 
-static bool matches(const struct named *n, const char *function, const char *door, const char *call,
-                    int error)
+bool errnos_is_at(const errnos_exception *x, const char *function, const char *door,
+                  const char *call)
 {
-    bool named = !n->codes[0];
-    for (const int *code = n->codes; *code; code++)
+    return (!x->call || strcmp(x->call, call) == 0) &&
+           (strcmp(x->where, function) == 0 || strcmp(x->where, door) == 0);
+}
+
+static bool is_for(const errnos_exception *x, int error)
+{
+    bool named = !x->codes[0];
+    for (const int *code = x->codes; *code; code++)
         named |= *code == error;
-    return named && (!n->call || strcmp(n->call, call) == 0) &&
-           (strcmp(n->where, function) == 0 || strcmp(n->where, door) == 0);
+    return named;
 }
 
 const errnos *errnos_of(const char *function, const char *door, const char *call)
@@ -260,19 +261,21 @@ const errnos *errnos_of(const char *function, const char *door, const char *call
     return any;
 }
 
-const char *errnos_unreachable(const char *function, const char *door, const char *call)
+const errnos_exception *errnos_unreachable(const char *function, const char *door, const char *call)
 {
-    for (size_t i = 0; i < sizeof(unreachable) / sizeof(unreachable[0]); i++)
-        if (matches(&unreachable[i], function, door, call, 0))
-            return unreachable[i].why;
+    for (unsigned i = 0; i < errnos_unreachable_count; i++)
+        if (errnos_is_at(&errnos_all_unreachable[i], function, door, call))
+            return &errnos_all_unreachable[i];
     return NULL;
 }
 
-const char *errnos_absorbed(const char *function, const char *door, const char *call, int error)
+const errnos_exception *errnos_absorbed(const char *function, const char *door, const char *call,
+                                        int error)
 {
-    for (size_t i = 0; i < sizeof(absorbed) / sizeof(absorbed[0]); i++)
-        if (matches(&absorbed[i], function, door, call, error))
-            return absorbed[i].why;
+    for (unsigned i = 0; i < errnos_absorbed_count; i++)
+        if (errnos_is_at(&errnos_all_absorbed[i], function, door, call) &&
+            is_for(&errnos_all_absorbed[i], error))
+            return &errnos_all_absorbed[i];
     return NULL;
 }
 

@@ -4,7 +4,8 @@
  * call fails: the first time, then every time, the second and the last time. It has to end by
  * itself, hold what it checks, and leave no memory, mapping, descriptor or thread behind. Some
  * program has to be told that very code, unless errnos.c says why it need not come out. A pair that
- * no program brings about fails the test, and so does a call that none reaches.
+ * no program brings about fails the test, and so does a call that none reaches, or an exception in
+ * errnos.c that nothing needs.
  *
  * PICA_TEST_SCALE above 100: for every k until the call is no longer reached, in every program
  * that reaches it, and every j-th; prints the table of pairs. PICA_TEST_PAIRS=TEXT: those sites
@@ -29,10 +30,12 @@
 #define TRIES 4       /* of a pair that depends on who comes first */
 #define CHILD_S 30    /* a child that takes longer hangs */
 #define DEEPEST_K 200 /* in the long run */
+#define ABSORBED_MAX 64
 
 static unsigned sites_all;
 static uint64_t calls_of[WORKS_MAX][SITES_MAX]; /* how often a program reaches a site */
-static uint64_t told;                           /* errors that came out, of one pair */
+static uint64_t told, told_of_one;              /* errors that came out, of one pair; see try() */
+static uint32_t tried[ABSORBED_MAX], hid[ABSORBED_MAX]; /* see note_absorbed() */
 static int said_fd;                             /* what the child wrote to stderr */
 static bool thorough;
 static const char *only;
@@ -200,6 +203,8 @@ static long long try(unsigned program, unsigned site, int error, uint64_t k, uin
         return -1;
     }
     told += sites_told();
+    if (j == 0) /* time after time, it may come out in other ways: nobody ever answers */
+        told_of_one += sites_told();
     return (long long)sites_failed(0);
 }
 
@@ -247,13 +252,25 @@ static long long once_and_often(unsigned program, unsigned site, int error)
     return sum;
 }
 
+/* What an exception is said for: a bit for each of its codes, or one for all. */
+static void note_absorbed(const errnos_exception *absorbed, int error)
+{
+    unsigned code = 0, i = (unsigned)(absorbed - errnos_all_absorbed);
+    while (absorbed->codes[code] && absorbed->codes[code] != error)
+        code++;
+    tried[i] |= 1u << code;
+    if (!told_of_one)
+        hid[i] |= 1u << code;
+}
+
 /* A code that has happened has to come out of the library, but for those that it absorbs. */
 static bool made_to_happen(unsigned site, int error)
 {
     long long sum = 0;
-    told = 0;
-    bool may_hide = error == EINTR ||
-                    errnos_absorbed(site_function(site), site_door(site), site_call(site), error);
+    told = told_of_one = 0;
+    const errnos_exception *absorbed =
+        errnos_absorbed(site_function(site), site_door(site), site_call(site), error);
+    bool may_hide = error == EINTR || absorbed;
     for (unsigned i = 0; i < works_count && (thorough || sum == 0 || !(told || may_hide)); i++)
         for (unsigned t = 0; calls_of[i][site] > 0 && t < TRIES; t++) {
             long long n = thorough ? each_k(i, site, error) : once_and_often(i, site, error);
@@ -269,7 +286,39 @@ static bool made_to_happen(unsigned site, int error)
     else if (!told && !may_hide)
         check_fail(__FILE__, __LINE__, "%s with %s: nobody was told", site_text(site),
                    errnos_name(error));
+    if (sum > 0 && absorbed)
+        note_absorbed(absorbed, error);
     return sum > 0;
+}
+
+/* --- Exceptions that nothing needs -------------------------------------------------------------- */
+
+static void names_a_site(const errnos_exception *x)
+{
+    unsigned s = 0;
+    while (s < sites_all && !errnos_is_at(x, site_function(s), site_door(s), site_call(s)))
+        s++;
+    if (!CHECK(s < sites_all))
+        fprintf(stderr, "errnos.c: there is no call of %s in %s\n", x->call ? x->call : "anything",
+                x->where);
+}
+
+/* Each code that came out wherever it happened. Where no program of this build gets, nothing is
+ * known. */
+static void exceptions(void)
+{
+    CHECK_FATAL(errnos_absorbed_count <= ABSORBED_MAX);
+    for (unsigned i = 0; i < errnos_unreachable_count; i++)
+        names_a_site(&errnos_all_unreachable[i]);
+    for (unsigned i = 0; i < errnos_absorbed_count; i++) {
+        const errnos_exception *x = &errnos_all_absorbed[i];
+        names_a_site(x);
+        for (unsigned code = 0; tried[i] & ~hid[i] && (code == 0 || x->codes[code]); code++)
+            if (!CHECK(!(tried[i] & ~hid[i] & 1u << code)))
+                fprintf(stderr, "errnos.c: %s of %s in %s is absorbed, but came out each time\n",
+                        x->codes[code] ? errnos_name(x->codes[code]) : "each code",
+                        x->call ? x->call : "anything", x->where);
+    }
 }
 
 struct totals {
@@ -280,7 +329,8 @@ static void each_pair(unsigned site, struct totals *totals)
 {
     bool show = thorough || only;
     const errnos *row = errnos_of(site_function(site), site_door(site), site_call(site));
-    const char *why = errnos_unreachable(site_function(site), site_door(site), site_call(site));
+    const errnos_exception *why =
+        errnos_unreachable(site_function(site), site_door(site), site_call(site));
     uint64_t reached = 0;
     for (unsigned i = 0; i < works_count; i++)
         reached += calls_of[i][site];
@@ -292,7 +342,7 @@ static void each_pair(unsigned site, struct totals *totals)
     if (why && reached == 0) {
         totals->elsewhere++;
         if (show)
-            printf("%-70s not reached: %s\n", site_text(site), why);
+            printf("%-70s not reached: %s\n", site_text(site), why->why);
         return;
     }
     if (!CHECK(reached > 0)) {
@@ -335,6 +385,8 @@ static void pairs(void)
     printf("%u of %u pairs happened at %u sites (%u of them can't fail, %u not reached here)\n",
            totals.done, totals.pairs, totals.sites, totals.safe, totals.elsewhere);
     CHECK_EQ(totals.done, totals.pairs);
+    if (!only)
+        exceptions();
 }
 
 CHECK_MAIN
