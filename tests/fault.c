@@ -23,6 +23,8 @@ static struct arm {
     uint64_t failed;  /* [atomic, relaxed] a counter */
 } arms[FAULT_CALLS];
 
+static uint64_t advised[128]; /* [atomic, relaxed] counters */
+
 static void arm_it(fault_call call, uint64_t k, int again, int error, void (*fn)(void))
 {
     struct arm *arm = &arms[call];
@@ -60,6 +62,11 @@ uint64_t fault_met(fault_call call)
 uint64_t fault_failed(fault_call call)
 {
     return pi_load_relaxed(&arms[call].failed);
+}
+
+uint64_t fault_advised(int advice)
+{
+    return pi_load_relaxed(&advised[advice]);
 }
 
 const char *fault_name(fault_call call)
@@ -130,6 +137,8 @@ int __real_madvise(void *at, size_t length, int advice);
 int __wrap_madvise(void *at, size_t length, int advice);
 int __wrap_madvise(void *at, size_t length, int advice)
 {
+    if (advice >= 0 && advice < (int)(sizeof(advised) / sizeof(advised[0])))
+        pi_add_relaxed(&advised[advice], UINT64_C(1));
     int error = fault(FAULT_MADVISE);
     if (error == FAULT_IGNORED)
         return 0;

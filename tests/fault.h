@@ -39,6 +39,9 @@ void fault_disarm(void);
 uint64_t fault_met(fault_call call);
 uint64_t fault_failed(fault_call call);
 
+/** How many calls of madvise() asked for this, since the program began. */
+uint64_t fault_advised(int advice);
+
 /** "mmap" */
 const char *fault_name(fault_call call);
 

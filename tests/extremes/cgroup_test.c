@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* cgroup_test.c: a process that may have 64 MiB. What the README says a parked task takes is so
- * little that ten thousand of them and a server live in there; and when they have gone, the same
+ * little that 8,000 of them and a server live in there; and when they have gone, the same
  * again. Skipped where no cgroup may be made. */
+#include "tests/extremes/child.h"
 #include "tests/extremes/load.h"
 
 #include <errno.h>
@@ -10,15 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define PARKED 8000
 
-static bool write_to(const char *folder, const char *file, const char *text)
+static bool write_to(const char *in, const char *file, const char *text)
 {
     char path[300];
-    snprintf(path, sizeof(path), "%s/%s", folder, file);
+    snprintf(path, sizeof(path), "%s/%s", in, file);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
     if (fd >= 0)
@@ -27,7 +27,7 @@ static bool write_to(const char *folder, const char *file, const char *text)
 }
 
 /* A cgroup of 64 MiB, of version 2 or 1. */
-static bool make_cgroup(char *folder, size_t room)
+static bool make_cgroup(char *out, size_t room)
 {
     static const struct {
         const char *root, *limit;
@@ -35,12 +35,12 @@ static bool make_cgroup(char *folder, size_t room)
                  {"/sys/fs/cgroup/unified", "memory.max"},
                  {"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}};
     for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        snprintf(folder, room, "%s/pica-test-%d", kinds[i].root, (int)getpid());
-        if (mkdir(folder, 0755) < 0)
+        snprintf(out, room, "%s/pica-test-%d", kinds[i].root, (int)getpid());
+        if (mkdir(out, 0755) < 0)
             continue;
-        if (write_to(folder, kinds[i].limit, "67108864"))
+        if (write_to(out, kinds[i].limit, "67108864"))
             return true;
-        rmdir(folder);
+        rmdir(out);
     }
     return false;
 }
@@ -71,28 +71,22 @@ static intptr_t parks_and_serves(void *arg)
     return 0;
 }
 
+static char folder[200];
+
+static void child(void)
+{
+    char pid[20];
+    snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    if (!write_to(folder, "cgroup.procs", pid))
+        _exit(77);
+    child_runs(parks_and_serves);
+}
+
 static void in_64_mib(void)
 {
-    char folder[200], pid_text[20];
     if (!make_cgroup(folder, sizeof(folder)))
         check_skip("no cgroup with a memory limit can be made here");
-    pid_t pid = fork();
-    CHECK_FATAL(pid >= 0);
-    if (pid == 0) {
-        uint64_t before = check_failures();
-        alarm(100);
-        snprintf(pid_text, sizeof(pid_text), "%d", (int)getpid());
-        if (!write_to(folder, "cgroup.procs", pid_text))
-            _exit(77);
-        pica_options options = check_options();
-        pica_executor *ex = check_executor_open(&options);
-        pica_task *task;
-        CHECK_FATAL_OK(pica_executor_spawn(ex, &task, parks_and_serves, NULL));
-        CHECK_EQ(pica_join(task, NULL), 0);
-        pica_unref(task);
-        check_executor_close(ex);
-        _exit(check_failures() > before ? 1 : 0);
-    }
+    pid_t pid = child_start(child);
     int state = 0;
     CHECK_EQ(waitpid(pid, &state, 0), pid);
     for (unsigned i = 0; rmdir(folder) < 0 && errno == EBUSY && i < 1000; i++)

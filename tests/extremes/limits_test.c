@@ -2,6 +2,7 @@
 /* limits_test.c: the limits of the process are reached: descriptors, address space, mappings.
  * Each time in a child process: what asks for more gets an error, the rest goes on, and once there
  * is room again everything works. */
+#include "tests/extremes/child.h"
 #include "tests/extremes/load.h"
 
 #include <netinet/in.h>
@@ -9,42 +10,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-/* body() is a child's whole life, with checks of its own. */
-static pid_t fork_child(void (*body)(void))
-{
-    pid_t pid = fork();
-    CHECK_FATAL(pid >= 0);
-    if (pid > 0)
-        return pid;
-    uint64_t before = check_failures();
-    alarm(100);
-    body();
-    (void)check_lost_errors();
-    _exit(check_failures() > before ? 1 : 0);
-}
-
-static void expect_well(pid_t pid)
-{
-    int state = 0;
-    CHECK_EQ(waitpid(pid, &state, 0), pid);
-    CHECK_EQ(state, 0);
-}
-
-static void run_task(pica_fn fn)
-{
-    pica_options options = check_options();
-    pica_executor *ex = check_executor_open(&options);
-    pica_task *task;
-    intptr_t result = 0;
-    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, fn, NULL));
-    CHECK_EQ(pica_join(task, &result), 0);
-    CHECK_EQ(result, 0);
-    pica_unref(task);
-    check_executor_close(ex);
-}
 
 static intptr_t works(void *arg)
 {
@@ -165,10 +130,10 @@ static void few_descriptors(void)
     struct rlimit limit;
     CHECK_FATAL(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     use_descriptors(64);
-    run_task(answers_all);
+    child_runs(answers_all);
     too_few_for_an_executor();
     use_descriptors(limit.rlim_cur);
-    run_task(works);
+    child_runs(works);
 }
 
 /* Three times as many clients as the server has descriptors: each is answered in its time. */
@@ -195,11 +160,11 @@ static void calls(void)
 static void descriptors(void)
 {
     CHECK_FATAL(pipe(tell) == 0);
-    pid_t pid = fork_child(few_descriptors);
-    calls();
-    expect_well(pid);
-    close(tell[0]);
+    pid_t pid = child_start(few_descriptors);
     close(tell[1]);
+    calls();
+    child_ends_well(pid);
+    close(tell[0]);
 }
 
 /* --- Address space, mappings --------------------------------------------------------------------- */
@@ -262,10 +227,10 @@ static void little_address_space(void)
     rlim_t before = limit.rlim_cur;
     limit.rlim_cur = mapped() + ((size_t)400 << 20);
     CHECK_FATAL(setrlimit(RLIMIT_AS, &limit) == 0);
-    run_task(parks_many);
+    child_runs(parks_many);
     limit.rlim_cur = before;
     CHECK_FATAL(setrlimit(RLIMIT_AS, &limit) == 0);
-    run_task(works);
+    child_runs(works);
 }
 #endif
 
@@ -318,7 +283,7 @@ static void no_mappings(void)
     }
     munmap(all, MOST * page);
     check_executor_close(ex);
-    run_task(works);
+    child_runs(works);
     if (!reached)
         fprintf(stderr, "vm.max_map_count is too high to be reached: not tried\n");
 }
@@ -326,13 +291,13 @@ static void no_mappings(void)
 #if !defined(PI_ASAN) && !defined(PI_TSAN)
 static void address_space(void)
 {
-    expect_well(fork_child(little_address_space));
+    child_ends_well(child_start(little_address_space));
 }
 #endif
 
 static void mappings(void)
 {
-    expect_well(fork_child(no_mappings));
+    child_ends_well(child_start(no_mappings));
 }
 
 CHECK_MAIN

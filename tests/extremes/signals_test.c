@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* signals_test.c: signals at 1 kHz to every thread, without SA_RESTART, while streams, sleeps and
- * semaphores are at work: no call fails with EINTR, nothing is lost. And a process that is stopped
- * and goes on, again and again, while it serves. */
+ * semaphores are at work: no call fails with EINTR, nothing is lost. */
 #include "tests/executor/bodies.h"
 #include "tests/extremes/load.h"
 
@@ -10,10 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-/* --- Signals --------------------------------------------------------------------------------- */
 
 static uint64_t arrived;      /* [atomic, relaxed] in workers */
 static uint64_t arrived_else; /* [atomic, relaxed] in other threads */
@@ -104,49 +100,9 @@ static void interrupted(void)
     signal(SIGUSR1, SIG_IGN);
 }
 
-/* --- Stopped ---------------------------------------------------------------------------------- */
-
-static intptr_t loads(void *arg)
-{
-    (void)arg;
-    load_for(PICA_MS(600));
-    return 0;
-}
-
-static _Noreturn void child(void)
-{
-    uint64_t before = check_failures();
-    pica_options options = check_options();
-    pica_executor *ex = check_executor_open(&options);
-    alarm(100);
-    CHECK_EQ(body_end(body_spawn_in(ex, loads, NULL)), 0);
-    check_executor_close(ex);
-    _exit(check_failures() > before ? 1 : 0);
-}
-
-static void stopped(void)
-{
-    pid_t pid = fork();
-    CHECK_FATAL(pid >= 0);
-    if (pid == 0)
-        child();
-    int state = 0, stops = 0;
-    check_rng rng = check_rng_make(1);
-    while (waitpid(pid, &state, WNOHANG) == 0) {
-        usleep((useconds_t)(500 + check_rng_below(&rng, 4000)));
-        kill(pid, SIGSTOP);
-        usleep((useconds_t)(500 + check_rng_below(&rng, 8000)));
-        kill(pid, SIGCONT);
-        stops++;
-    }
-    CHECK(WIFEXITED(state) && WEXITSTATUS(state) == 0);
-    CHECK_LT(3, stops);
-}
-
 CHECK_MAIN
 {
     check_timeout(60);
     check_run_in(CHECK_ONE | CHECK_TWO | CHECK_FOUR | CHECK_MIGRATE, "signals at 1 kHz",
                  interrupted);
-    check_plain_in(CHECK_ONE | CHECK_TWO | CHECK_FOUR, "stopped and continued", stopped);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* stack_test.c: memory for stacks: sizes, alignment, guards by madvise(), by mprotect(), and
- * none, with each of the two denied. What an overflow is called is in overflow_test.c. */
+ * none, with each of the two denied; no huge pages. What an overflow is called is in
+ * overflow_test.c. */
 #include "executor/coro/stack.h"
 
 #include "tests/executor/death.h"
 #include "tests/fault.h"
+
+#include <sys/mman.h>
 
 static void classes(void)
 {
@@ -209,6 +212,44 @@ static void no_memory(void)
     pi_stacks_deinit(&stacks);
 }
 
+/* --- Huge pages --------------------------------------------------------------------------- */
+
+/* The flags of the mapping that holds an address, as the kernel shows them; "" if it does not. */
+static void flags_of(const char *at, char *flags, int room)
+{
+    FILE *file = fopen("/proc/self/smaps", "re");
+    char line[500];
+    bool here = false;
+    *flags = '\0';
+    while (file && !*flags && fgets(line, sizeof(line), file)) {
+        unsigned long from, to;
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+            here = from <= (uintptr_t)at && (uintptr_t)at < to;
+        else if (here && strncmp(line, "VmFlags:", 8) == 0)
+            snprintf(flags, (size_t)room, "%s", line);
+    }
+    if (file)
+        fclose(file);
+}
+
+/* A parked task would take one of 2 MiB, where the kernel gives such to everybody. It is asked not
+ * to for each slab, although newer ones (6.7) know it from the mapping's being a stack. */
+static void no_huge_pages(void)
+{
+    pi_stacks stacks = {.slab_bytes = 1}; /* a slab each */
+    uint64_t before = fault_advised(MADV_NOHUGEPAGE);
+    bool known = access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0 && !check_emulated();
+    for (unsigned class = 0; class < 3; class ++) {
+        pi_stack stack;
+        char flags[500];
+        CHECK_FATAL_OK(pi_stack_carve(&stacks, class, &stack));
+        CHECK_EQ(fault_advised(MADV_NOHUGEPAGE), before + class + 1);
+        flags_of(stack.low, flags, sizeof(flags));
+        CHECK(!known || !*flags || strstr(flags, " nh") != NULL);
+    }
+    pi_stacks_deinit(&stacks);
+}
+
 CHECK_MAIN
 {
     check_plain("classes", classes);
@@ -220,4 +261,5 @@ CHECK_MAIN
     check_plain("madvise fails once", madvise_fails_once);
     check_plain("both are denied", both_denied);
     check_plain("no memory", no_memory);
+    check_plain("no huge pages", no_huge_pages);
 }
