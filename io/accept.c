@@ -75,7 +75,7 @@ static int pause_for(pi_descriptor *l, int64_t *pause_ns)
     int64_t end = pica_after(*pause_ns);
     int rc;
     do
-        rc = pi_direction_wait(l, &l->in, end);
+        rc = pi_direction_wait(l, &l->in, PI_FOR_INPUT, end);
     while (rc == 0);
     *pause_ns = *pause_ns * 2 < PAUSE_MAX ? *pause_ns * 2 : PAUSE_MAX;
     return rc == -ETIMEDOUT ? 0 : rc;

@@ -145,14 +145,14 @@ static bool take_back(pi_direction *dir, uint64_t armed)
     return true;
 }
 
-int pi_direction_wait(pi_descriptor *d, pi_direction *dir, int64_t deadline_ns)
+int pi_direction_wait(pi_descriptor *d, pi_direction *dir, pi_for what, int64_t deadline_ns)
 {
     uint64_t w = pi_load_relaxed(&dir->word);
     if (w & (PI_READY | PI_SHUT))
         return consume(d, dir, w);
 
     pi_waiter me;
-    pi_wait_begin_for(&me, dir == &d->in ? PI_FOR_INPUT : PI_FOR_OUTPUT, (uintptr_t)d->fd);
+    pi_wait_begin_for(&me, what, (uintptr_t)d->fd);
     pi_store_release(&dir->token.wait, me.token.wait);
     pi_store_release(&dir->token.word, me.token.word);
     uint64_t armed;

@@ -144,10 +144,11 @@ static inline void pi_direction_leave(pi_descriptor *d, pi_direction *dir, bool 
 /**
  * Wait until the direction is ready; the caller uses it, and the kernel said EAGAIN.
  *
+ * @param what  it waits for, to be told to those who ask
  * @return 0: try the call; -ETIMEDOUT: the deadline passed. Both: the caller uses the
  *         direction as before. -ECANCELED, -EBADF: it has been left, touch it no more
  */
-int pi_direction_wait(pi_descriptor *d, pi_direction *dir, int64_t deadline_ns);
+int pi_direction_wait(pi_descriptor *d, pi_direction *dir, pi_for what, int64_t deadline_ns);
 
 /** pi_direction_wait() without a deadline, after registering with the reactor of the
  *  caller's worker. Any failure has left the direction. Inline, and its rare half apart,
@@ -161,7 +162,7 @@ static inline int pi_direction_await(pi_descriptor *d, pi_direction *dir)
         if (rc < 0)
             return rc;
     }
-    return pi_direction_wait(d, dir, PICA_NEVER);
+    return pi_direction_wait(d, dir, dir == &d->in ? PI_FOR_INPUT : PI_FOR_OUTPUT, PICA_NEVER);
 }
 
 /** Register with the reactor of the caller's worker, unless that was done.

@@ -36,6 +36,13 @@ static void disclaim(pi_slots *slots, uint32_t number)
         pi_and_release(&slots->polled[number / 64], ~(UINT64_C(1) << number % 64));
 }
 
+static pi_for awaited(short events)
+{
+    if (!(events & POLLOUT))
+        return PI_FOR_INPUT;
+    return events & (POLLIN | POLLPRI) ? PI_FOR_EITHER : PI_FOR_OUTPUT;
+}
+
 /* @param events  of poll(2); epoll's have the same values */
 static int wait_registered(pi_descriptor *d, short events, int64_t deadline_ns)
 {
@@ -49,7 +56,7 @@ static int wait_registered(pi_descriptor *d, short events, int64_t deadline_ns)
         return rc == -EEXIST ? -EBUSY : rc;
     }
     do {
-        rc = pi_direction_wait(d, &d->in, deadline_ns);
+        rc = pi_direction_wait(d, &d->in, awaited(events), deadline_ns);
         if (rc == -ECANCELED || rc == -EBADF)
             return rc;
         int holds = pi_sys_poll_now(d->fd, events);

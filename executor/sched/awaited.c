@@ -39,5 +39,8 @@ void pi_awaited_add(pi_line *line, pi_awaited awaited)
     case PI_FOR_OUTPUT:
         pi_line_add(line, " for output of descriptor %llu", which);
         break;
+    case PI_FOR_EITHER:
+        pi_line_add(line, " for input or output of descriptor %llu", which);
+        break;
     }
 }

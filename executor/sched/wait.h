@@ -119,7 +119,8 @@ typedef enum pi_for {
     PI_FOR_PLACE,      /* among those members that may run; the group's address */
     PI_FOR_SEMAPHORE,  /* its address */
     PI_FOR_INPUT,      /* a descriptor */
-    PI_FOR_OUTPUT      /* a descriptor */
+    PI_FOR_OUTPUT,     /* a descriptor */
+    PI_FOR_EITHER      /* input or output; a descriptor */
 } pi_for;
 
 /** Begin a wait. Then pi_wait_park() or pi_wait_abandon(). Any task or plain thread. */

@@ -209,7 +209,7 @@ static int read_some(void)
             got += n;
             return (int)n;
         }
-        rc = pi_direction_wait(&d, &d.in, PICA_NEVER);
+        rc = pi_direction_wait(&d, &d.in, PI_FOR_INPUT, PICA_NEVER);
         if (rc < 0)
             return rc;
         try_first = true;

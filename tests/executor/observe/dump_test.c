@@ -189,7 +189,7 @@ static void an_inlined_child(void)
 /* --- What a task waits for ---------------------------------------------------------------- */
 
 static pica_sem sem;
-static int ends[2];
+static int ends[2], stuffed[2];
 
 static intptr_t waits_for_sem(void *arg)
 {
@@ -201,6 +201,36 @@ static intptr_t waits_for_input(void *arg)
 {
     (void)arg;
     return pica_poll_fd(ends[0], POLLIN, PICA_NEVER);
+}
+
+static intptr_t waits_for_output(void *arg)
+{
+    (void)arg;
+    return pica_poll_fd(stuffed[1], POLLOUT, PICA_NEVER);
+}
+
+static intptr_t waits_for_either(void *arg)
+{
+    return pica_poll_fd(*(int *)arg, POLLIN | POLLOUT, PICA_NEVER);
+}
+
+/* The only place is taken by one that sleeps. */
+static intptr_t waits_for_a_place(void *arg)
+{
+    pica_group group;
+    pica_group_options options = PICA_GROUP_OPTIONS_INIT;
+    options.limit = 1;
+    CHECK_FATAL_OK(pica_group_begin_with(&group, &options));
+    CHECK_OK(pica_group_spawn(&group, body_sleeps, arg));
+    return pica_group_end(&group, pica_group_spawn(&group, body_sleeps, NULL));
+}
+
+static void fill(int fd)
+{
+    char bytes[4096] = "";
+    CHECK_EQ(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    while (write(fd, bytes, sizeof(bytes)) > 0) {
+    }
 }
 
 static intptr_t joins(void *task)
@@ -225,10 +255,15 @@ static intptr_t has_a_member(void *arg)
 static void what_it_waits_for(void)
 {
     char *text, words[80];
-    CHECK_FATAL(pipe(ends) == 0);
+    enum { TASKS = 9 };
+    int socket_ends[2];
+    CHECK_FATAL(pipe(ends) == 0 && pipe(stuffed) == 0);
+    CHECK_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, socket_ends) == 0);
+    fill(stuffed[1]);
+    fill(socket_ends[0]);
     CHECK_OK(pica_sem_init(&sem, 0));
     check_latch asleep = {0};
-    pica_task *tasks[6], *other = body_spawn(body_sleeps, &asleep);
+    pica_task *tasks[TASKS], *other = body_spawn(body_sleeps, &asleep);
     tasks[0] = body_spawn(body_sleeps, &asleep);
     CHECK_HITS(&asleep, 2);
     tasks[1] = body_spawn(waits_for_sem, NULL);
@@ -236,10 +271,13 @@ static void what_it_waits_for(void)
     tasks[3] = body_spawn(joins, tasks[0]);
     tasks[4] = body_spawn(gathers, other);
     tasks[5] = body_spawn(has_a_member, &asleep);
-    for (unsigned i = 0; i < 6; i++)
+    tasks[6] = body_spawn(waits_for_output, NULL);
+    tasks[7] = body_spawn(waits_for_a_place, &asleep);
+    tasks[8] = body_spawn(waits_for_either, &socket_ends[0]);
+    CHECK_HITS(&asleep, 4);
+    for (unsigned i = 0; i < TASKS; i++)
         BODY_WAITS(tasks[i]);
-    CHECK_HITS(&asleep, 3);
-    CHECK_EQ(dump(&text), 9);
+    CHECK_EQ(dump(&text), TASKS + 4); /* the main one, the other one, two members */
     CHECK(says(line_of(text, tasks[0]), "waiting asleep, for "));
     snprintf(words, sizeof(words), "waiting for semaphore 0x%llx, for ",
              (unsigned long long)(uintptr_t)&sem);
@@ -252,14 +290,24 @@ static void what_it_waits_for(void)
     CHECK(says(line_of(text, tasks[4]), "waiting for some of 2 tasks, "));
     const char *line = line_of(text, tasks[5]);
     CHECK(strstr(line, "waiting for the members of group 0x") || strstr(line, ", run inline"));
+    snprintf(words, sizeof(words), "waiting for output of descriptor %d, ", stuffed[1]);
+    CHECK(says(line_of(text, tasks[6]), words));
+    CHECK(says(line_of(text, tasks[7]), "waiting for a place in group 0x"));
+    snprintf(words, sizeof(words), "waiting for input or output of descriptor %d, ",
+             socket_ends[0]);
+    CHECK(says(line_of(text, tasks[8]), words));
     free(text);
-    for (unsigned i = 6; i-- > 0;) { /* the gatherer's cancel ends the other one, too */
+    for (unsigned i = TASKS; i-- > 0;) { /* the gatherer's cancel ends the other one, too */
         CHECK_OK(pica_cancel(tasks[i]));
         CHECK_EQ(body_end(tasks[i]), -ECANCELED);
     }
     CHECK_EQ(body_end(other), -ECANCELED);
     close(ends[0]);
     close(ends[1]);
+    close(stuffed[0]);
+    close(stuffed[1]);
+    close(socket_ends[0]);
+    close(socket_ends[1]);
 }
 
 /* --- Its stack ---------------------------------------------------------------------------- */
