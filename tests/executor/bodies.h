@@ -39,6 +39,40 @@ static inline intptr_t body_swallows(void *arg)
     return 7;
 }
 
+/** Hit the latch; return 1. */
+static inline intptr_t body_hits(void *latch)
+{
+    check_hit(latch);
+    return 1;
+}
+
+/** The same, but only after having let others run for a while. */
+static inline intptr_t body_hits_late(void *latch)
+{
+    for (unsigned i = 0; i < 5; i++)
+        CHECK_OK(pica_yield());
+    check_hit(latch);
+    return 1;
+}
+
+/** Wait for a hit of the latch; fail with -EIO. */
+static inline intptr_t body_fails_when_hit(void *latch)
+{
+    CHECK_HITS((check_latch *)latch, 1);
+    return -EIO;
+}
+
+/** Hit the first of two latches; keep the worker, without a wait, until the second is hit;
+ *  return 1. */
+static inline intptr_t body_spins(void *latches)
+{
+    check_latch *two = latches;
+    check_hit(&two[0]);
+    while (check_hits(&two[1]) == 0)
+        pi_spin_wait(100);
+    return 1;
+}
+
 /** Spawn, or end the program. @return the handle */
 static inline pica_task *body_spawn(pica_fn fn, void *arg)
 {

@@ -195,12 +195,6 @@ static struct {
     check_latch spawned;
 } works;
 
-static intptr_t hits(void *arg)
-{
-    check_hit(arg);
-    return 0;
-}
-
 static void works_on_drop(void *arg)
 {
     (void)arg;
@@ -209,7 +203,7 @@ static void works_on_drop(void *arg)
     CHECK_EQ(pica_sleep(1), -EPERM);
     CHECK_EQ(pica_check_cancel(), -EPERM);
     CHECK_EQ(pica_defer(works_on_drop, NULL), -EPERM);
-    CHECK_OK(pica_executor_spawn(works.ex, NULL, hits, &works.spawned));
+    CHECK_OK(pica_executor_spawn(works.ex, NULL, body_hits, &works.spawned));
     CHECK_EQ(pica_cancel(works.held), 0);
     works.held = pica_unref(works.held);
     CHECK_OK(pica_sem_release(&works.sem));
@@ -258,15 +252,6 @@ static void on_drop_must_not_wait(void)
 
 /* --- Shutdown, and races ---------------------------------------------------------------------- */
 
-static intptr_t blocks(void *arg)
-{
-    check_latch *latches = arg;
-    check_hit(&latches[0]);
-    while (!check_hits(&latches[1])) { /* the worker is held, on purpose */
-    }
-    return 0;
-}
-
 static void *shuts_down(void *arg)
 {
     return body_arg(pica_executor_shutdown(arg, 0));
@@ -281,7 +266,7 @@ static void shut_down(void)
     options.workers = 1;
     options.flags |= PICA_NO_SPARE;
     pica_executor *ex = check_executor_open(&options);
-    CHECK_FATAL_OK(pica_executor_spawn(ex, NULL, blocks, latches));
+    CHECK_FATAL_OK(pica_executor_spawn(ex, NULL, body_spins, latches));
     CHECK_HITS(&latches[0], 1);
     pica_attr attr = droppable();
     pica_task *first = NULL;

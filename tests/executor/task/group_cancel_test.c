@@ -6,14 +6,6 @@
 #include <pica/group.h>
 #include <pica/scope.h>
 
-static intptr_t hits_late(void *arg)
-{
-    for (unsigned i = 0; i < 5; i++)
-        CHECK_OK(pica_yield());
-    check_hit(arg);
-    return 1;
-}
-
 /* --- A cancel from outside ---------------------------------------------------------------- */
 
 struct grouping {
@@ -164,7 +156,7 @@ static void deadline_far_away(void)
     pica_group group;
     pica_group_begin_until(&group, pica_after(PICA_SEC(3600)));
     for (unsigned i = 0; i < 10; i++)
-        CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
+        CHECK_EQ(pica_group_spawn(&group, body_hits_late, &done), 0);
     CHECK_EQ(pica_group_end(&group, 0), 0);
     CHECK_EQ(check_hits(&done), 10);
 }
@@ -202,7 +194,7 @@ static void group_around_a_scope(void)
     pica_group group;
     check_latch done = {0};
     pica_group_begin(&group);
-    CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
+    CHECK_EQ(pica_group_spawn(&group, body_hits_late, &done), 0);
     pica_scope_begin(&scope, pica_after(PICA_MS(3)));
     intptr_t rc = pica_sleep(PICA_NEVER);
     CHECK_EQ(rc, -ECANCELED);

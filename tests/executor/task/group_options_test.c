@@ -14,20 +14,6 @@ static void begin_with(pica_group *group, uint32_t flags, int64_t deadline_ns)
     CHECK_FATAL_OK(pica_group_begin_with(group, &options));
 }
 
-static intptr_t hits_late(void *arg)
-{
-    for (unsigned i = 0; i < 5; i++)
-        CHECK_OK(pica_yield());
-    check_hit(arg);
-    return 1;
-}
-
-static intptr_t fails_when_hit(void *arg)
-{
-    CHECK_HITS((check_latch *)arg, 1);
-    return -EIO;
-}
-
 static intptr_t succeeds_when_hit(void *arg)
 {
     CHECK_HITS((check_latch *)arg, 1);
@@ -69,12 +55,12 @@ static void collect_cancels_nobody(void)
     pica_group group;
     begin_with(&group, PICA_GROUP_COLLECT, 0);
     CHECK_EQ(pica_group_spawn(&group, body_returns, body_arg(-EDOM)), 0);
-    CHECK_EQ(pica_group_spawn(&group, fails_when_hit, &go), 0);
+    CHECK_EQ(pica_group_spawn(&group, body_fails_when_hit, &go), 0);
     for (unsigned i = 0; i < 5; i++)
-        CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
+        CHECK_EQ(pica_group_spawn(&group, body_hits_late, &done), 0);
     CHECK_SOON(pi_load_relaxed(&group.errors_count) == 1);
     CHECK_OK(pica_yield()); /* nor the body */
-    CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
+    CHECK_EQ(pica_group_spawn(&group, body_hits_late, &done), 0);
     check_hit(&go);
     CHECK_EQ(pica_group_end(&group, -EPIPE), -EDOM); /* nor does the body's failure cancel */
     CHECK_EQ(check_hits(&done), 6);
@@ -184,7 +170,7 @@ static void nobody_wins(void)
     begin_with(&group, PICA_GROUP_FIRST_SUCCESS, 0);
     CHECK_EQ(pica_group_spawn(&group, body_returns, body_arg(-EDOM)), 0);
     CHECK_SOON(pi_load_relaxed(&group.errors_count) == 1);
-    CHECK_EQ(pica_group_spawn(&group, fails_when_hit, &go), 0);
+    CHECK_EQ(pica_group_spawn(&group, body_fails_when_hit, &go), 0);
     check_hit(&go);
     CHECK_EQ(pica_group_end(&group, 0), -EDOM); /* the first failure */
     const intptr_t *errors = NULL;

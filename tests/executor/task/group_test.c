@@ -6,20 +6,6 @@
 #include <pica/group.h>
 #include <pica/scope.h>
 
-static intptr_t hits(void *arg)
-{
-    check_hit(arg);
-    return 1;
-}
-
-static intptr_t hits_late(void *arg)
-{
-    for (unsigned i = 0; i < 5; i++)
-        CHECK_OK(pica_yield());
-    check_hit(arg);
-    return 1;
-}
-
 /* --- Success ------------------------------------------------------------------------------ */
 
 static void waits_for_all(void)
@@ -29,7 +15,7 @@ static void waits_for_all(void)
         pica_group group;
         pica_group_begin(&group);
         for (unsigned i = 0; i < n; i++)
-            CHECK_EQ(pica_group_spawn(&group, i % 2 ? hits : hits_late, &done), 0);
+            CHECK_EQ(pica_group_spawn(&group, i % 2 ? body_hits : body_hits_late, &done), 0);
         CHECK_EQ(pica_group_end(&group, 5), 5); /* the body's value */
         CHECK_EQ(check_hits(&done), n);
         const intptr_t *errors;
@@ -44,7 +30,7 @@ static void waits_for_those_that_run_already(void)
     pica_group_begin(&group);
     pica_task *sleeper = body_spawn_member(&group, body_swallows, &asleep);
     for (unsigned i = 0; i < 10; i++)
-        CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
+        CHECK_EQ(pica_group_spawn(&group, body_hits_late, &done), 0);
     CHECK_HITS(&asleep, 1);
     CHECK_HITS(&done, 10);
     CHECK_EQ(pica_cancel(sleeper), 0);
@@ -92,12 +78,6 @@ static void members_spawn_members(void)
 
 /* --- Failure ------------------------------------------------------------------------------ */
 
-static intptr_t fails_when_hit(void *arg)
-{
-    CHECK_HITS((check_latch *)arg, 1);
-    return -EIO;
-}
-
 /* The first failure cancels the siblings, and the body where it waits. */
 static void failure_cancels_siblings_and_body(void)
 {
@@ -107,7 +87,7 @@ static void failure_cancels_siblings_and_body(void)
     pica_task *siblings[10];
     for (unsigned i = 0; i < 10; i++)
         siblings[i] = body_spawn_member(&group, body_swallows, &asleep);
-    CHECK_EQ(pica_group_spawn(&group, fails_when_hit, &go), 0);
+    CHECK_EQ(pica_group_spawn(&group, body_fails_when_hit, &go), 0);
     CHECK_HITS(&asleep, 10);
     for (unsigned i = 0; i < 10; i++)
         BODY_WAITS(siblings[i]);
@@ -196,12 +176,12 @@ static void a_cancelled_member_is_no_failure(void)
     pica_group group;
     pica_group_begin(&group);
     pica_task *member = body_spawn_member(&group, body_sleeps, &asleep);
-    CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
+    CHECK_EQ(pica_group_spawn(&group, body_hits_late, &done), 0);
     CHECK_HITS(&asleep, 1);
     CHECK_EQ(pica_cancel(member), 0);
     CHECK_SOON(pica_task_status(member) == PICA_DONE);
     CHECK_OK(pica_yield());
-    CHECK_EQ(pica_group_spawn(&group, hits_late, &done), 0);
+    CHECK_EQ(pica_group_spawn(&group, body_hits_late, &done), 0);
     CHECK_EQ(pica_group_end(&group, 0), 0);
     CHECK_EQ(check_hits(&done), 2);
     pica_unref(member);

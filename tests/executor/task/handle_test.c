@@ -9,15 +9,6 @@
 
 /* --- Status and result -------------------------------------------------------------------- */
 
-static intptr_t runs_until(void *arg)
-{
-    check_latch *latches = arg;
-    check_hit(&latches[0]);
-    while (check_hits(&latches[1]) == 0)
-        pi_spin_wait(100);
-    return 1;
-}
-
 static void status(void)
 {
     check_latch latches[2] = {{0}, {0}};
@@ -38,7 +29,7 @@ static void status(void)
     CHECK_EQ(pica_task_status(pica_self()), PICA_RUNNING);
     /* Not where this task might be moved to the very worker that is busy. */
     if (pica_executor_workers(check_executor()) > 1 && check_mode() != CHECK_MIGRATE) {
-        task = body_spawn(runs_until, latches);
+        task = body_spawn(body_spins, latches);
         CHECK_HITS(&latches[0], 1);
         CHECK_EQ(pica_task_status(task), PICA_RUNNING);
         check_hit(&latches[1]);
@@ -194,12 +185,6 @@ static void on_lost(void *arg, const pica_lost_error *error)
     check_hit(&lost.calls);
 }
 
-static intptr_t waits_then_fails(void *arg)
-{
-    CHECK_HITS((check_latch *)arg, 1);
-    return -EIO;
-}
-
 static intptr_t loses_some(void *arg)
 {
     (void)arg;
@@ -225,7 +210,7 @@ static intptr_t loses_some(void *arg)
     CHECK_STR(lost.name, "task");
     CHECK(strstr(lost.site, "handle_test.c:") || strstr(lost.site, "bodies.h:"));
 
-    task = body_spawn(waits_then_fails, &go); /* released before its end */
+    task = body_spawn(body_fails_when_hit, &go); /* released before its end */
     pica_unref(task);
     CHECK_EQ(check_hits(&lost.calls), 2);
     check_hit(&go);
@@ -233,7 +218,7 @@ static intptr_t loses_some(void *arg)
 
     intptr_t result = 0;
     check_latch wait = {0};
-    task = body_spawn(waits_then_fails, &wait);
+    task = body_spawn(body_fails_when_hit, &wait);
     CHECK_EQ(pica_join_until(task, &result, 0), -ETIMEDOUT); /* waited, but saw nothing */
     check_hit(&wait);
     CHECK_SOON(pica_task_status(task) == PICA_DONE);
@@ -257,7 +242,7 @@ static intptr_t loses_none(void *arg)
     task = body_spawn(body_returns, body_arg(-EIO));
     CHECK_SOON(pica_task_result(task, &result) == 0);
     pica_unref(task);
-    pica_detach(body_spawn(waits_then_fails, &go));
+    pica_detach(body_spawn(body_fails_when_hit, &go));
     task = body_spawn(body_yields, body_arg(-EIO));
     CHECK_SOON(pica_task_status(task) == PICA_DONE);
     pica_detach(task);

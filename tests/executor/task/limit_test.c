@@ -119,6 +119,15 @@ static intptr_t spawns_one(void *arg)
     return rc < 0 ? rc : body_end(member);
 }
 
+/* One after the other they wait for a place. */
+static void line_up(pica_task **waiting, unsigned n, struct waiting *w)
+{
+    for (unsigned i = 0; i < n; i++) {
+        waiting[i] = body_spawn(spawns_one, w);
+        BODY_WAITS(waiting[i]);
+    }
+}
+
 static void first_come_first_served(void)
 {
     check_latch asleep = {0};
@@ -128,10 +137,7 @@ static void first_come_first_served(void)
     pica_task *member = NULL, *waiting[10];
     CHECK_FATAL_OK(pica_group_spawn_at(&group, &member, body_swallows, &asleep, NULL, PICA_SITE));
     struct waiting w = {&group, &order, 0};
-    for (unsigned i = 0; i < 10; i++) {
-        waiting[i] = body_spawn(spawns_one, &w);
-        BODY_WAITS(waiting[i]);
-    }
+    line_up(waiting, 10, &w);
     CHECK_EQ(pica_group_try_spawn(&group, says_when, &order), -EAGAIN);
     CHECK_OK(pica_cancel(member));
     for (unsigned i = 0; i < 10; i++)
@@ -223,12 +229,6 @@ static void ends_of_the_wait(void)
     CHECK_EQ(pica_group_end(&group, 0), 0);
 }
 
-static intptr_t fails_when_hit(void *arg)
-{
-    CHECK_HITS((check_latch *)arg, 1);
-    return -EIO;
-}
-
 /* A failure of a member refuses all who wait, behind a shield, too. */
 static void a_failure_refuses_who_waits(void)
 {
@@ -236,13 +236,10 @@ static void a_failure_refuses_who_waits(void)
     pica_group group;
     pica_scope shield;
     begin_limited(&group, 1, 0);
-    CHECK_EQ(pica_group_spawn(&group, fails_when_hit, &go), 0);
+    CHECK_EQ(pica_group_spawn(&group, body_fails_when_hit, &go), 0);
     struct waiting w = {&group, NULL, -ESHUTDOWN};
     pica_task *waiting[5];
-    for (unsigned i = 0; i < 5; i++) {
-        waiting[i] = body_spawn(spawns_one, &w);
-        BODY_WAITS(waiting[i]);
-    }
+    line_up(waiting, 5, &w);
     pica_shield_begin(&shield, PICA_NEVER);
     check_hit(&go);
     int rc = pica_group_spawn(&group, body_returns, NULL);
@@ -277,10 +274,7 @@ static void a_cancel_refuses_who_waits(void)
     CHECK_EQ(pica_group_spawn(&group, ends_when_hit, &go), 0);
     struct waiting w = {&group, NULL, -ESHUTDOWN};
     pica_task *waiting[5];
-    for (unsigned i = 0; i < 5; i++) {
-        waiting[i] = body_spawn(spawns_one, &w);
-        BODY_WAITS(waiting[i]);
-    }
+    line_up(waiting, 5, &w);
     pica_group_cancel(&group);
     pica_shield_begin(&shield, PICA_NEVER); /* so that they are not cancelled by the await */
     for (unsigned i = 0; i < 5; i++)
