@@ -54,7 +54,47 @@ static inline ssize_t end_read(pi_descriptor *d, ssize_t got, size_t asked)
     return got;
 }
 
-ssize_t pica_read(pica_stream *stream, void *buffer, size_t n)
+/* The bytes of a vector; what does not fit into size_t the kernel refuses anyway. */
+static size_t total(const struct iovec *iov, int parts)
+{
+    size_t sum = 0;
+    for (int i = 0; i < parts; i++)
+        if (__builtin_add_overflow(sum, iov[i].iov_len, &sum))
+            return SIZE_MAX;
+    return sum;
+}
+
+static bool is_vector(const struct iovec *iov, int parts)
+{
+    return parts >= 0 && parts <= IOV_MAX && (parts == 0 || iov);
+}
+
+/* Reading and writing are written once, for a buffer and for a vector. Each caller knows which it
+ * has, so the loops are inlined and the other case vanishes. */
+#define PER_CALLER static inline __attribute__((always_inline))
+typedef enum pi_shape { BUFFER, VECTOR } pi_shape;
+
+/* Where the buffer comes from that is not there before it is needed; see pi_read_late(). */
+typedef struct lender {
+    void *(*take)(void *arg, size_t *n);
+    void (*give)(void *arg);
+    void *arg;
+} lender;
+
+PER_CALLER ssize_t receive(const pi_descriptor *d, pi_shape shape, void *to, size_t n, int parts)
+{
+    if (shape == BUFFER)
+        return d->kind & PI_KIND_SOCKET ? pi_sys_recv(d->fd, to, n) : pi_sys_read(d->fd, to, n);
+    return d->kind & PI_KIND_SOCKET ? pi_sys_recvv(d->fd, to, parts)
+                                    : pi_sys_readv(d->fd, to, parts);
+}
+
+/* @param to    the buffer or the vector
+ * @param n     the bytes in all; of a lender's buffer anything but 0
+ * @param parts of a vector
+ * @param late  or NULL */
+PER_CALLER ssize_t read_some(pica_stream *stream, pi_shape shape, void *to, size_t n, int parts,
+                             const lender *late)
 {
     pi_descriptor *d = pi_of_stream(stream);
     bool try_first = true;
@@ -69,8 +109,11 @@ ssize_t pica_read(pica_stream *stream, void *buffer, size_t n)
     }
     for (;;) {
         if (try_first) {
-            rc = d->kind & PI_KIND_SOCKET ? pi_sys_recv(d->fd, buffer, n)
-                                          : pi_sys_read(d->fd, buffer, n);
+            if (late && !(to = late->take(late->arg, &n)))
+                return end_read(d, -ENOMEM, 0);
+            rc = receive(d, shape, to, n, parts);
+            if (late && PI_UNLIKELY(rc <= 0))
+                late->give(late->arg);
             if (rc != -EAGAIN)
                 return end_read(d, rc, n);
         }
@@ -79,84 +122,44 @@ ssize_t pica_read(pica_stream *stream, void *buffer, size_t n)
             return rc;
         try_first = true;
     }
+}
+
+ssize_t pica_read(pica_stream *stream, void *buffer, size_t n)
+{
+    return read_some(stream, BUFFER, buffer, n, 0, NULL);
+}
+
+ssize_t pica_readv(pica_stream *stream, const struct iovec *iov, int n)
+{
+    if (!is_vector(iov, n))
+        return -EINVAL;
+    return read_some(stream, VECTOR, (void *)(uintptr_t)iov, total(iov, n), n, NULL);
 }
 
 ssize_t pi_read_late(pica_stream *stream, void *(*take)(void *arg, size_t *n),
                      void (*give)(void *arg), void *arg)
 {
-    pi_descriptor *d = pi_of_stream(stream);
-    bool try_first = true;
-    ssize_t rc = pi_descriptor_check(d);
-    if (rc == 0)
-        rc = begin(d, &d->in, &d->in_streak, &try_first);
-    while (rc == 0) {
-        if (try_first) {
-            size_t n;
-            void *buffer = take(arg, &n);
-            if (!buffer)
-                return end_read(d, -ENOMEM, 0);
-            rc = d->kind & PI_KIND_SOCKET ? pi_sys_recv(d->fd, buffer, n)
-                                          : pi_sys_read(d->fd, buffer, n);
-            if (PI_LIKELY(rc > 0))
-                return end_read(d, rc, n);
-            give(arg);
-            if (rc != -EAGAIN)
-                return end_read(d, rc, n);
-        }
-        rc = await(d, &d->in, &d->in_streak);
-        try_first = true;
-    }
-    return rc;
+    const lender late = {take, give, arg};
+    return read_some(stream, BUFFER, NULL, SIZE_MAX, 0, &late);
 }
 
-/* The bytes of a vector; what does not fit into size_t the kernel refuses anyway. */
-static size_t total(const struct iovec *iov, int n)
+PER_CALLER ssize_t send_once(const pi_descriptor *d, pi_shape shape, const void *from, size_t n,
+                             int parts)
 {
-    size_t sum = 0;
-    for (int i = 0; i < n; i++)
-        if (__builtin_add_overflow(sum, iov[i].iov_len, &sum))
-            return SIZE_MAX;
-    return sum;
-}
-
-ssize_t pica_readv(pica_stream *stream, const struct iovec *iov, int n)
-{
-    pi_descriptor *d = pi_of_stream(stream);
-    bool try_first = true;
-    if (n < 0 || n > IOV_MAX || (n > 0 && !iov))
-        return -EINVAL;
-    ssize_t rc = pi_descriptor_check(d);
-    if (rc == 0)
-        rc = begin(d, &d->in, &d->in_streak, &try_first);
-    if (rc < 0)
-        return rc;
-    size_t asked = total(iov, n);
-    if (asked == 0) {
-        pi_direction_leave(d, &d->in, try_first);
-        return 0;
-    }
-    for (;;) {
-        if (try_first) {
-            rc = d->kind & PI_KIND_SOCKET ? pi_sys_recvv(d->fd, iov, n)
-                                          : pi_sys_readv(d->fd, iov, n);
-            if (rc != -EAGAIN)
-                return end_read(d, rc, asked);
-        }
-        rc = await(d, &d->in, &d->in_streak);
-        if (rc < 0)
-            return rc;
-        try_first = true;
-    }
+    if (shape == VECTOR)
+        return d->kind & PI_KIND_SOCKET ? pi_sys_sendv(d->fd, from, parts)
+                                        : pi_sys_writev(d->fd, from, parts);
+    const struct iovec all = {.iov_base = (void *)(uintptr_t)from, .iov_len = n};
+    return d->kind & PI_KIND_SOCKET ? pi_sys_send(d->fd, from, n) : pi_sys_writev(d->fd, &all, 1);
 }
 
 /* Write once; the caller uses d->out. @return > 0: it still does; an error: it has been left */
-static ssize_t write_once(pi_descriptor *d, const void *buffer, size_t n, bool try_first)
+PER_CALLER ssize_t write_once(pi_descriptor *d, pi_shape shape, const void *from, size_t n,
+                              int parts, bool try_first)
 {
     for (;;) {
         if (try_first) {
-            const struct iovec iov = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = n};
-            ssize_t rc = d->kind & PI_KIND_SOCKET ? pi_sys_send(d->fd, buffer, n)
-                                                  : pi_sys_writev(d->fd, &iov, 1);
+            ssize_t rc = send_once(d, shape, from, n, parts);
             if (rc >= 0)
                 return rc;
             if (rc != -EAGAIN) {
@@ -171,7 +174,8 @@ static ssize_t write_once(pi_descriptor *d, const void *buffer, size_t n, bool t
     }
 }
 
-ssize_t pica_write(pica_stream *stream, const void *buffer, size_t n)
+PER_CALLER ssize_t write_some(pica_stream *stream, pi_shape shape, const void *from, size_t n,
+                              int parts)
 {
     pi_descriptor *d = pi_of_stream(stream);
     bool try_first = true;
@@ -181,10 +185,20 @@ ssize_t pica_write(pica_stream *stream, const void *buffer, size_t n)
     if (rc < 0)
         return rc;
     if (n > 0)
-        rc = write_once(d, buffer, n, try_first);
+        rc = write_once(d, shape, from, n, parts, try_first);
     if (rc >= 0)
         pi_direction_leave(d, &d->out, n > 0 || try_first);
     return rc;
+}
+
+ssize_t pica_write(pica_stream *stream, const void *buffer, size_t n)
+{
+    return write_some(stream, BUFFER, buffer, n, 0);
+}
+
+ssize_t pica_writev(pica_stream *stream, const struct iovec *iov, int n)
+{
+    return is_vector(iov, n) ? write_some(stream, VECTOR, iov, total(iov, n), n) : -EINVAL;
 }
 
 int pica_write_all(pica_stream *stream, const void *buffer, size_t n, size_t *written)
@@ -198,8 +212,8 @@ int pica_write_all(pica_stream *stream, const void *buffer, size_t n, size_t *wr
     if (rc == 0) {
         /* The direction stays ours throughout, so that nobody writes into the middle. */
         bool untouched = try_first;
-        while (done < n &&
-               (rc = write_once(d, (const char *)buffer + done, n - done, try_first)) >= 0) {
+        while (done < n && (rc = write_once(d, BUFFER, (const char *)buffer + done, n - done, 0,
+                                            try_first)) >= 0) {
             done += (size_t)rc;
             try_first = untouched = true;
         }
@@ -209,37 +223,6 @@ int pica_write_all(pica_stream *stream, const void *buffer, size_t n, size_t *wr
     if (written)
         *written = done;
     return rc < 0 ? (int)rc : 0;
-}
-
-ssize_t pica_writev(pica_stream *stream, const struct iovec *iov, int n)
-{
-    pi_descriptor *d = pi_of_stream(stream);
-    bool try_first = true;
-    if (n < 0 || n > IOV_MAX || (n > 0 && !iov))
-        return -EINVAL;
-    ssize_t rc = pi_descriptor_check(d);
-    if (rc == 0)
-        rc = begin(d, &d->out, &d->out_streak, &try_first);
-    if (rc < 0)
-        return rc;
-    if (total(iov, n) == 0) {
-        pi_direction_leave(d, &d->out, try_first);
-        return 0;
-    }
-    for (;;) {
-        if (try_first) {
-            rc = d->kind & PI_KIND_SOCKET ? pi_sys_sendv(d->fd, iov, n)
-                                          : pi_sys_writev(d->fd, iov, n);
-            if (rc != -EAGAIN) {
-                pi_direction_leave(d, &d->out, true);
-                return rc;
-            }
-        }
-        rc = await(d, &d->out, &d->out_streak);
-        if (rc < 0)
-            return rc;
-        try_first = true;
-    }
 }
 
 pica_stream *pica_close(pica_stream *stream)

@@ -15,6 +15,14 @@
 #define BUFFER 200000
 #define PIPED 300000 /* more than a pipe holds */
 
+/* How somebody reads or writes. */
+typedef enum way {
+    WHOLE, /* pica_write_all() */
+    PARTS, /* what one call takes, again and again */
+    VECTOR,
+    WAYS
+} way;
+
 static char at(size_t i)
 {
     return (char)(i * 7 + i / 256);
@@ -25,7 +33,7 @@ static char at(size_t i)
 static pica_listener *listener;
 
 /* Read n bytes and compare. */
-static intptr_t takes(pica_stream *stream, size_t n, bool vector)
+static intptr_t takes(pica_stream *stream, size_t n, way how)
 {
     char *bytes = malloc(65536);
     CHECK_FATAL(bytes);
@@ -34,7 +42,7 @@ static intptr_t takes(pica_stream *stream, size_t n, bool vector)
     while (have < n && rc > 0) {
         size_t room = n - have < 65536 ? n - have : 65536;
         struct iovec parts[2] = {{bytes, 1}, {bytes + 1, room - 1}};
-        rc = vector ? pica_readv(stream, parts, 2) : pica_read(stream, bytes, room);
+        rc = how == VECTOR ? pica_readv(stream, parts, 2) : pica_read(stream, bytes, room);
         bool right = true;
         for (ssize_t k = 0; k < rc; k++)
             right = right && bytes[k] == at(have + (size_t)k);
@@ -45,39 +53,40 @@ static intptr_t takes(pica_stream *stream, size_t n, bool vector)
     return rc < 0 ? rc : have < n ? -ECONNRESET : 0;
 }
 
-static intptr_t gives(pica_stream *stream, size_t n, bool vector)
+static intptr_t gives(pica_stream *stream, size_t n, way how)
 {
     char *bytes = malloc(n);
     CHECK_FATAL(bytes);
     for (size_t i = 0; i < n; i++)
         bytes[i] = at(i);
     size_t done = 0;
-    ssize_t rc = vector ? 0 : pica_write_all(stream, bytes, n, NULL);
-    while (vector && rc >= 0 && done < n) {
+    ssize_t rc = how == WHOLE ? pica_write_all(stream, bytes, n, NULL) : 0;
+    while (how != WHOLE && rc >= 0 && done < n) {
         struct iovec parts[2] = {{bytes + done, 1}, {bytes + done + 1, n - done - 1}};
-        rc = pica_writev(stream, parts, n - done > 1 ? 2 : 1);
+        rc = how == VECTOR ? pica_writev(stream, parts, n - done > 1 ? 2 : 1)
+                           : pica_write(stream, bytes + done, n - done);
         done += rc > 0 ? (size_t)rc : 0;
     }
     free(bytes);
     return rc < 0 ? rc : 0;
 }
 
-/* Two connections, the second with vectors. Each is read slowly at first, so that its writer has
+/* A connection for each way. Each is read slowly at first, so that its writer has
  * to wait. */
 static intptr_t serves(void *arg)
 {
     (void)arg;
-    for (int i = 0; i < 2; i++) {
+    for (way i = WHOLE; i < WAYS; i++) {
         pica_stream *stream;
         pica_addr peer;
-        intptr_t rc = pica_accept(listener, &stream, i == 0 ? &peer : NULL);
+        intptr_t rc = pica_accept(listener, &stream, i == WHOLE ? &peer : NULL);
         if (rc < 0)
             return rc;
         rc = pica_sleep(PICA_MS(1));
         if (rc == 0)
-            rc = takes(stream, LARGE, i == 1);
+            rc = takes(stream, LARGE, i);
         if (rc == 0)
-            rc = gives(stream, 1000, i == 1);
+            rc = gives(stream, 1000, i);
         pica_close(stream);
         if (rc < 0)
             return rc;
@@ -85,7 +94,7 @@ static intptr_t serves(void *arg)
     return 0;
 }
 
-static intptr_t asks(const pica_addr *where, bool vector)
+static intptr_t asks(const pica_addr *where, way how)
 {
     pica_stream *stream;
     pica_addr addr;
@@ -95,9 +104,9 @@ static intptr_t asks(const pica_addr *where, bool vector)
     if (rc < 0)
         return rc;
     (void)setsockopt(pica_stream_fd(stream), SOL_SOCKET, SO_SNDBUF, &(int){BUFFER}, sizeof(int));
-    rc = gives(stream, LARGE, vector);
+    rc = gives(stream, LARGE, how);
     if (rc == 0)
-        rc = takes(stream, 1000, vector);
+        rc = takes(stream, 1000, how);
     WORK_FINE(pica_local_addr(stream, &addr));
     WORK_FINE(pica_peer_addr(stream, &addr));
     WORK_FINE(pica_set_nodelay(stream, 0));
@@ -132,8 +141,8 @@ static void connections(void)
     pica_group group;
     pica_group_begin_until(&group, work_patience());
     intptr_t rc = pica_group_spawn(&group, serves, NULL);
-    for (int i = 0; i < 2 && rc == 0; i++)
-        rc = asks(&where, i == 1);
+    for (way i = WHOLE; i < WAYS && rc == 0; i++)
+        rc = asks(&where, i);
     WORK_FINE(pica_group_end(&group, rc));
     pica_group_deinit(&group);
     pica_listener_close(listener);
@@ -176,10 +185,8 @@ static void adopted(void)
 static intptr_t reads_pipe(void *stream)
 {
     intptr_t rc = pica_sleep(PICA_MS(1));
-    if (rc == 0)
-        rc = takes(stream, PIPED, false);
-    if (rc == 0)
-        rc = takes(stream, PIPED, true);
+    for (way i = WHOLE; i < WAYS && rc == 0; i++)
+        rc = takes(stream, PIPED, i);
     if (rc == 0)
         rc = pica_sleep(PICA_US(300)); /* so that the next read, with a vector, waits */
     struct iovec part = {&(char){0}, 1};
@@ -188,9 +195,9 @@ static intptr_t reads_pipe(void *stream)
 
 static intptr_t writes_pipe(void *stream)
 {
-    intptr_t rc = gives(stream, PIPED, false);
-    if (rc == 0)
-        rc = gives(stream, PIPED, true);
+    intptr_t rc = 0;
+    for (way i = WHOLE; i < WAYS && rc == 0; i++)
+        rc = gives(stream, PIPED, i);
     if (rc == 0)
         rc = pica_sleep(PICA_MS(2));
     return rc < 0 ? rc : pica_write(stream, "x", 1);
@@ -221,6 +228,8 @@ static void pipes(void)
         CHECK(n == -EPIPE || !WORK_FINE(n));
         n = pica_writev(in, &(struct iovec){&(char){0}, 1}, 1);
         CHECK(n == -EPIPE || !WORK_FINE(n));
+        rc = pica_write_all(in, "x", 1, NULL);
+        CHECK(rc == -EPIPE || !WORK_FINE(rc));
     }
     pica_close(out);
     pica_close(in);
