@@ -114,9 +114,7 @@ int pi_descriptor_check(const pi_descriptor *d)
 {
     if (PI_UNLIKELY(!d))
         return -EINVAL;
-    if (PI_UNLIKELY(!pi_driver_self()))
-        return -EPERM;
-    return pi_wait_check();
+    return pi_wait_check_worker();
 }
 
 /* Take READY, or leave for CLOSED; one of them stands in w, and the caller is the user. */

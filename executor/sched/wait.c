@@ -100,6 +100,15 @@ int pi_wait_check(void)
     return fiber && pi_scopes_cancelled(fiber) ? pi_wait_refuse(fiber) : 0;
 }
 
+int pi_wait_check_worker(void)
+{
+    pi_worker *worker = pi_worker_self();
+    if (PI_UNLIKELY(!worker))
+        return -EPERM;
+    pi_fiber *fiber = worker->fiber;
+    return fiber && pi_scopes_cancelled(fiber) ? pi_wait_refuse(fiber) : 0;
+}
+
 int pi_wait_refuse(pi_fiber *fiber)
 {
     pi_ignored_note(fiber);

@@ -106,6 +106,9 @@ typedef struct pi_waiter {
  */
 int pi_wait_check(void);
 
+/** The same, but -EPERM on a plain thread. */
+int pi_wait_check_worker(void);
+
 /** The caller's fiber is cancelled: what to return. From the 65th time on it yields first. */
 int pi_wait_refuse(pi_fiber *fiber);
 

@@ -227,10 +227,9 @@ int pi_http_flush(pi_http_conn *c)
     return rc;
 }
 
-int pi_http_reserve(pi_http_conn *c, size_t n)
+/* There is less room than n bytes: send what is there, or take more. */
+static __attribute__((noinline)) int reserve_slow(pi_http_conn *c, size_t n)
 {
-    if (PI_LIKELY(c->out_len + n <= c->out_size))
-        return c->failed;
     if (c->out_len + n > PI_HTTP_OUT_MAX) {
         int rc = pi_http_flush(c);
         if (rc || n <= c->out_size)
@@ -248,6 +247,11 @@ int pi_http_reserve(pi_http_conn *c, size_t n)
     c->out = out;
     c->out_size = (uint32_t)size;
     return c->failed;
+}
+
+int pi_http_reserve(pi_http_conn *c, size_t n)
+{
+    return PI_LIKELY(c->out_len + n <= c->out_size) ? c->failed : reserve_slow(c, n);
 }
 
 int pi_http_send(pi_http_conn *c, struct iovec *parts, int n)

@@ -10,7 +10,7 @@
  *
  * Callers: any; a head is its caller's. A typical request has 40 to 100 bytes: one table
  * look-up a byte costs less than setting up anything cleverer; values, which are longer,
- * go by 16 where SSE2 is there.
+ * go by 16 and by 8 where SSE2 is there.
  */
 #include "io/http/parser.h"
 
@@ -63,20 +63,32 @@ bool pi_http_is_value(unsigned char c)
     return is(c, VALUE);
 }
 
+#if defined(__SSE2__)
+/* A bit for each of 16 bytes: it can't stand in a value. */
+static unsigned not_value(__m128i v)
+{
+    __m128i high = _mm_cmpeq_epi8(_mm_max_epu8(v, _mm_set1_epi8(0x20)), v);
+    __m128i tab = _mm_cmpeq_epi8(v, _mm_set1_epi8(0x09));
+    __m128i del = _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f));
+    __m128i good = _mm_andnot_si128(del, _mm_or_si128(high, tab));
+    return ~(unsigned)_mm_movemask_epi8(good);
+}
+#endif
+
 /* The first byte in [p, end) that can't stand in a value, or end. */
 static const char *skip_value(const char *p, const char *end)
 {
 #if defined(__SSE2__)
-    while (end - p >= 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i high = _mm_cmpeq_epi8(_mm_max_epu8(v, _mm_set1_epi8(0x20)), v);
-        __m128i tab = _mm_cmpeq_epi8(v, _mm_set1_epi8(0x09));
-        __m128i del = _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f));
-        __m128i good = _mm_andnot_si128(del, _mm_or_si128(high, tab));
-        unsigned bad = ~(unsigned)_mm_movemask_epi8(good) & 0xffffu;
+    for (; end - p >= 16; p += 16) {
+        unsigned bad = not_value(_mm_loadu_si128((const __m128i *)(const void *)p)) & 0xffff;
         if (bad)
             return p + __builtin_ctz(bad);
-        p += 16;
+    }
+    if (end - p >= 8) {
+        unsigned bad = not_value(_mm_loadl_epi64((const __m128i *)(const void *)p)) & 0xff;
+        if (bad)
+            return p + __builtin_ctz(bad);
+        p += 8;
     }
 #endif
     while (p < end && is((unsigned char)*p, VALUE))
@@ -87,9 +99,8 @@ static const char *skip_value(const char *p, const char *end)
 static bool all(const char *p, size_t n, unsigned classes)
 {
     for (size_t i = 0; i < n; i++)
-        if (!is((unsigned char)p[i], classes))
-            return false;
-    return true;
+        classes &= class_of[(unsigned char)p[i]];
+    return classes;
 }
 
 /* --- The request line ------------------------------------------------------------------ */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* http.c: HTTP/1.1 by hand: GET / and GET /hog, keep-alive and pipelining. See loop.h.
  *
- * The end of each request is looked for, its method and path are compared, and its header
- * lines are searched for "Connection: close"; nothing else is parsed. The answer is made
+ * The end of each request is looked for line by line, the first line is compared, and so is
+ * each other one with "Connection: close"; nothing else is parsed. The answer is made
  * ready beforehand, as often in a row as requests may come at once, and renewed when the
  * second changes, so the requests of one read are answered by one write.
  */
@@ -44,10 +44,19 @@ static answers *fresh(pb_raw_loop *loop)
     return a;
 }
 
-static bool wants_close(const char *request, size_t n)
+/* @return the end of the request that begins at `at`, or NULL; *close set: it asks for that */
+static char *end_of_request(char *at, const char *end, bool *close)
 {
-    static const char text[] = "\r\nConnection: close\r\n";
-    return memmem(request, n, text, sizeof text - 1) != NULL;
+    static const char text[] = "Connection: close\r\n";
+    *close = false;
+    for (char *line = at; (line = memchr(line, '\n', (size_t)(end - line))) != NULL;) {
+        size_t left = (size_t)(end - ++line);
+        if (left >= 2 && line[0] == '\r' && line[1] == '\n')
+            return line + 2;
+        if (left >= sizeof text - 1 && memcmp(line, text, sizeof text - 1) == 0)
+            *close = true;
+    }
+    return NULL;
 }
 
 /* Send what has been collected. */
@@ -85,11 +94,12 @@ static bool received(pb_raw_loop *loop, pb_raw_conn *conn, size_t n)
     char *end = conn->in + conn->have + n;
     unsigned ready = 0;
     while (at < end && !conn->closing) {
-        char *stop = memmem(at, (size_t)(end - at), "\r\n\r\n", 4);
+        bool last;
+        char *stop = end_of_request(at, end, &last);
         if (stop == NULL)
             break;
-        size_t length = (size_t)(stop + 4 - at);
-        conn->closing = wants_close(at, length);
+        size_t length = (size_t)(stop - at);
+        conn->closing = last;
         if (is(at, length, "GET / HTTP/1.1\r\n")) {
             if (++ready == IN_A_ROW) {
                 if (!answer(loop, conn, ready))

@@ -119,7 +119,7 @@ static pi_wait waits[THREADS];
 static model_event beds[THREADS];
 static model_event parked; /* somebody waits */
 
-int pi_wait_check(void)
+int pi_wait_check_worker(void)
 {
     return 0;
 }

@@ -10,10 +10,12 @@
  *   spawn    a task that does nothing, and its await
  *   sem      acquire and release, of a semaphore that nobody else wants
  *   echo     a byte to another task and back, over TCP
+ *   http     a request to a server, and its answer
  */
 #include "executor/coro/switch.h"
 
 #include <pica/executor.h>
+#include <pica/http.h>
 #include <pica/net.h>
 #include <pica/sem.h>
 #include <pica/task.h>
@@ -142,14 +144,57 @@ static intptr_t echoes(void *arg)
     return 0;
 }
 
+/* --- http ---------------------------------------------------------------------------------------- */
+
+typedef struct site {
+    pica_http_server *server;
+    pica_listener *listener;
+    pica_addr at;
+} site;
+
+static int hello(pica_http_request *req, void *arg)
+{
+    (void)arg;
+    return pica_http_reply(req, 200, "text/plain", "Hello, World!", 13);
+}
+
+static intptr_t serves(void *arg)
+{
+    site *s = arg;
+    return pica_http_serve(s->server, s->listener);
+}
+
+static intptr_t requests(void *arg)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    site s;
+    pica_task *serving = NULL;
+    pica_stream *client = NULL;
+    (void)arg;
+    must(pica_http_server_create(&s.server, hello, NULL, NULL) == 0, "no server");
+    must(pica_addr_parse(&s.at, "127.0.0.1:0", 0) == 0, "no address");
+    must(pica_tcp_listen(&s.listener, &s.at, NULL) == 0, "no listener");
+    must(pica_listener_addr(s.listener, &s.at) == 0, "no port");
+    must(pica_spawn(&serving, serves, &s) == 0, "a spawn failed");
+    must(pica_tcp_connect(&client, &s.at) == 0, "no connection");
+    char answer[512];
+    for (long i = 0; i < count; i++) {
+        must(pica_write_all(client, request, sizeof(request) - 1, NULL) == 0, "a write failed");
+        must(pica_read(client, answer, sizeof(answer)) > 0, "a read failed");
+    }
+    pica_close(client);
+    must(pica_http_drain(s.server, PICA_NEVER) == 0, "the drain failed");
+    must(pica_join(serving, NULL) == 0, "the serving failed");
+    pica_unref(serving);
+    pica_http_server_destroy(s.server);
+    return 0;
+}
+
 static const struct {
     const char *name;
     pica_fn task;
-} cases[] = {{"switch", NULL},
-             {"yield", two_yield},
-             {"spawn", spawns},
-             {"sem", acquires},
-             {"echo", echoes}};
+} cases[] = {{"switch", NULL},  {"yield", two_yield}, {"spawn", spawns},
+             {"sem", acquires}, {"echo", echoes},     {"http", requests}};
 
 int main(int argc, char **argv)
 {
