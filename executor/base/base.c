@@ -40,6 +40,8 @@ const char *pica_strerror(intptr_t code)
         return "the deadline has passed";
     case ESHUTDOWN:
         return "what this would belong to is cancelled, closed or has ended";
+    case EALREADY: /* an end, an expiry, an answer: nothing is still in progress, as libc has it */
+        return "that has already happened";
     case PICA_EPROTO_HTTP:
         return "the peer does not speak proper HTTP";
     default:

@@ -24,7 +24,8 @@ static __attribute__((noinline, cold)) void report_slow(const pica_task *task, u
                                                         int64_t duration_ns)
 {
     const pica_executor *ex = pi_task_executor(task);
-    pica_ignored_cancel report = {.id = task->id,
+    pica_ignored_cancel report = {.size = sizeof(report),
+                                  .id = task->id,
                                   .name = pica_task_name(task),
                                   .site = task->site,
                                   .returns = returns,

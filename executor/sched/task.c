@@ -82,7 +82,8 @@ static void report_lost(const pica_lost_error *e)
 static __attribute__((noinline, cold)) void lost_slow(const pica_executor *ex,
                                                       const pica_task *task)
 {
-    pica_lost_error error = {.id = task->id,
+    pica_lost_error error = {.size = sizeof(error),
+                             .id = task->id,
                              .name = pica_task_name(task),
                              .site = task->site,
                              .error = task->result};

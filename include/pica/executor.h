@@ -59,6 +59,7 @@ enum {
 
 /** A task that failed although nobody ever looked at its result. */
 typedef struct pica_lost_error {
+    size_t size;      /**< sizeof(pica_lost_error) in the library */
     uint64_t id;      /**< the task's number */
     const char *name; /**< its name, or "task" */
     const char *site; /**< where it was spawned, "file.c:42" */
@@ -67,6 +68,7 @@ typedef struct pica_lost_error {
 
 /** A task that was cancelled and goes on: its waits return -ECANCELED, and it waits again. */
 typedef struct pica_ignored_cancel {
+    size_t size;         /**< sizeof(pica_ignored_cancel) in the library */
     uint64_t id;         /**< the task's number */
     const char *name;    /**< its name, or "task" */
     const char *site;    /**< where it was spawned, "file.c:42" */

@@ -24,7 +24,8 @@ enum {
  * Wait for several tasks.
  *
  * Without a flag the first failure (by completion) is returned at once, and the other
- * tasks go on running. If the caller is cancelled, all tasks are cancelled and awaited,
+ * tasks go on running; one of these that fails later is reported as lost, unless somebody looks
+ * at it. If the caller is cancelled, all tasks are cancelled and awaited,
  * then the call returns -ECANCELED. If all had ended before the cancel arrives, their
  * results are returned and the cancel stays pending.
  *

@@ -64,7 +64,8 @@ typedef struct pica_http_options {
     int64_t write_timeout_ns; /**< for each wait for the client to take something; 0: 30 s */
     int64_t idle_timeout_ns;  /**< between two requests; 0: 60 s. Timeouts may come late by
                                    a quarter of the shortest, at most a second */
-    size_t stack_size;        /**< bytes that a handler may count on; 0: the executor's */
+    size_t stack_size;        /**< bytes that a handler may count on; 0: the executor's;
+                                   at most 1 GiB */
     const char *server_name;  /**< the Server field, at most 64 visible characters and blanks;
                                    NULL: "pica"; "": none. Copied */
 } pica_http_options;

@@ -19,9 +19,14 @@
  *            with the futex driver -ENOSYS.
  * Sharing.   One task may read while another writes. Two that wait for the same direction
  *            at once: the second gets -EBUSY.
- * Closing.   Close from any task: whoever waits on the descriptor gets -EBADF, later calls
- *            too. The descriptor itself is closed when its last user has left, and the
- *            handle must not be used after its close has been seen by all.
+ * Owning.    A stream or listener belongs to the executor whose task made it. Only tasks of
+ *            that one wait for it; in others -EINVAL, where it is noticed.
+ * Closing.   Close from any task, or any thread: whoever waits on the descriptor gets -EBADF,
+ *            later calls too. The descriptor itself is closed when its last user has left,
+ *            and the handle must not be used after its close has been seen by all. What
+ *            nobody closes the executor does, when it ends.
+ * Threads.   What does not wait (close, shutdown, addresses, options, the descriptor) may be
+ *            called from anywhere, as long as the executor lives.
  * Errors.    The kernel's codes, negated, beside those named. A peer that stopped
  *            answering is -PICA_EPEERTIMEDOUT; -ETIMEDOUT is a deadline's alone. Writing
  *            to a closed peer is -EPIPE, never a signal.
@@ -67,17 +72,23 @@ PICA_API PICA_NODISCARD int pica_addr_format(const pica_addr *addr, char *text, 
 /** The port of an address, in host order; 0 for an unknown family. */
 PICA_API uint16_t pica_addr_port(const pica_addr *addr);
 
-/** How to listen; zero means the default. */
+/** How to listen. Start from PICA_LISTEN_OPTIONS_INIT; zero means the default. */
 typedef struct pica_listen_options {
-    size_t size;      /**< sizeof(pica_listen_options) */
-    int backlog;      /**< 0: the system's most */
-    unsigned flags;   /**< PICA_LISTEN_... */
+    size_t size;    /**< sizeof(pica_listen_options) */
+    int backlog;    /**< 0: the system's most */
+    unsigned flags; /**< PICA_LISTEN_... */
 } pica_listen_options;
 
+#ifdef __cplusplus
+#define PICA_LISTEN_OPTIONS_INIT {sizeof(pica_listen_options), 0, 0}
+#else
+#define PICA_LISTEN_OPTIONS_INIT {.size = sizeof(pica_listen_options)}
+#endif
+
 enum {
-    PICA_LISTEN_REUSEPORT = 1u << 0, /**< SO_REUSEPORT */
+    PICA_LISTEN_REUSEPORT = 1u << 0,    /**< SO_REUSEPORT */
     PICA_LISTEN_NO_REUSEADDR = 1u << 1, /**< leave out SO_REUSEADDR */
-    PICA_LISTEN_V6ONLY = 1u << 2     /**< an IPv6 listener refuses IPv4 peers */
+    PICA_LISTEN_V6ONLY = 1u << 2        /**< an IPv6 listener refuses IPv4 peers */
 };
 
 /** Listen. @param options NULL for the defaults. @return 0; -EINVAL; -EPERM; -ENOSYS (the
@@ -112,7 +123,7 @@ PICA_API PICA_NODISCARD int pica_listener_addr(const pica_listener *listener, pi
 PICA_API int pica_listener_fd(const pica_listener *listener);
 
 /** Stop listening and release. Whoever waits in accept gets -EBADF. NULL is fine.
- *  @return NULL. Where: a task, or anywhere once the executor is at rest. */
+ *  @return NULL. Where: anywhere. Never suspends. */
 PICA_API pica_listener *pica_listener_close(pica_listener *listener);
 
 /** Connect. A cancelled connect has sent a SYN; the socket is closed.
@@ -146,11 +157,11 @@ PICA_API PICA_NODISCARD ssize_t pica_readv(pica_stream *stream, const struct iov
 PICA_API PICA_NODISCARD ssize_t pica_writev(pica_stream *stream, const struct iovec *iov, int n);
 
 /** Shut one direction (SHUT_RD, SHUT_WR) or both down. @return 0; the kernel's codes.
- *  Where: a task. Never suspends. */
+ *  Where: anywhere. Never suspends. */
 PICA_API PICA_NODISCARD int pica_shutdown(pica_stream *stream, int how);
 
 /** Close and release. Whoever waits on it gets -EBADF. NULL is fine. @return NULL.
- *  Where: a task, or anywhere once the executor is at rest. Never suspends. */
+ *  Where: anywhere. Never suspends. */
 PICA_API pica_stream *pica_close(pica_stream *stream);
 
 /** The two ends' addresses. @return 0; the kernel's codes. Never suspends. */

@@ -60,9 +60,9 @@ PICA_API void pica_shield_begin(pica_scope *scope, int64_t deadline_ns);
  */
 PICA_API int pica_scope_reschedule(pica_scope *scope, int64_t deadline_ns);
 
-/** Has the scope expired (cancelled a wait, or its deadline lies in the past)? After its end: had
- *  it? In a shield, where the end leaves -ECANCELED as it is if something around is cancelled, this
- *  is how to know.
+/** Has the scope expired: has it cancelled a wait, or does its deadline lie in the past? After its
+ *  end: had it cancelled one? In a shield, where the end leaves -ECANCELED as it is if something
+ *  around is cancelled, this is how to know.
  *  @return 1 or 0. Where: its owner's task. Never suspends. */
 PICA_API int pica_scope_expired(const pica_scope *scope);
 

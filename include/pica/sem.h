@@ -12,8 +12,8 @@
  *
  * Strictly first come, first served: permits that are released while somebody waits are
  * kept for the one that waits longest, and nobody overtakes, also where a small request
- * stands behind a big one. At every instant permits free + held + handed over = the initial
- * number + releases - acquires. A waiter that gives up leaves the queue and holds nothing;
+ * stands behind a big one. At every instant permits free + on their way to a waiter = the
+ * initial number + releases - acquires. A waiter that gives up leaves the queue and holds nothing;
  * who stands behind it is looked at at once.
  *
  * After pica_sem_close() nobody gets a permit any more: waiters and later ones are refused.
@@ -61,10 +61,10 @@ typedef struct pica_sem {
 PICA_API PICA_NODISCARD int pica_sem_init(pica_sem *sem, int64_t n);
 
 /**
- * Set up a bounded semaphore: one that is never released more often than acquired.
+ * Set up a bounded semaphore: one that never has more permits free than its bound.
  *
  * @param n      permits at the beginning
- * @param bound  the most there may be, 1 <= bound <= PICA_SEM_MAX; a release beyond them gives
+ * @param bound  the most that may be free, 1 <= bound <= PICA_SEM_MAX; a release beyond them gives
  *               -EOVERFLOW. A release costs about as much as of one without bound
  * @return 0; -EINVAL: NULL, n < 0, n > bound, or a bound that is out of range
  * Where: anywhere.

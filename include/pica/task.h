@@ -52,7 +52,7 @@ PICA_BEGIN_DECLS
 typedef struct pica_attr {
     size_t size;       /**< sizeof(pica_attr) */
     const char *name;  /**< for dumps and reports; a literal, or what outlives the executor */
-    size_t stack_size; /**< bytes that the task may count on; 0: the executor's */
+    size_t stack_size; /**< bytes that the task may count on, at most 1 GiB; 0: the executor's */
     size_t copy_size;  /**< if not 0: arg points to so many bytes, at most PICA_COPY_MAX,
                             which are copied into the task; it gets the copy's address */
     /** 0: runs anywhere; n: on worker n - 1 alone, and not before that one is free. Only one of the

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* threads_test.c: a host's plain threads use an executor, or two: they spawn, wait, join with a
- * deadline, cancel, share semaphores with tasks, and are let go when it shuts down. Tasks of
- * one executor wait for tasks of another. */
+ * deadline, cancel, share semaphores with tasks, close what tasks wait on, and are let go when
+ * it shuts down. Tasks of one executor wait for tasks of another. */
 #include "executor/base/atomics.h"
 #include "tests/executor/bodies.h"
 
 #include <pica/gather.h>
+#include <pica/net.h>
 #include <pica/scope.h>
 #include <pica/sem.h>
 #include <pthread.h>
@@ -189,6 +190,65 @@ static void one_inside_the_other(void)
     check_executor_close(ex);
 }
 
+/* --- Closing what tasks wait on ------------------------------------------------------------- */
+
+struct sockets {
+    pica_listener *listener;
+    pica_stream *ends[2];
+};
+
+static intptr_t opens(void *arg)
+{
+    struct sockets *s = arg;
+    pica_addr where;
+    int pair[2];
+    CHECK_FATAL_OK(pica_addr_parse(&where, "127.0.0.1:0", 0));
+    CHECK_FATAL_OK(pica_tcp_listen(&s->listener, &where, NULL));
+    CHECK_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_FATAL_OK(pica_stream_adopt(&s->ends[i], pair[i]));
+    return 0;
+}
+
+static intptr_t accepts(void *arg)
+{
+    const struct sockets *s = arg;
+    pica_stream *stream;
+    return pica_accept(s->listener, &stream, NULL);
+}
+
+static intptr_t reads(void *end)
+{
+    char byte;
+    return pica_read(end, &byte, 1);
+}
+
+/* The threads that read, accept and close come in any order. */
+static void threads_close(void)
+{
+    pica_options options = check_options();
+    pica_executor *ex = check_executor_open(&options);
+    for (uint64_t round = check_rounds(300); round > 0; round--) {
+        struct sockets s = {.listener = NULL};
+        CHECK_EQ(body_end(body_spawn_in(ex, opens, &s)), 0);
+        pica_task *acceptor = body_spawn_in(ex, accepts, &s);
+        pica_task *readers[2] = {body_spawn_in(ex, reads, s.ends[0]), body_spawn_in(ex, reads, s.ends[1])};
+        if (round % 2)
+            BODY_WAITS(acceptor);
+        if (round % 3 == 0)
+            BODY_WAITS(readers[1]);
+        CHECK_EQ(pica_listener_close(s.listener), NULL);
+        CHECK_EQ(body_end(acceptor), -EBADF);
+        CHECK_OK(pica_shutdown(s.ends[0], SHUT_WR));
+        CHECK_EQ(body_end(readers[1]), 0);
+        CHECK_EQ(pica_close(s.ends[0]), NULL);
+        CHECK_EQ(body_end(readers[0]), -EBADF);
+        CHECK_LE(0, pica_stream_fd(s.ends[1]));
+        CHECK_EQ(pica_close(s.ends[1]), NULL);
+    }
+    check_executor_close(ex);
+}
+
 /* --- Shutting down while threads wait ------------------------------------------------------- */
 
 struct ending {
@@ -238,5 +298,6 @@ CHECK_MAIN
     check_plain_in(CHECK_ALL, "threads use two executors", threads_use_two_executors);
     check_plain_in(CHECK_ALL, "tasks of two executors", tasks_of_two_executors);
     check_plain_in(CHECK_ALL, "one inside the other", one_inside_the_other);
+    check_plain_in(CHECK_ALL, "threads close", threads_close);
     check_plain_in(CHECK_ALL, "shutdown lets go", shutdown_lets_go);
 }

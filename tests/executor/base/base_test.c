@@ -36,6 +36,7 @@ static void errors_have_names(void)
 {
     CHECK_STR(pica_strerror(-ECANCELED), "Operation canceled");
     CHECK_STR(pica_strerror(ECANCELED), "Operation canceled");
+    CHECK_STR(pica_strerror(-EALREADY), "that has already happened");
     CHECK_STR(pica_strerror(-PICA_EPEERTIMEDOUT), "the peer stopped answering");
     CHECK_STR(pica_strerror(-PICA_EPROTO_HTTP), "the peer does not speak proper HTTP");
     CHECK_STR(pica_strerror(-ETIMEDOUT), "the deadline has passed");

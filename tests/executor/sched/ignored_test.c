@@ -19,6 +19,7 @@ static struct {
 static void on_ignored_cancel(void *arg, const pica_ignored_cancel *report)
 {
     CHECK_EQ(arg, &reports);
+    CHECK_EQ(report->size, sizeof(*report));
     reports.latest = *report;
     reports.self = pica_self();
     pi_add_release(&reports.count, 1u);

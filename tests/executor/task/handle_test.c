@@ -178,6 +178,7 @@ static struct {
 static void on_lost(void *arg, const pica_lost_error *error)
 {
     CHECK_EQ(arg, &lost);
+    CHECK_EQ(error->size, sizeof(*error));
     lost.id = error->id;
     lost.error = error->error;
     snprintf(lost.name, sizeof(lost.name), "%s", error->name);
