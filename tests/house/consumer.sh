@@ -34,6 +34,18 @@ runs() {
     "$@" || { echo "$way: $* gave $?"; exit 1; }
 }
 
+# compiles COMPILER [ARGUMENT..] -- PKG_CONFIG_ARGUMENT..: with what pkg-config says, which quotes
+# what a shell would take apart.
+compiles() {
+    line=
+    while [ "$1" != -- ]; do
+        line="$line '$1'"
+        shift
+    done
+    shift
+    eval "$line $(pkg-config "$@" pica)"
+}
+
 needs_pica() {
     readelf -d "$1" | grep -q 'NEEDED.*libpica\.so\.[0-9.]*\]'
 }
@@ -116,28 +128,28 @@ pkg-config)
     export PKG_CONFIG_PATH="$libdir/pkgconfig"
     [ "$(pkg-config --modversion pica)" = "$(sed -n 's/.*VERSION_STRING "\(.*\)"/\1/p' \
         "$root/include/pica/version.h")" ] || { echo "pica.pc has another version"; exit 1; }
-    # shellcheck disable=SC2046,SC2086
-    $cc -std=c11 $strict src/main.c -o shared $(pkg-config --cflags --libs pica)
+    # shellcheck disable=SC2086
+    compiles $cc -std=c11 $strict src/main.c -o shared -- --cflags --libs
     runs env LD_LIBRARY_PATH="$libdir" ./shared system
     needs_pica shared || { echo "shared does not use libpica.so"; exit 1; }
     # As a static program, so that -lpica finds libpica.a.
-    # shellcheck disable=SC2046,SC2086
-    $cc -std=c11 $strict -static src/main.c -o static \
-        $(pkg-config --static --cflags --libs pica) 2>static.log || { cat static.log; exit 1; }
+    # shellcheck disable=SC2086
+    compiles $cc -std=c11 $strict -static src/main.c -o static -- --static --cflags --libs \
+        2>static.log || { cat static.log; exit 1; }
     runs ./static system
-    # shellcheck disable=SC2046,SC2086
-    c++ -std=c++11 $strict -pthread src/host.cpp -o cxx $(pkg-config --cflags --libs pica)
+    # shellcheck disable=SC2086
+    compiles c++ -std=c++11 $strict -pthread src/host.cpp -o cxx -- --cflags --libs
     runs env LD_LIBRARY_PATH="$libdir" ./cxx system
     # libpica.a by its name, the rest shared.
-    # shellcheck disable=SC2046
-    $cc src/main.c -o mixed $(pkg-config --cflags pica) "$libdir/libpica.a" -pthread
+    # shellcheck disable=SC2086
+    compiles $cc src/main.c -o mixed "$libdir/libpica.a" -pthread -- --cflags
     runs ./mixed system
     needs_pica mixed && { echo "mixed uses libpica.so"; exit 1; }
     # The prefix can be moved.
     mv prefix moved
     PKG_CONFIG_PATH=$(echo "$PKG_CONFIG_PATH" | sed "s,^$work/prefix,$work/moved,")
-    # shellcheck disable=SC2046
-    $cc src/main.c -o shared $(pkg-config --cflags --libs pica)
+    # shellcheck disable=SC2086
+    compiles $cc src/main.c -o shared -- --cflags --libs
     ;;
 subdirectory)
     cat >src/CMakeLists.txt <<'END'
@@ -191,13 +203,15 @@ END
     ;;
 plain)
     # What a user has: a compiler, cmake and make. No ninja, clang, gdb, wrk, curl, objdump, git.
-    mkdir tools
+    # Not in $work: make does not run from a path with a blank.
+    tools=$(mktemp -d)
+    trap 'rm -rf "$tools"' EXIT
     for tool in sh cmake make gcc cc ld as ar ranlib nm strip uname; do
-        ln -s "$(command -v $tool)" "tools/$tool"
+        ln -s "$(command -v $tool)" "$tools/$tool"
     done
     user() {
         env -u CC -u CXX -u CMAKE_C_COMPILER_LAUNCHER -u CMAKE_CXX_COMPILER_LAUNCHER \
-            -u CMAKE_GENERATOR PATH="$work/tools" "$@" >out.log 2>&1 || { cat out.log; exit 1; }
+            -u CMAKE_GENERATOR PATH="$tools" "$@" >out.log 2>&1 || { cat out.log; exit 1; }
     }
     build_and_install() {
         kind=$1
@@ -208,15 +222,16 @@ plain)
         made=$(find "$kind" -type f -perm -u+x ! -path '*/CMakeFiles/*' ! -name '*.so.*')
         [ -z "$made" ] || { echo "it builds more than the library: $made"; exit 1; }
         installed=$(find "$work/$kind-prefix" -name '*.a' | sed 's,/libpica.a,,')
-        libdir=$(PKG_CONFIG_PATH="$installed/pkgconfig" pkg-config --variable=libdir pica)
+        eval "libdir=$(PKG_CONFIG_PATH="$installed/pkgconfig" pkg-config --variable=libdir pica)"
         [ "$(cd "$libdir" && pwd)" = "$installed" ] ||
             { echo "pica.pc says $libdir instead of $installed"; exit 1; }
     }
     build_and_install default
     grep -q 'CMAKE_BUILD_TYPE:STRING=RelWithDebInfo' default/CMakeCache.txt ||
         { echo "it is not optimised"; exit 1; }
-    # shellcheck disable=SC2046
-    $cc src/main.c -o shared $(PKG_CONFIG_PATH="$installed/pkgconfig" pkg-config --cflags --libs pica)
+    export PKG_CONFIG_PATH="$installed/pkgconfig"
+    # shellcheck disable=SC2086
+    compiles $cc src/main.c -o shared -- --cflags --libs
     runs env LD_LIBRARY_PATH="$installed" ./shared system
     needs_pica shared || { echo "shared does not use libpica.so"; exit 1; }
     build_and_install lean -DPICA_SHARED=OFF -DCMAKE_BUILD_TYPE=Debug \
