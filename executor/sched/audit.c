@@ -72,7 +72,7 @@ void pi_audit_cancelled(pica_executor *ex, pica_task *task, uint64_t id)
     /* Other tasks still run, and this one may have ended, its object be another's. */
     pi_fence_seq_cst();
     uint32_t word = pi_load_acquire(&task->word);
-    if (word && !(word & PI_TASK_DONE) && task->id == id)
+    if (word && !(word & PI_TASK_DONE) && pi_load_relaxed(&task->id) == id)
         tell(ex, &left);
 }
 

@@ -4,19 +4,17 @@
 
 #include "executor/base/alloc.h"
 #include "executor/base/assert.h"
-#include "executor/base/clock.h"
 #include "executor/base/cpus.h"
 #include "executor/base/futex.h"
 #include "executor/base/membarrier.h"
 #include "executor/sched/audit.h"
+#include "executor/sched/closing.h"
 #include "executor/sched/monitor.h"
 #include "executor/sched/overflow.h"
-#include "executor/sched/scope.h"
 #include "executor/sched/reserve.h"
 #include "executor/sched/spawn.h"
 #include "executor/sched/trim.h"
 
-#include <limits.h>
 #include <string.h>
 
 #define KNOWN_FLAGS                                                                                \
@@ -30,89 +28,6 @@ void pi_executor_wake(pica_executor *ex, int i)
     pi_add_relaxed(&ex->workers[i].wakes, UINT64_C(1));
     ex->driver->wake(ex->workers[i].driver);
 }
-
-/* ---- end ---- */
-
-/* Did no task live at some moment between the two sums? See executor.h. */
-static bool drained(const pica_executor *ex)
-{
-    uint64_t ended = pi_load_acquire(&ex->foreign_undone);
-    uint32_t seats = pi_executor_seats(ex);
-    for (uint32_t i = 0; i < seats; i++)
-        ended += pi_load_acquire(&ex->workers[i].ended);
-    pi_fence_seq_cst();
-    uint64_t spawned = pi_load_acquire(&ex->foreign_spawned);
-    seats = pi_executor_seats(ex);
-    for (uint32_t i = 0; i < seats; i++)
-        spawned += pi_load_acquire(&ex->workers[i].spawned);
-    return ended == spawned;
-}
-
-static void stop(pica_executor *ex)
-{
-    pi_store_seq_cst(&ex->phase, (uint32_t)PI_STOPPED);
-    pi_futex_wake(&ex->phase, INT_MAX);
-    pi_store_release(&ex->quiet, 1u); /* several may wait in shutdown */
-    pi_futex_wake(&ex->quiet, INT_MAX);
-    for (uint32_t i = 0; i < pi_executor_seats(ex); i++)
-        ex->driver->wake(ex->workers[i].driver);
-}
-
-/* Who sees the last end stops the workers, if the executor closes; else tells who waits. */
-void pi_executor_drained_slow(pica_executor *ex)
-{
-    pi_fence_seq_cst(); /* own count before the others'; partner: the same in another worker */
-    /* The phase before the sums: a stranger whose spawn they miss then sees CLOSING. */
-    uint32_t phase = pi_load_seq_cst(&ex->phase);
-    if (!drained(ex))
-        return;
-    if (phase == PI_CLOSING) {
-        stop(ex);
-    } else if (phase == PI_RUNNING) {
-        pi_store_release(&ex->quiet, 1u);
-        pi_futex_wake(&ex->quiet, INT_MAX);
-    }
-}
-
-static void mark_one(pica_task *task, void *only_new)
-{
-    if (pi_task_done(task) || (only_new && pi_load_relaxed(&task->cancels)))
-        return;
-    uint64_t id = task->id;
-    pica_executor *ex = pi_task_executor(task);
-    if (pi_add_seq_cst(&task->cancels, 1u) == 0 && pi_audit_wanted(ex))
-        pi_audit_cancelled(ex, task, id);
-}
-
-static void interrupt_one(pica_task *task, void *unused)
-{
-    (void)unused;
-    if (pi_load_relaxed(&task->cancels))
-        pi_scope_interrupt(task, NULL, 0, true);
-}
-
-void pi_executor_close(pica_executor *ex)
-{
-    uint32_t running = PI_RUNNING;
-    pi_store_seq_cst(&ex->draining, 1u); /* who sees CLOSING sees this */
-    if (!pi_cas_seq_cst(&ex->phase, &running, (uint32_t)PI_CLOSING))
-        return;
-    pi_fence_after_rmw();
-    pi_pool_each(&ex->pool, mark_one, NULL);
-    pi_scope_fence(ex);
-    pi_pool_each(&ex->pool, interrupt_one, NULL);
-}
-
-/* A spawn that was under way while the closer walked may have been missed by it and not have
- * seen CLOSING either. Its worker has fenced since, sees both, and makes up for it here. */
-void pi_executor_close_again_slow(pica_executor *ex)
-{
-    pi_pool_each(&ex->pool, mark_one, ex); /* not NULL: only those without a cancel */
-    pi_scope_fence(ex);
-    pi_pool_each(&ex->pool, interrupt_one, NULL);
-}
-
-/* ---- beginning ---- */
 
 /* Into a whole structure: the caller's may be an older, shorter one. */
 static int check_options(const pica_options *given, pica_options *o)
@@ -264,7 +179,7 @@ static int start(pica_executor *ex, uint32_t first)
     if (rc == 0)
         rc = pi_monitor_start(ex);
     if (rc < 0) {
-        stop(ex);
+        pi_executor_stop(ex);
         join(ex);
     }
     return rc;
@@ -287,35 +202,6 @@ int pica_executor_create(pica_executor **out, const pica_options *options)
     }
     *out = ex;
     return 0;
-}
-
-int pica_executor_shutdown(pica_executor *ex, int64_t deadline_ns)
-{
-    if (!ex)
-        return -EINVAL;
-    pi_worker *self = pi_worker_self();
-    if (self && self->ex == ex)
-        return -EDEADLK;
-    pi_store_seq_cst(&ex->draining, 1u);
-    pi_fence_seq_cst(); /* draining before the counts; partner: pi_executor_drained_slow() */
-    int late = 0;
-    while (!drained(ex)) {
-        pi_store_seq_cst(&ex->quiet, 0u);
-        pi_fence_seq_cst();
-        if (drained(ex))
-            break;
-        if (deadline_ns != PICA_NEVER && pi_now() >= deadline_ns) {
-            late = 1;
-            break;
-        }
-        (void)pi_futex_wait(&ex->quiet, 0, deadline_ns);
-    }
-    pi_executor_close(ex);
-    pi_executor_drained_slow(ex); /* in case the last one has ended by now */
-    uint32_t phase;
-    while ((phase = pi_load_acquire(&ex->phase)) != PI_STOPPED)
-        (void)pi_futex_wait(&ex->phase, phase, PICA_NEVER);
-    return late;
 }
 
 pica_executor *pica_executor_destroy(pica_executor *ex)
@@ -345,7 +231,7 @@ intptr_t pica_run(pica_fn fn, void *arg, const pica_options *options)
     if (rc == 0) {
         rc = pi_spawn_main(ex, &task, fn, arg);
         if (rc < 0) {
-            stop(ex);
+            pi_executor_stop(ex);
             join(ex);
         }
     }

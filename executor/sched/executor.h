@@ -1,16 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* executor.h: what the workers of an executor share, and its life.
- *
- *   RUNNING   spawns are welcome.
- *   CLOSING   set once: foreign spawns are refused, live tasks are cancelled, tasks that
- *             they still spawn start cancelled.
- *   STOPPED   no task lives; workers leave their loops.
- *
- * No counter is shared by all spawns: each worker counts what it spawned and what it ended.
- * Since a task ends after it was spawned, ended (summed first) = spawned (summed second)
- * proves that at some moment in between no task lived. While somebody waits for that moment
- * (`draining`), each end fences and looks.
- */
+/* executor.h: what the workers of an executor share. How it ends: closing.h. */
 #ifndef PI_EXECUTOR_H
 #define PI_EXECUTOR_H
 
@@ -81,20 +70,6 @@ struct pica_executor {
 static inline uint32_t pi_executor_seats(const pica_executor *ex)
 {
     return pi_load_acquire(&ex->seats); /* partner: take_seats() */
-}
-
-/** Begin closing: refuse foreign spawns, cancel every live task. Any thread; again: no-op. */
-void pi_executor_close(pica_executor *ex);
-
-/** Once per worker, after a fence of its own that follows CLOSING. */
-void pi_executor_close_again_slow(pica_executor *ex);
-
-/** A task has ended. If somebody waits for the last one, look whether this was it. */
-void pi_executor_drained_slow(pica_executor *ex);
-static inline void pi_executor_task_ended(pica_executor *ex)
-{
-    if (PI_UNLIKELY(pi_load_relaxed(&ex->draining)))
-        pi_executor_drained_slow(ex);
 }
 
 /** Wake worker i, if i >= 0. */

@@ -96,6 +96,26 @@ static inline void pi_fiber_follows(pi_fiber *fiber)
 #endif
 }
 
+/** Give a task its fiber, which is free. The worker that runs it next.
+ *  @param may_inline  whether awaited children may run on it; on a pinned task's none do */
+static inline void pi_fiber_bind(pi_fiber *fiber, pica_task *task, bool may_inline)
+{
+    fiber->base = task;
+    fiber->current = task;
+    fiber->level = 1;
+    fiber->floor = 1;
+    fiber->deadlines = 0;
+    fiber->refused = 0;
+    fiber->ignored_level = 0;
+    fiber->several = NULL;
+    fiber->saved_errno = 0;
+    fiber->may_inline = may_inline && !task->pin;
+    pi_store_relaxed(&fiber->attention, 0u);
+    task->outer = NULL;
+    pi_store_relaxed(&task->level, (uint16_t)1);
+    pi_store_release(&task->fiber, fiber); /* pairs with pi_scope_interrupt() */
+}
+
 /** What every fiber runs: one base task after another. worker.c. */
 void pi_fiber_main(pi_context *from, pi_context *self);
 

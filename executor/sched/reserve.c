@@ -6,6 +6,7 @@
 #include "executor/base/clock.h"
 #include "executor/base/futex.h"
 #include "executor/base/membarrier.h"
+#include "executor/sched/closing.h"
 #include "executor/sched/pace.h"
 #include "executor/sched/ready.h"
 #include "executor/sched/rescue.h"
@@ -126,7 +127,7 @@ void pi_reserve_rest(pi_worker *worker)
     while (pi_load_relaxed(&worker->rests) && pi_load_acquire(&ex->phase) != PI_STOPPED) {
         /* What it has spawned and ended before, against closing; see idle() in worker.c. */
         pi_fence_seq_cst();
-        pi_worker_notice_closing_slow(worker);
+        pi_worker_notice_closing(worker);
         pi_executor_task_ended(ex);
         hand_over(worker); /* last: closing cancels tasks, which are queued here then */
         int64_t deadline = pi_timers_next(&worker->timers);

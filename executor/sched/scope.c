@@ -155,7 +155,7 @@ void pi_scope_fence(const pica_executor *ex)
 
 void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level, bool fenced)
 {
-    uint64_t id = task->id;
+    uint64_t id = pi_load_relaxed(&task->id);
     pi_fiber *fiber = pi_load_acquire(&task->fiber);
     if (!fiber && !fenced) {
         pi_scope_fence(pi_task_executor(task)); /* partner: pi_inline_run() */
@@ -168,10 +168,12 @@ void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level
     uint64_t word = pi_load_acquire(&fiber->wait.word);
     /* The fiber is the task's, and so is the word, if the task has not ended or changed
      * hands since. If it did, the word has moved on, or the swap below would be a stranger's:
-     * hence the look after the read. */
-    uint32_t state = pi_load_acquire(&task->word);
-    if (state == 0 || (state & PI_TASK_DONE) || pi_load_acquire(&task->fiber) != fiber ||
-        (group && pi_load_acquire(&task->group) != group) || task->id != id)
+     * hence the look after the read. Whose wait the word is of has written that before it, so
+     * the acquire above is enough. */
+    uint32_t state = pi_load_relaxed(&task->word);
+    if (state == 0 || (state & PI_TASK_DONE) || pi_load_relaxed(&task->fiber) != fiber ||
+        (group && pi_load_relaxed(&task->group) != group) ||
+        pi_load_relaxed(&task->id) != id)
         return;
     if (pi_wait_floor(word) > (level ? level : pi_load_relaxed(&task->level)))
         return; /* behind a shield */

@@ -3,6 +3,7 @@
 #include "executor/sched/spawn.h"
 
 #include "executor/base/assert.h"
+#include "executor/sched/closing.h"
 #include "executor/sched/drop.h"
 #include "executor/sched/scope.h"
 
@@ -38,7 +39,7 @@ static int enqueue(pica_executor *ex, pi_worker *worker, pica_task *task)
 {
     if (worker) {
         int rc = 0;
-        pi_store_release(&worker->spawned, worker->spawned + 1);
+        pi_store_relaxed(&worker->spawned, worker->spawned + 1);
         if (task->pin)
             pi_worker_push_pinned(worker, task);
         else
@@ -47,10 +48,10 @@ static int enqueue(pica_executor *ex, pi_worker *worker, pica_task *task)
             pi_store_release(&worker->ended, worker->ended + 1);
         return rc < 0 ? rc : pi_spawn_done(worker);
     }
-    pi_add_seq_cst(&ex->foreign_spawned, UINT64_C(1));
-    pi_fence_after_rmw(); /* counted before we look; partner: pica_executor_shutdown() */
-    if (pi_load_seq_cst(&ex->phase) != PI_RUNNING) {
-        pi_add_seq_cst(&ex->foreign_undone, UINT64_C(1));
+    pi_add_relaxed(&ex->foreign_spawned, UINT64_C(1));
+    pi_fence_after_rmw(); /* (F) of closing.h */
+    if (pi_load_acquire(&ex->phase) != PI_RUNNING) {
+        pi_add_relaxed(&ex->foreign_undone, UINT64_C(1)); /* after the fence above */
         pi_executor_task_ended(ex);
         return -ESHUTDOWN;
     }
@@ -69,7 +70,7 @@ static int spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_t
     unsigned class = attr->stack_size ? pi_stack_class(attr->stack_size) : ex->stack_class;
     flags |= class << PI_TASK_CLASS_SHIFT | (group ? PI_TASK_MEMBER : 0u) |
              (kind ? PI_TASK_COPIES : 0u);
-    task->id = next_id(ex, worker);
+    pi_store_relaxed(&task->id, next_id(ex, worker));
     task->parent = worker && worker->fiber ? worker->fiber->current->id : 0;
     if (kind)
         arg = memcpy(pi_task_copy(task), arg, attr->copy_size);

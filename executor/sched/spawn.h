@@ -84,7 +84,7 @@ pi_spawn_fast(pi_worker *worker, pica_scope *group, pica_task **out, pica_fn fn,
     __builtin_prefetch((const void *)(ahead + PI_CACHE_LINE), 1);
     pi_task_acquired(task);
     worker->next_id = id + 1;
-    task->id = id + 1;
+    pi_store_relaxed(&task->id, id + 1);
     task->parent = fiber->current->id;
     void *argument = copy_size ? pi_spawn_copy(task, arg, copy_size) : (void *)(uintptr_t)arg;
     pi_spawn_fill(task, group, fn, argument, site,
@@ -94,7 +94,7 @@ pi_spawn_fast(pi_worker *worker, pica_scope *group, pica_task **out, pica_fn fn,
     if (out)
         *out = task;
     /* Counted before it is queued: it may have ended when the push returns. */
-    pi_store_release(&worker->spawned, worker->spawned + 1);
+    pi_store_relaxed(&worker->spawned, worker->spawned + 1);
     pi_store_relaxed(&task->home, (uint16_t)worker->index);
     pi_deque_push_room(&worker->deque, &task->node);
     return true;

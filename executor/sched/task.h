@@ -80,7 +80,7 @@ struct pica_task {
     };
     pica_scope *group;  /* [runner, atomic] the group's scope, or NULL; then not MEMBER */
     pi_waiter *waiters; /* [LOCK] who waits for the end */
-    uint64_t id;        /* [const] */
+    uint64_t id;        /* [const, atomic] so long as it is the same task */
     uint64_t parent;    /* [const] id of the spawner; 0: a plain thread */
     const char *site;   /* [const] */
     const char *name;   /* [const] or NULL */

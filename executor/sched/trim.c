@@ -120,8 +120,9 @@ int64_t pica_trim(pica_executor *ex)
 {
     if (!ex)
         return -EINVAL;
-    pi_add_seq_cst(&ex->trim_asked, 1u);
-    pi_fence_after_rmw(); /* before the beds are read; partner: idle() before it sleeps */
+    /* Then the claims below fence and read the beds; partner: idle(), which lies down, fences and
+     * reads this before it sleeps. */
+    pi_add_relaxed(&ex->trim_asked, 1u);
     pi_worker *self = pi_worker_self();
     if (self && self->ex == ex) {
         pi_store_relaxed(&self->trim_answered, pi_load_relaxed(&ex->trim_asked));

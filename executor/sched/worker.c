@@ -5,9 +5,9 @@
 
 #include "executor/base/assert.h"
 #include "executor/base/clock.h"
+#include "executor/sched/closing.h"
 #include "executor/sched/defer.h"
 #include "executor/sched/exception.h"
-#include "executor/sched/executor.h"
 #include "executor/sched/pace.h"
 #include "executor/sched/ready.h"
 #include "executor/sched/rescue.h"
@@ -65,26 +65,6 @@ void pi_fiber_main(pi_context *from, pi_context *self)
     }
 }
 
-void pi_task_finish(pi_worker *worker, pica_task *task, intptr_t result, bool held)
-{
-    pica_scope *group = task->flags & PI_TASK_MEMBER ? task->group : NULL;
-    bool is_main = task->flags & PI_TASK_MAIN;
-    pica_executor *ex = worker->ex;
-    if (PI_UNLIKELY(group != NULL))
-        pi_store_release(&task->group, (pica_scope *)NULL); /* before the group may end */
-    if (!held || !pi_task_end_inline(task, result))
-        pi_task_end(task, result);
-    if (PI_UNLIKELY(group != NULL)) {
-        void (*member_ended)(pica_scope *, intptr_t);
-        memcpy(&member_ended, &group->member_ended, sizeof(member_ended));
-        member_ended(group, result);
-    }
-    pi_store_release(&worker->ended, worker->ended + 1);
-    if (PI_UNLIKELY(is_main))
-        pi_executor_close(ex);
-    pi_executor_task_ended(ex);
-}
-
 __attribute__((noinline)) void pi_worker_suspend(pi_worker *worker, pi_fiber *fiber,
                                                  pi_after after)
 {
@@ -99,20 +79,7 @@ static bool bind(pi_worker *worker, pica_task *task)
     pi_fiber *fiber = pi_fiber_get(worker, pi_task_stack_class(task));
     if (PI_UNLIKELY(!fiber))
         return false;
-    fiber->base = task;
-    fiber->current = task;
-    fiber->level = 1;
-    fiber->floor = 1;
-    fiber->deadlines = 0;
-    fiber->refused = 0;
-    fiber->ignored_level = 0;
-    fiber->several = NULL;
-    fiber->saved_errno = 0;
-    fiber->may_inline = !task->pin && !(worker->flags & PICA_NO_INLINE);
-    pi_store_relaxed(&fiber->attention, 0u);
-    task->outer = NULL;
-    pi_store_relaxed(&task->level, (uint16_t)1);
-    pi_store_release(&task->fiber, fiber); /* pairs with pi_scope_interrupt() */
+    pi_fiber_bind(fiber, task, !(worker->flags & PICA_NO_INLINE));
     return true;
 }
 
@@ -125,7 +92,7 @@ bool pi_worker_start_eagerly(pi_worker *worker, pica_task *task, pica_task **out
         *out = task; /* nothing can fail any more, and the task may look for its handle */
     pi_fiber *fiber = task->fiber; /* the task may be gone when its spawner goes on */
     pi_store_relaxed(&task->home, PI_NO_HOME);
-    pi_store_release(&worker->spawned, worker->spawned + 1);
+    pi_store_relaxed(&worker->spawned, worker->spawned + 1);
     pi_worker_push_next(worker, spawner->base);
     pi_worker_push_next(worker, task);
     bool spent = pi_worker_spend(worker);
@@ -168,25 +135,10 @@ unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at)
     return take_batch(worker, at, worker->ex->driver->poll(at->driver, 0), was_empty);
 }
 
-void pi_worker_notice_closing_slow(pi_worker *worker)
-{
-    if (pi_load_relaxed(&worker->ex->phase) != PI_CLOSING || worker->closing_seen)
-        return;
-    pi_fence_seq_cst();
-    worker->closing_seen = true;
-    pi_executor_close_again_slow(worker->ex);
-}
-
-static inline void notice_closing(pi_worker *worker)
-{
-    if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->phase) == PI_CLOSING))
-        pi_worker_notice_closing_slow(worker);
-}
-
 static __attribute__((noinline)) bool look_around_slow(pi_worker *worker)
 {
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET);
-    notice_closing(worker);
+    pi_worker_notice_closing(worker);
     pi_trim_answer(worker);
     if (!pi_idle_asleep(worker->idle) && !pi_idle_searching(worker->idle))
         pi_deque_privatize(&worker->deque);
@@ -297,7 +249,7 @@ static inline void execute(pi_worker *worker, pica_task *task)
 }
 
 /* Look everywhere: mailbox, inject queue, all deques. In the own deque, too: going to sleep may
- * have woken tasks (notice_closing()). */
+ * have woken tasks (pi_worker_notice_closing()). */
 static pica_task *look(pi_worker *worker)
 {
     pica_executor *ex = worker->ex;
@@ -358,7 +310,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     bool last = pi_idle_sleep_begin(idle, worker->index, *searching);
     *searching = false;
     pi_pace_notice(ex, PI_PACE_SLOW);
-    notice_closing(worker);
+    pi_worker_notice_closing(worker);
     /* Its last task's end and somebody's `draining` may have missed each other; the fence of
      * sleep_begin stands between the two now. */
     pi_executor_task_ended(ex);

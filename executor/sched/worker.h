@@ -127,9 +127,6 @@ void pi_worker_set_self(pi_worker *worker);
 /** The task that runs, or NULL outside of tasks. */
 pica_task *pi_task_self(void);
 
-/** Partner of pi_executor_close(): once per worker, after a fence of its own. */
-void pi_worker_notice_closing_slow(pi_worker *worker);
-
 /** A worker's thread. @param arg  the worker */
 void *pi_worker_main(void *arg);
 

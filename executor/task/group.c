@@ -42,7 +42,7 @@ static pica_group *group_of(pica_scope *scope)
 
 static void interrupt_member(pica_task *task, void *arg)
 {
-    if (pi_load_acquire(&task->group) == arg)
+    if (pi_load_relaxed(&task->group) == arg) /* pi_scope_interrupt() looks again */
         pi_scope_interrupt(task, arg, 0, true);
 }
 

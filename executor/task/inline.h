@@ -10,9 +10,9 @@
 #ifndef PI_INLINE_H
 #define PI_INLINE_H
 
+#include "executor/sched/closing.h"
 #include "executor/sched/defer.h"
 #include "executor/sched/exception.h"
-#include "executor/sched/executor.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
 

@@ -535,9 +535,12 @@ static const model_test tests[] = {
 #define OLD_TOKEN "the checker executes stores in program order"
 
 static const model_reason reasons[] = {
-    {"pi_direction_wait", "release store -> relaxed", OLD_TOKEN},
-    {"read_token", "acquire load -> relaxed", OLD_TOKEN},
-    {"pi_slots_at", "acquire load -> relaxed", "there is one slab, and it was there before"},
+    {"pi_direction_wait", "release store -> relaxed", "dir->token.wait", 1, OLD_TOKEN},
+    {"pi_direction_wait", "release store -> relaxed", "dir->token.word", 1, OLD_TOKEN},
+    {"read_token", "acquire load -> relaxed", "dir->token.wait", 1, OLD_TOKEN},
+    {"read_token", "acquire load -> relaxed", "dir->token.word", 1, OLD_TOKEN},
+    {"pi_slots_at", "acquire load -> relaxed", "slots->slabs[index >> PI_SLAB_SHIFT]", 1,
+     "there is one slab, and it was there before"},
 };
 
 int main(int argc, char **argv)

@@ -23,7 +23,7 @@
  * that the program passes; a reason that no mutant needs is a failure as well.
  *
  * Program: test [--preemptions N] [--old-reads N] [--deeper] [--test NAME] [--no-mutants]
- * [--mutant N]. Deeper: one preemption more for the tests with a bound. Exit: 0, 1.
+ * [--mutant N] [--sites FILE]. Sites: write there which orders were tried. Deeper: one preemption more for the tests with a bound. Exit: 0, 1.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -46,10 +46,13 @@ typedef struct model_test {
     unsigned old_reads; /* with a bound: how many reads of stores not the newest */
 } model_test;
 
-/** Why a mutant may survive; or, with NULL for op, why a file's are not tried. */
+/** Why a mutant may survive; or, with NULL for op, why a file's are not tried. A reason is for so
+ *  many mutants as it says, no more and no less: the next weak spot needs one of its own. */
 typedef struct model_reason {
-    const char *where; /* the function that the operation stands in; "deque.h" */
-    const char *op;    /* as in the report: "acquire load -> relaxed" */
+    const char *where;  /* the function that the operation stands in; "deque.h" */
+    const char *op;     /* as in the report: "acquire load -> relaxed" */
+    const char *object; /* as in the report: "task->word"; of a fence, or a file: "" */
+    unsigned mutants;   /* that survive; of a file: 0 */
     const char *reason;
 } model_reason;
 

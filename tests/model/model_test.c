@@ -346,7 +346,7 @@ static void use_heap(void)
 }
 static void free_heap(void)
 {
-    model_fence(MODEL_SITE("fence", MODEL_SEQ_CST));
+    model_fence(MODEL_SITE("fence", "", MODEL_SEQ_CST));
     model_free(heap);
 }
 static void non_atomic_increment(void)

@@ -30,12 +30,25 @@ static const char *only_test;
 static unsigned deeper;
 static int preemptions = -1, old_reads = -1; /* given on the command line */
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* A header's path is written as its includer was compiled; so the same file may have several. */
+static bool same_site(const model_site *a, const model_site *b)
+{
+    return a->line == b->line && a->order == b->order && strcmp(a->op, b->op) == 0 &&
+           strcmp(a->object, b->object) == 0 && strcmp(a->function, b->function) == 0 &&
+           strcmp(base_name(a->file), base_name(b->file)) == 0;
+}
+
 model_order model_site_order(model_site *site)
 {
     if (!site->id) {
         for (unsigned i = 0; i < n_sites && !site->id; i++)
-            if (sites[i]->line == site->line && strcmp(sites[i]->file, site->file) == 0 &&
-                strcmp(sites[i]->op, site->op) == 0 && sites[i]->order == site->order)
+            if (same_site(sites[i], site))
                 site->id = i + 1;
         if (!site->id) {
             if (n_sites == SITES)
@@ -158,10 +171,10 @@ static const char *kill(const mutant *m, char *what, size_t size, bool trace)
     return killer;
 }
 
-static const char *base_name(const char *path)
+/* "&task->word" is about task->word. */
+static const char *object_of(const model_site *site)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    return site->object + (site->object[0] == '&');
 }
 
 static const model_reason *reason_for(const mutant *m, const model_reason *reasons, unsigned n)
@@ -169,16 +182,32 @@ static const model_reason *reason_for(const mutant *m, const model_reason *reaso
     const model_site *site = sites[m->site - 1];
     for (unsigned i = 0; i < n; i++)
         if (reasons[i].op ? strcmp(reasons[i].where, site->function) == 0 &&
-                                strcmp(reasons[i].op, m->what) == 0
+                                strcmp(reasons[i].op, m->what) == 0 &&
+                                strcmp(reasons[i].object, object_of(site)) == 0
                           : strcmp(reasons[i].where, base_name(site->file)) == 0)
             return &reasons[i];
     return NULL;
 }
 
+/* @return how many reasons do not excuse what they say that they do */
+static unsigned check_reasons(const model_reason *reasons, unsigned n, const unsigned *used)
+{
+    unsigned bad = 0;
+    for (unsigned i = 0; i < n; i++) {
+        const model_reason *r = &reasons[i];
+        if (r->op ? used[i] == r->mutants : used[i] > 0)
+            continue;
+        printf("a reason for %u mutants that %u need: %s: %s: %s\n", r->mutants, used[i], r->where,
+               r->op ? r->op : "all of the file", r->object);
+        bad++;
+    }
+    return bad;
+}
+
 static bool run_mutants(unsigned only, const model_reason *reasons, unsigned n_reasons)
 {
     static mutant list[MUTANTS];
-    bool *used = calloc(n_reasons + 1, sizeof(*used));
+    unsigned *used = calloc(n_reasons + 1, sizeof(*used));
     unsigned n = list_mutants(list), killed = 0, excused = 0, elsewhere = 0, bad = 0;
     for (unsigned i = 0; i < n; i++) {
         if (only && i + 1 != only)
@@ -187,19 +216,19 @@ static bool run_mutants(unsigned only, const model_reason *reasons, unsigned n_r
         char what[512];
         const model_reason *reason = reason_for(&list[i], reasons, n_reasons);
         if (reason && !reason->op) {
-            used[reason - reasons] = true;
+            used[reason - reasons]++;
             elsewhere++;
             continue;
         }
         const char *killer = kill(&list[i], what, sizeof(what), only != 0);
-        printf("mutant %2u: %s:%d %s: %s: ", i + 1, base_name(site->file), site->line,
-               site->function, list[i].what);
+        printf("mutant %2u: %s:%d %s: %s: %s: ", i + 1, base_name(site->file), site->line,
+               site->function, list[i].what, object_of(site));
         if (killer) {
             printf("killed by \"%s\": %s\n", killer, what);
             killed++;
         } else if (reason) {
             printf("survives, because %s\n", reason->reason);
-            used[reason - reasons] = true;
+            used[reason - reasons]++;
             excused++;
         } else {
             printf("SURVIVES\n");
@@ -207,16 +236,32 @@ static bool run_mutants(unsigned only, const model_reason *reasons, unsigned n_r
         }
         fflush(stdout);
     }
-    for (unsigned i = 0; i < n_reasons && !only; i++)
-        if (!used[i]) {
-            printf("a reason that nothing needs: %s: %s\n", reasons[i].where,
-                   reasons[i].op ? reasons[i].op : "");
-            bad++;
-        }
+    if (!only)
+        bad += check_reasons(reasons, n_reasons, used);
     free(used);
     printf("%u mutants: %u killed, %u justified, %u tried elsewhere, %u bad\n", n, killed, excused,
            elsewhere, bad);
     return bad == 0;
+}
+
+/* The orders that this program has tried to weaken, for orders.sh: one to a line. */
+static bool write_sites(const char *path, const model_reason *reasons, unsigned n_reasons)
+{
+    static mutant list[MUTANTS];
+    unsigned n = list_mutants(list);
+    FILE *out = fopen(path, "w");
+    if (!out) {
+        perror(path);
+        return false;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const model_site *site = sites[list[i].site - 1];
+        const model_reason *reason = reason_for(&list[i], reasons, n_reasons);
+        if (!reason || reason->op)
+            fprintf(out, "%s\t%d\t%s_%s\t%s\n", site->file, site->line, site->op,
+                    names[site->order], object_of(site));
+    }
+    return fclose(out) == 0;
 }
 
 int model_main(int argc, char **argv, const model_test *the_tests, unsigned n_the_tests,
@@ -224,6 +269,7 @@ int model_main(int argc, char **argv, const model_test *the_tests, unsigned n_th
 {
     bool mutants = true;
     unsigned only_mutant = 0;
+    const char *sites_path = NULL;
     tests = the_tests;
     n_tests = n_the_tests;
     for (int i = 1; i < argc; i++) {
@@ -240,13 +286,14 @@ int model_main(int argc, char **argv, const model_test *the_tests, unsigned n_th
             old_reads = atoi(value);
         } else if (strcmp(argv[i], "--test") == 0) {
             only_test = value;
+        } else if (strcmp(argv[i], "--sites") == 0) {
+            sites_path = value;
         } else if (strcmp(argv[i], "--mutant") == 0) {
             only_mutant = (unsigned)atoi(value);
         } else {
             fprintf(stderr,
                     "usage: %s [--preemptions N] [--old-reads N] [--deeper] [--test NAME] "
-                    "[--no-mutants] "
-                    "[--mutant N]\n",
+                    "[--no-mutants] [--mutant N] [--sites FILE]\n",
                     argv[0]);
             return 2;
         }
@@ -255,5 +302,7 @@ int model_main(int argc, char **argv, const model_test *the_tests, unsigned n_th
     bool ok = run_tests();
     if (ok && mutants)
         ok = run_mutants(only_mutant, reasons, n_reasons);
+    if (ok && sites_path)
+        ok = write_sites(sites_path, reasons, n_reasons);
     return ok ? 0 : 1;
 }

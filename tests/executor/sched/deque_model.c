@@ -431,9 +431,9 @@ static const model_test tests[] = {
     "machine does not, the slot could become empty after the thief has seen taking 0"
 
 static const model_reason reasons[] = {
-    {"pi_deque_exchange", "seq_cst xchg -> acq_rel", OWNER_FENCES},
-    {"pi_deque_exchange", "release store -> relaxed", IN_ORDER},
-    {"revoke_slow", "acquire load -> relaxed", IN_ORDER},
+    {"pi_deque_exchange", "seq_cst xchg -> acq_rel", "slot", 1, OWNER_FENCES},
+    {"pi_deque_exchange", "release store -> relaxed", "deque->taking", 1, IN_ORDER},
+    {"revoke_slow", "acquire load -> relaxed", "deque->taking", 1, IN_ORDER},
 };
 
 int main(int argc, char **argv)

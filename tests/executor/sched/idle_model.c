@@ -349,11 +349,11 @@ static const model_test tests[] = {
     "them the sleeper's subtraction could otherwise come before the picker's addition"
 
 static const model_reason reasons[] = {
-    {"deque.h", NULL, "deque_model.c"},
-    {"deque.c", NULL, "deque_model.c"},
-    {"take_sleeper", "release and -> relaxed", APPENDS},
-    {"get_up", "acquire and -> relaxed", APPENDS},
-    {"pi_idle_claim", "release cas -> relaxed",
+    {"deque.h", NULL, "", 0, "deque_model.c"},
+    {"deque.c", NULL, "", 0, "deque_model.c"},
+    {"take_sleeper", "release and -> relaxed", "idle->beds[i]", 1, APPENDS},
+    {"get_up", "acquire and -> relaxed", "idle->beds[w / PER_BED]", 1, APPENDS},
+    {"pi_idle_claim", "release cas -> relaxed", "bed", 1,
      "a called worker that does not see its mail yet goes to bed, where its fenced look finds it: "
      "slower, not wrong"},
 };

@@ -217,8 +217,8 @@ static const model_test tests[] = {
 };
 
 static const model_reason reasons[] = {
-    {"idle.c", NULL, "idle_model.c"},
-    {"pi_executor_seats", "acquire load -> relaxed",
+    {"idle.c", NULL, "", 0, "idle_model.c"},
+    {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
      "it publishes the fields of a worker that is added, and the monitor's wait reads none"},
 };
 

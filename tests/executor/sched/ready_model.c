@@ -548,16 +548,17 @@ static const model_test tests[] = {
 #define KILLED_THERE "idle_model.c kills it"
 
 static const model_reason reasons[] = {
-    {"deque.h", NULL, "deque_model.c"},
-    {"deque.c", NULL, "deque_model.c"},
-    {"take_sleeper", "release and -> relaxed", WHY_THERE},
-    {"get_up", "acquire and -> relaxed", WHY_THERE},
-    {"pi_idle_claim", "release cas -> relaxed", WHY_THERE},
-    {"pi_idle_pick", "fence_after_rmw -> none", KILLED_THERE ", with a pick in vain"},
-    {"pi_idle_search_end", "fence_after_rmw -> none", KILLED_THERE ", and this, less bounded"},
-    {"pi_executor_seats", "acquire load -> relaxed",
+    {"deque.h", NULL, "", 0, "deque_model.c"},
+    {"deque.c", NULL, "", 0, "deque_model.c"},
+    {"take_sleeper", "release and -> relaxed", "idle->beds[i]", 1, WHY_THERE},
+    {"get_up", "acquire and -> relaxed", "idle->beds[w / PER_BED]", 1, WHY_THERE},
+    {"pi_idle_claim", "release cas -> relaxed", "bed", 1, WHY_THERE},
+    {"pi_idle_pick", "fence_after_rmw -> none", "", 1, KILLED_THERE ", with a pick in vain"},
+    {"pi_idle_search_end", "fence_after_rmw -> none", "", 1,
+     KILLED_THERE ", and this, less bounded"},
+    {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
      "it publishes the fields of a worker that is added, and none is added here"},
-    {"next_task", "fence_after_rmw -> none", KILLED_THERE ", with a spawner"},
+    {"next_task", "fence_after_rmw -> none", "", 1, KILLED_THERE ", with a spawner"},
 };
 
 int main(int argc, char **argv)

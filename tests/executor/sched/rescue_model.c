@@ -318,9 +318,9 @@ static const model_test tests[] = {
 };
 
 static const model_reason reasons[] = {
-    {"rescue_model.c", NULL, "epoll_model.c; and adds_one() is ready_model.c's"},
-    {"lock.h", NULL, "sem_model.c"},
-    {"pi_executor_seats", "acquire load -> relaxed",
+    {"rescue_model.c", NULL, "", 0, "epoll_model.c; and adds_one() is ready_model.c's"},
+    {"lock.h", NULL, "", 0, "sem_model.c"},
+    {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
      "whom one finds that one rescues, one has known since one was asked"},
 };
 

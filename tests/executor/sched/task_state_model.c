@@ -209,10 +209,11 @@ static const model_test tests[] = {
 };
 
 static const model_reason reasons[] = {
-    {"pi_task_wait_link", "release and -> relaxed", "nothing was written under the lock"},
-    {"pi_task_wait_unlink", "release sub -> relaxed",
+    {"pi_task_wait_link", "release and -> relaxed", "task->word", 1,
+     "nothing was written under the lock"},
+    {"pi_task_wait_unlink", "release sub -> relaxed", "task->word", 1,
      "it publishes the list's links, plain memory that the model is not told of"},
-    {"pi_task_end_inline", "release store -> relaxed",
+    {"pi_task_end_inline", "release store -> relaxed", "task->word", 1,
      "nobody else holds the task; who gets it from its awaiter is ordered by how it gets it"},
 };
 

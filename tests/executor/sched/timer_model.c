@@ -75,11 +75,6 @@ void pi_ignored_note(pi_fiber *f)
     model_fail("%p: nobody is cancelled", (void *)f);
 }
 
-void pi_executor_drained_slow(pica_executor *ex)
-{
-    model_fail("%p: nobody drains", (void *)ex);
-}
-
 int pi_futex_wait(uint32_t *at, uint32_t value, int64_t deadline_ns);
 void pi_futex_wake(uint32_t *at, int n);
 
@@ -351,7 +346,7 @@ static const model_test tests[] = {
 };
 
 static const model_reason reasons[] = {
-    {"wait.c", NULL, "wait_model.c"},
+    {"wait.c", NULL, "", 0, "wait_model.c"},
 };
 
 int main(int argc, char **argv)

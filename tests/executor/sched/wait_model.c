@@ -31,7 +31,7 @@ static struct { /* aligned, so that a task's executor is found */
     pi_task_slab slab;
     pica_task task, inner, next;
 } tasks __attribute__((aligned(PI_SLAB_BYTES)));
-static pica_scope shield;
+static pica_scope shield, group;
 static int registers;   /* plain: what a switch saves */
 static uint32_t queued; /* [atomic] stands for the queue: its push and take order memory */
 static model_event ready;
@@ -62,9 +62,14 @@ void pi_worker_suspend(pi_worker *w, pi_fiber *f, pi_after after)
     model_plain_read(&registers);
 }
 
-void pi_task_finish(pi_worker *w, pica_task *t, intptr_t result, bool held)
+void pi_task_end(pica_task *t, intptr_t result)
 {
-    model_fail("%p %p %ld %d: its awaiter ends it", (void *)w, (void *)t, (long)result, held);
+    model_fail("%p %ld: its awaiter ends it", (void *)t, (long)result);
+}
+
+void pi_executor_close(pica_executor *ex)
+{
+    model_fail("%p: none of the tasks is the main one", (void *)ex);
 }
 
 void pi_ignored_note(pi_fiber *f)
@@ -150,6 +155,28 @@ static void reset_unbound(void)
     reset();
     tasks.task.fiber = NULL;
     tasks.inner.word = 2 * PI_TASK_REF;
+}
+
+static void counts_out(pica_scope *scope, intptr_t result)
+{
+    model_check(scope == &group && result == 0);
+}
+
+static void reset_member(void)
+{
+    void (*ended)(pica_scope *, intptr_t) = counts_out;
+    reset();
+    memset(&group, 0, sizeof(group));
+    memcpy(&group.member_ended, &ended, sizeof(ended));
+    tasks.task.flags = PI_TASK_MEMBER;
+    tasks.task.group = &group;
+    tasks.task.id = 1;
+}
+
+static void reset_unbound_member(void)
+{
+    reset_member();
+    tasks.task.fiber = NULL;
 }
 
 static void reset_alone(void)
@@ -270,15 +297,20 @@ static void parks_behind_shield(void)
 /* A task that binds its fiber, and is cancelled from the first moment on. */
 static void binds(void)
 {
-    fiber.current = &tasks.task;
-    pi_store_relaxed(&fiber.attention, 0u);
-    pi_store_release(&tasks.task.fiber, &fiber);
+    pi_fiber_bind(&fiber, &tasks.task, true);
 }
 
 static void binds_and_waits(void)
 {
     binds();
     waits_for_nobody();
+}
+
+/* The same on a fiber that nobody knows of yet. */
+static void binds_first_and_waits(void)
+{
+    model_own(&fiber, sizeof(fiber));
+    binds_and_waits();
 }
 
 static intptr_t waits_inside(void *arg)
@@ -306,6 +338,17 @@ static void binds_and_inlines(void)
     runs_inline();
 }
 
+/* On a fiber that nobody knows of yet; the cancel is the child's. */
+static void binds_first_and_inlines(void)
+{
+    bool delivered;
+    model_own(&fiber, sizeof(fiber));
+    binds();
+    tasks.inner.fn = waits_inside;
+    (void)pi_inline_run(&fiber, &tasks.inner, true, &delivered);
+    model_check(!delivered);
+}
+
 /* A worker that is alone claims without a read-modify-write (deque.h). */
 static void binds_and_inlines_alone(void)
 {
@@ -322,14 +365,32 @@ static void checks_and_waits(void)
 }
 
 /* The fiber's task has ended, the fiber serves another: a late cancel is not for that one. */
-static void changes_hands(void)
+static void is_not_cancelled(void)
 {
-    model_check(pi_task_end_inline(&tasks.task, 0));
-    fiber.current = &tasks.next;
     pi_waiter here = {.data = NULL};
     pi_wait_begin(&here);
     model_check(pi_wait_end(here.token, PI_WOKEN));
     model_check(pi_wait_park(&here, PICA_NEVER) == PI_WOKEN);
+}
+
+static void changes_hands(void)
+{
+    pi_task_finish(&worker, &tasks.task, 0, true);
+    pi_fiber_bind(&fiber, &tasks.next, true);
+    is_not_cancelled();
+}
+
+/* The same, and its memory becomes another task, that no group has; on the same fiber, too. */
+static void is_used_again(void)
+{
+    pi_task_finish(&worker, &tasks.task, 0, true);
+    pi_store_relaxed(&tasks.task.word, 0u); /* as pi_task_cache_put() */
+    pi_store_relaxed(&tasks.task.id, UINT64_C(2)); /* from here on as pi_spawn_fast() */
+    pi_store_relaxed(&tasks.task.fiber, (pi_fiber *)NULL);
+    tasks.task.flags = 0;
+    pi_store_relaxed(&tasks.task.word, 2 * PI_TASK_REF);
+    pi_fiber_bind(&fiber, &tasks.task, true);
+    is_not_cancelled();
 }
 
 /* A cancel that is taken back ends no wait that begins later. The first half is
@@ -390,6 +451,20 @@ static void cancels(void)
     pi_scope_cancel(&tasks.task);
 }
 
+static void cancels_inner(void)
+{
+    pi_scope_cancel(&tasks.inner);
+}
+
+/* As pica_group_cancel(), for one member; it is one itself, so that the group is still there. */
+static void cancels_group(void)
+{
+    pi_or_relaxed(&group.flags, (uint32_t)PI_SCOPE_CANCELLED);
+    pi_scope_fence(&executor);
+    if (pi_load_relaxed(&tasks.task.word) && pi_load_relaxed(&tasks.task.group) == &group)
+        pi_scope_interrupt(&tasks.task, &group, 0, true);
+}
+
 static void expires(void)
 {
     expired += pi_timers_expire(&worker.timers, PICA_NEVER - 1);
@@ -408,14 +483,27 @@ static void one_won(void)
     model_check(queued == 0 && !ready.set);
 }
 
+static void woken(void)
+{
+    model_check(how == PI_CANCEL && group.flags & PI_SCOPE_CANCELLED);
+    model_check(PI_WAIT_STATE(fiber.wait.word) == PI_WAIT_IDLE && queued == 0 && !ready.set);
+}
+
 static const model_test tests[] = {
     {"value", reset, {waits, wakes}, one_won, false, 0, 0},
     {"value against close", reset_begun, {parks, wakes, closes}, one_won, false, 0, 0},
     {"a late closer", reset_begun, {parks_twice, wakes, closes}, one_won, false, 0, 0},
     {"value against abandon", reset_begun, {abandons, wakes}, one_won, false, 0, 0},
     {"cancel alone", reset, {waits_for_nobody, cancels}, one_won, false, 0, 0},
-    {"cancel of a new task", reset_unbound, {binds_and_waits, cancels}, one_won, false, 0, 0},
+    {"cancel of a new task", reset_unbound, {binds_first_and_waits, cancels}, one_won, false, 0, 0},
     {"cancel of a waiter", reset_unbound, {binds_and_inlines, cancels}, one_won, false, 2, 1},
+    {"cancel of a child",
+     reset_unbound,
+     {binds_first_and_inlines, cancels_inner},
+     NULL,
+     false,
+     2,
+     1},
     {"cancel of a waiter, alone",
      reset_alone,
      {binds_and_inlines_alone, cancels},
@@ -426,6 +514,22 @@ static const model_test tests[] = {
     {"cancel further out", reset_inlined, {waits_for_nobody, cancels}, one_won, false, 2, 1},
     {"cancel and a check", reset_inlined, {checks_and_waits, cancels}, NULL, false, 2, 2},
     {"cancel of the last task", reset, {changes_hands, cancels}, NULL, false, 0, 0},
+    {"cancel of the last member", reset_member, {changes_hands, cancels_group}, NULL, false, 0, 0},
+    {"cancel of a member's memory",
+     reset_member,
+     {is_used_again, cancels_group},
+     NULL,
+     false,
+     0,
+     0},
+    {"cancel of a member", reset_member, {waits_for_nobody, cancels_group}, woken, false, 0, 0},
+    {"cancel of a new member",
+     reset_unbound_member,
+     {binds_first_and_waits, cancels_group},
+     woken,
+     false,
+     0,
+     0},
     {"two cancels", reset, {waits_for_nobody, cancels, cancels}, one_won, false, 2, 1},
     {"value against cancel", reset_begun, {parks_twice, wakes, cancels}, one_won, false, 2, 1},
     {"value against timeout",
@@ -459,34 +563,30 @@ static const model_test tests[] = {
 #define BY_LOCK                                                                                    \
     "what the waiter did before reaches others through the object's lock, or its next wait's (A)"
 #define FENCED "the fence that follows does it; at least a release, so that the fence may be free"
-#define BOUND                                                                                      \
-    "fibers are type-stable, and what is read after the wait word is ordered by its acquire; "     \
-    "that "                                                                                        \
-    "attention is lowered before it is raised can't be shown where a store is newer than those "   \
-    "executed before it"
-#define BOUND_OR_ENDED "of fiber: " BOUND "; of ended: no wait depends on it (executor.h)"
+#define COUNTED "closing_model.c kills it"
 #define IN_ORDER                                                                                   \
     "shown only where a swap can be executed after the subtraction that follows it, which the "    \
     "model never does"
 
 static const model_reason reasons[] = {
-    {"pi_wait_park", "acquire load -> relaxed", AGAIN},
-    {"pi_wait_commit", "acq_rel cas -> release", AGAIN},
-    {"pi_wait_abandon", "acq_rel cas -> acquire", BY_LOCK},
-    {"pi_scope_cancel", "seq_cst add -> acq_rel", FENCED},
-    {"pi_scope_interrupt", "seq_cst xchg -> acq_rel", FENCED},
-    {"pi_scope_interrupt", "acquire load -> relaxed", BOUND},
-    {"pi_scope_cancel", "release sub -> relaxed", IN_ORDER},
-    {"takes_back", "acquire load -> relaxed", IN_ORDER},
-    {"takes_back", "acq_rel cas -> acquire", "nothing is published with it"},
-    {"binds", "release store -> relaxed", BOUND},
-    {"pi_inline_run", "release store -> relaxed", BOUND_OR_ENDED},
-    {"pi_inline_run", "acquire load -> relaxed",
+    {"pi_wait_park", "acquire load -> relaxed", "fiber->wait.word", 1, AGAIN},
+    {"pi_wait_commit", "acq_rel cas -> release", "wait->word", 1, AGAIN},
+    {"pi_wait_abandon", "acq_rel cas -> acquire", "wait->word", 1, BY_LOCK},
+    {"pi_scope_cancel", "seq_cst add -> acq_rel", "task->cancelling", 1, FENCED},
+    {"pi_scope_cancel", "seq_cst add -> acq_rel", "task->cancels", 1, FENCED},
+    {"pi_scope_interrupt", "seq_cst xchg -> acq_rel", "fiber->attention", 1, FENCED},
+    {"pi_scope_cancel", "release sub -> relaxed", "task->cancelling", 1, IN_ORDER},
+    {"takes_back", "acquire load -> relaxed", "tasks.task.cancelling", 1, IN_ORDER},
+    {"takes_back", "acq_rel cas -> acquire", "tasks.task.cancels", 1,
+     "nothing is published with it"},
+    {"pi_inline_run", "release store -> relaxed", "worker->ended", 1, COUNTED},
+    {"pi_task_finish", "release store -> relaxed", "worker->ended", 1, COUNTED},
+    {"pi_inline_run", "acquire load -> relaxed", "task->word", 1,
      "the claim's exchange, or the worker's own program order, gives it; ThreadSanitizer takes "
      "the fibers of a worker for threads and needs to see it"},
-    {"pi_executor_seats", "acquire load -> relaxed",
+    {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
      "it publishes the fields of a worker that is added, and none is added here"},
-    {"task.h", NULL, "task_state_model.c"},
+    {"task.h", NULL, "", 0, "task_state_model.c"},
 };
 
 int main(int argc, char **argv)

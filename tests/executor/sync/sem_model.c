@@ -328,9 +328,9 @@ static const model_test tests[] = {
 };
 
 static const model_reason reasons[] = {
-    {"model_waits.h", NULL, "the wait word is wait_model.c's"},
-    {"sem_model.c", NULL, "the threads' own bookkeeping"},
-    {"lock.h", NULL, "wait_model.c"},
+    {"model_waits.h", NULL, "", 0, "the wait word is wait_model.c's"},
+    {"sem_model.c", NULL, "", 0, "the threads' own bookkeeping"},
+    {"lock.h", NULL, "", 0, "wait_model.c"},
 };
 
 int main(int argc, char **argv)

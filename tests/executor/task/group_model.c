@@ -398,9 +398,9 @@ static const model_test tests[] = {
 };
 
 static const model_reason reasons[] = {
-    {"model_waits.h", NULL, "the wait word is wait_model.c's"},
-    {"lock.h", NULL, "wait_model.c"},
-    {"pica_group_cancel", "seq_cst or -> acq_rel",
+    {"model_waits.h", NULL, "", 0, "the wait word is wait_model.c's"},
+    {"lock.h", NULL, "", 0, "wait_model.c"},
+    {"pica_group_cancel", "seq_cst or -> acq_rel", "group->scope.flags", 1,
      "the fence that follows does it; at least a release, so that the fence may be free"},
 };
 
