@@ -177,8 +177,8 @@ PICA_API PICA_NODISCARD int pica_http_peer(const pica_http_request *req, pica_ad
  * Read some of the body; wait for the first byte.
  *
  * A client that expects `100 Continue` gets it at the first call. What the handler leaves
- * unread is read and thrown away after the answer, up to 64 KiB; beyond, the connection is
- * closed.
+ * unread is read and thrown away after the answer, up to 64 KiB and for body_timeout_ns
+ * altogether; beyond, the connection is closed.
  *
  * @param n  bytes of buffer, at least 1
  * @return bytes read, at most n; 0: the body's end; -EMSGSIZE: more than max_body_bytes;

@@ -138,7 +138,7 @@ static ssize_t more_head(pi_http_conn *c, bool *timed)
         }
         /* A head has one timeout, from its first byte on (the first head: from the start). */
         if (*timed || !c->served)
-            pi_store_release(&c->phase, (uint32_t)PI_HTTP_HEAD); /* (A) */
+            pi_http_wait_on(c, PI_HTTP_HEAD);
         else
             pi_http_wait(c, PI_HTTP_HEAD);
         *timed = true;
@@ -292,6 +292,7 @@ static int begin_request(pi_http_conn *c, int length)
     c->progress = PI_HTTP_UNANSWERED;
     c->body_failed = 0;
     c->added_len = 0;
+    c->discarding = false;
     c->chunked = c->work->head.flags & PI_HTTP_CHUNKED;
     c->ended = false;
     c->body_left = c->work->head.length;

@@ -95,6 +95,7 @@ struct pica_http_request {
     bool refused;     /* the server itself answered: nobody knows what the client still sends */
     bool keep;        /* another request may follow this one */
     bool asked;       /* the client waits for 100 Continue */
+    bool discarding;  /* the handler has left the rest of the body */
     bool chunked;     /* the body comes in chunks */
     bool ended;       /* its last chunk has been read */
     uint8_t progress; /* a pi_http_progress */
@@ -124,6 +125,13 @@ struct pica_http_request {
 static inline void pi_http_wait(pi_http_conn *c, pi_http_phase phase)
 {
     pi_store_relaxed(&c->since, 0);               /* published by the phase */
+    pi_store_release(&c->phase, (uint32_t)phase); /* (A) */
+}
+
+/** The same, but the time counts from where it did: for the later waits of several that have one
+ *  time together. */
+static inline void pi_http_wait_on(pi_http_conn *c, pi_http_phase phase)
+{
     pi_store_release(&c->phase, (uint32_t)phase); /* (A) */
 }
 
