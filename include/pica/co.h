@@ -36,7 +36,8 @@ typedef intptr_t (*pica_co_fn)(pica_co *co, void *arg);
  * Create a coroutine; it starts at the first resume.
  *
  * @param out         the coroutine; release it with pica_co_destroy()
- * @param fn, arg     what it runs
+ * @param fn          what it runs
+ * @param arg         passed to fn
  * @param stack_size  bytes of stack it may count on; 0: 32 KiB; at most 1 GiB
  * @return 0; -EINVAL (NULL, a size out of range); -ENOMEM
  * Where: anywhere. Never suspends.

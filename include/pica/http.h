@@ -43,10 +43,11 @@ typedef struct pica_http_request pica_http_request;
  *
  * @param arg  what pica_http_server_create() was given
  * @return >= 0: the answer is complete. < 0: it failed. Where nothing had been replied yet
- *         the client then gets 500 (408 for -ETIMEDOUT, 413 for -EMSGSIZE, 400 for
- *         -PICA_EPROTO_HTTP, so a failure of pica_http_read_body() can be returned as it
- *         is; nothing for -ECANCELED), an answer that had begun is cut short, and the
- *         connection is closed. >= 0 without a reply counts as a failure.
+ *         the client then gets 500 (408 for -ETIMEDOUT if it was a wait for the body that was
+ *         in vain, 413 for -EMSGSIZE, 400 for -PICA_EPROTO_HTTP, so a failure of
+ *         pica_http_read_body() can be returned as it is; nothing for -ECANCELED), an answer
+ *         that had begun is cut short, and the connection is closed. >= 0 without a reply
+ *         counts as a failure.
  *
  * Where: called in the connection's task, with the stack that pica_http_options asks for.
  */
@@ -195,8 +196,9 @@ PICA_API PICA_NODISCARD ssize_t pica_http_read_body(pica_http_request *req, void
 /**
  * Add a field to the answer. Before pica_http_reply() or pica_http_begin().
  *
- * @param name, value  copied. Those that the server itself sends (Connection, Content-Length,
- *                     Content-Type, Date, Server, Transfer-Encoding) are not for this call
+ * @param name   copied. Those that the server itself sends (Connection, Content-Length,
+ *               Content-Type, Date, Server, Transfer-Encoding) are not for this call
+ * @param value  copied
  * @return 0; -EINVAL (a name that is no token or is the server's own, control characters in
  *         the value); -EALREADY: the answer has begun; -ENOSPC: more than 8 KiB of fields;
  *         -ENOMEM

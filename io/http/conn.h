@@ -98,6 +98,7 @@ struct pica_http_request {
     bool discarding;  /* the handler has left the rest of the body */
     bool chunked;     /* the body comes in chunks */
     bool ended;       /* its last chunk has been read */
+    bool late;        /* the last wait for more of it was in vain */
     uint8_t progress; /* a pi_http_progress */
     uint8_t framing;  /* of a streaming answer, a pi_http_framing */
     int failed;       /* the connection's error, sticky; 0: none */

@@ -272,13 +272,13 @@ static bool end_stream(pi_http_conn *c)
 }
 
 /* The status for a handler that failed before it answered. */
-static int status_of(int rc)
+static int status_of(const pi_http_conn *c, int rc)
 {
     switch (rc) {
     case -EMSGSIZE:
         return 413;
-    case -ETIMEDOUT:
-        return 408;
+    case -ETIMEDOUT: /* clients may send again what was answered with 408 */
+        return c->late ? 408 : 500;
     case -PICA_EPROTO_HTTP:
         return 400;
     default:
@@ -295,7 +295,7 @@ void pi_http_conclude(pi_http_conn *c, int handler_rc)
         if (handler_rc == -ECANCELED)
             c->keep = false;
         else
-            pi_http_refuse(c, status_of(handler_rc));
+            pi_http_refuse(c, status_of(c, handler_rc));
     } else if (handler_rc < 0 || !end_stream(c)) {
         /* Cut short: what has been gathered may go, the body's end may not. */
         c->keep = false;

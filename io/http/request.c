@@ -128,6 +128,7 @@ static ssize_t more_body(pi_http_conn *c, char *to, size_t n)
     else
         pi_http_wait(c, PI_HTTP_BODY);
     ssize_t got = pi_http_receive(c, to, n);
+    c->late = got == -ECANCELED || got == -ETIMEDOUT;
     if (got == -ECANCELED)
         return got; /* no byte is lost: after an uncancel the body goes on */
     return got > 0 ? got : body_fails(c, got == 0 ? -ECONNRESET : (int)got);

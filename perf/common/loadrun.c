@@ -100,7 +100,8 @@ int pb_load_run(const pb_load *load, const pb_process *server, pb_loaded *out,
     int code = pb_process_wait(&generator);
     if (code == 0 && got)
         return 0;
-    fprintf(stderr, "pica-load against port %d: exit code %d, %.0f answers, %.0f errors\n",
-            server->port, code, out->answers, out->errors);
+    fprintf(stderr, "pica-load against port %d: exit code %d, %.0f answers, %.0f errors%s\n",
+            server->port, code, out->answers, out->errors,
+            got && out->errors <= 0 ? "; is the machine busy?" : "");
     return got ? -EBADMSG : -EIO;
 }

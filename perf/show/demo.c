@@ -4,6 +4,7 @@
 #include "perf/common/process.h"
 #include "perf/show/acts.h"
 
+#include <errno.h>
 #include <string.h>
 
 int main(int argc, char **argv)
@@ -25,7 +26,8 @@ int main(int argc, char **argv)
     if (rc == 0)
         rc = pb_result_write(argv[1], acts, (double)(pb_now() - start) / 1e9);
     if (rc < 0) {
-        fprintf(stderr, "pica-demo: %s\n", strerror(-rc));
+        fprintf(stderr, "pica-demo: %s\n",
+                rc == -EBADMSG ? "a server was not loaded as it should, see above" : strerror(-rc));
         return 1;
     }
     return 0;

@@ -126,6 +126,11 @@ void pi_task_unwind_slow(pi_fiber *fiber)
     model_fail("%p", (void *)fiber);
 }
 
+void pi_executor_drained_slow(pica_executor *ex)
+{
+    model_fail("%p", (void *)ex);
+}
+
 void pi_worker_ready(pica_task *task)
 {
     model_fail("%p", (void *)task);

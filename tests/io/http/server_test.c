@@ -147,6 +147,8 @@ static int handle(pica_http_request *req, void *arg)
         return add_fields(req);
     if (!strcmp(path, "/fail"))
         return -EIO;
+    if (!strcmp(path, "/slow")) /* something of its own was, not the client */
+        return -ETIMEDOUT;
     if (!strcmp(path, "/mute"))
         return 0;
     if (!strcmp(path, "/bye")) {
@@ -251,6 +253,8 @@ static void malformed(void)
         {413, "PUT /sum HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n100001\r\n"},
         {500, "GET /fail HTTP/1.1\r\n" H "\r\n"},
         {500, "GET /mute HTTP/1.1\r\n" H "\r\n"},
+        {500, "GET /slow HTTP/1.1\r\n" H "\r\n"},
+        {500, "PUT /slow HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc"},
     };
     site s;
     site_open(&s, handle, NULL, NULL);
