@@ -82,7 +82,7 @@ int pi_http_make_room(pi_http_conn *c, uint32_t from, size_t size)
 static void *take_work(void *conn, size_t *n)
 {
     pi_http_conn *c = conn;
-    pi_http_work *work = pi_malloc(sizeof(*work));
+    pi_http_work *work = pi_http_work_take(c->serving->spares);
     if (!work)
         return NULL;
     c->work = work;
@@ -106,7 +106,7 @@ static void give_work(void *conn)
         pi_free(c->in);
     if (c->out != work->out)
         pi_free(c->out);
-    pi_free(work);
+    pi_http_work_give(c->serving->spares, work);
     c->work = NULL;
     c->pos = c->end = c->out_len = 0;
 }

@@ -32,15 +32,10 @@
 #ifndef PI_HTTP_CONN_H
 #define PI_HTTP_CONN_H
 
-#include "io/http/chunked.h"
-#include "io/http/parser.h"
 #include "io/http/server.h"
+#include "io/http/work.h"
 
 #include <sys/uio.h>
-
-/** Bytes in and out that need no further malloc; enough for most requests. */
-#define PI_HTTP_IN_SMALL 2048
-#define PI_HTTP_OUT_SMALL 1024
 
 /** The most bytes of answers that are gathered before they are sent. */
 #define PI_HTTP_OUT_MAX 16384
@@ -68,16 +63,6 @@ typedef enum pi_http_progress {
     PI_HTTP_STREAMING, /* begun; the body is being written */
     PI_HTTP_ANSWERED
 } pi_http_progress;
-
-/** What a connection needs only while it has something to do. Taken when input has arrived,
- *  freed before waiting for another request: malloc hands out the block that was freed last,
- *  which is still in the cache, and a silent connection costs little. */
-typedef struct pi_http_work {
-    pi_http_head head;
-    pi_http_chunked decoder;
-    char in[PI_HTTP_IN_SMALL];
-    char out[PI_HTTP_OUT_SMALL];
-} pi_http_work;
 
 /** The connection that stands at a place in the ring. */
 #define PI_HTTP_CONN_OF(at) ((pi_http_conn *)(void *)((char *)(at)-offsetof(pi_http_conn, link)))

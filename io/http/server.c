@@ -385,7 +385,7 @@ int pica_http_serve(pica_http_server *server, pica_listener *listener)
         pica_listener_close(listener);
         return -EINVAL;
     }
-    pi_http_serving v = {.server = server, .listener = listener};
+    pi_http_serving v = {.server = server, .listener = listener, .spares = pi_http_spares_new()};
     v.conns.next = v.conns.prev = &v.conns;
 
     pica_group_options options = PICA_GROUP_OPTIONS_INIT;
@@ -401,6 +401,7 @@ int pica_http_serve(pica_http_server *server, pica_listener *listener)
     intptr_t failed = pica_group_end(&v.group, 0);
     (void)failed; /* a connection had no stack: its own concern; the acceptor's is known */
     pica_group_deinit(&v.group);
+    pi_http_spares_free(v.spares);
     pica_listener_close(v.listener);
     if (rc == -ECANCELED && pi_load_relaxed(&server->cut))
         rc = 0;

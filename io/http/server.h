@@ -20,14 +20,15 @@ typedef struct pi_http_link {
 
 /** One call of pica_http_serve(), in its frame. */
 typedef struct pi_http_serving {
-    pica_http_server *server;     /* [const] */
-    pica_listener *listener;      /* [acceptor, then the caller] NULL: closed */
-    pica_task *acceptor;          /* [server's lock, once] NULL: not spawned */
-    pica_group group;             /* the acceptor and all connections */
-    struct pi_http_serving *next; /* [server's lock] */
-    bool told;                    /* [server's lock] the acceptor has been cancelled */
-    bool ending;                  /* [caller] the acceptor has ended */
-    int accept_rc;                /* [caller] what it came to */
+    pica_http_server *server;      /* [const] */
+    pica_listener *listener;       /* [acceptor, then the caller] NULL: closed */
+    pica_task *acceptor;           /* [server's lock, once] NULL: not spawned */
+    pica_group group;              /* the acceptor and all connections */
+    struct pi_http_spares *spares; /* [const] */
+    struct pi_http_serving *next;  /* [server's lock] */
+    bool told;                     /* [server's lock] the acceptor has been cancelled */
+    bool ending;                   /* [caller] the acceptor has ended */
+    int accept_rc;                 /* [caller] what it came to */
 
     pi_lock lock;       /* guards conns, and pinned in each of them */
     pi_http_link conns; /* [lock] the ring's head */

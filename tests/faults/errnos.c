@@ -197,6 +197,7 @@ const errnos_exception errnos_all_absorbed[] = {
     {"pi_cpus_unpin", NULL, "as above", {0}},
     {"wait_for_events", "syscall", "then by epoll_wait", {0}},
     {"take", "setsockopt", "an accepted connection without TCP_NODELAY is a connection", {0}},
+    {"pi_http_spares_new", NULL, "then each request asks malloc", {0}},
     {"is_talking", "poll", "a client of which nothing is known may be talking", {0}},
     {"jemalloc_is_live", NULL, "taken for the system's allocator", {0}},
     /* What is tried again. */
