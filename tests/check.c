@@ -21,6 +21,7 @@
 #define MAX_CASES 256
 #define MAX_PRINTED 20
 #define POLL_NS PICA_SEC(10)
+#define ROUNDS_NS PICA_SEC(10)
 
 typedef struct test_case {
     const char *name;
@@ -58,9 +59,11 @@ static const check_hooks *hooked(void)
 static test_case cases[MAX_CASES];
 static unsigned n_cases;
 static unsigned cases_run; /* [main thread] in all modes, the current one included */
+static int64_t begun_ns;   /* [atomic, relaxed] when the current one began */
 static unsigned timeout_s = 30;
 static const char *program;
 static uint64_t seed;
+static bool stops; /* [const] at the first failure */
 
 static unsigned mode_now;          /* [main thread writes, between cases] */
 static const char *mode_name = ""; /* as mode_now */
@@ -119,6 +122,8 @@ void check_fail(const char *file, int line, const char *format, ...)
     va_end(args);
     say("%s:%d: failed: %s [%s, %s, PICA_TEST_SEED=%llu]\n", file, line, what, case_name, mode_name,
         (unsigned long long)seed);
+    if (stops)
+        _exit(1);
 }
 
 void check_die(const char *text, const char *file, int line)
@@ -240,6 +245,13 @@ uint64_t check_rounds(uint64_t n)
     return n ? n : 1;
 }
 
+bool check_time_left(void)
+{
+    int64_t percent = (int64_t)from_environment("PICA_TEST_SCALE", 100);
+    int64_t ns = percent > 100 ? ROUNDS_NS / 100 * percent : ROUNDS_NS;
+    return pica_now() - pi_load_relaxed(&begun_ns) < ns;
+}
+
 /* --- The clock ----------------------------------------------------------------------------- */
 
 /* A thread of the harness, not a signal: it has to be able to dump. */
@@ -359,6 +371,8 @@ static uint64_t checks_made(void)
 void check_call(void (*fn)(void))
 {
     uint64_t before = checks_made();
+    if (check_begins)
+        check_begins();
     fn();
     if (checks_made() == before)
         check_fail(case_name, 0, "nothing was checked");
@@ -368,6 +382,7 @@ static void run_case(const test_case *c)
 {
     case_name = c->name;
     cases_run++;
+    pi_store_relaxed(&begun_ns, pica_now());
     unsigned descriptors = entries_of("/proc/self/fd");
     unsigned threads = entries_of("/proc/self/task");
     watch_set(c->timeout_s);
@@ -436,6 +451,7 @@ int main(int argc, char **argv)
     if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
         seed = (uint64_t)pica_now();
     seed = from_environment("PICA_TEST_SEED", seed >> 32);
+    stops = from_environment("PICA_TEST_STOP", 0) != 0;
 #ifdef PI_PERTURB
     pi_perturb_seed(seed ? seed : 1);
 #endif

@@ -19,7 +19,8 @@
  *   3. A case that takes too long ends the program with a dump of all tasks.
  *
  * Program: test [--list] [--mode M] [--case PART]; PICA_TEST_SEED, PICA_TEST_TIMEOUT (s),
- * PICA_TEST_SCALE (percent of the usual rounds) in the environment. Exit: 0, 1, 77: skipped.
+ * PICA_TEST_SCALE (percent of the usual rounds), PICA_TEST_STOP (1: the first check that fails
+ * ends the program) in the environment. Exit: 0, 1, 77: skipped.
  * Elsewhere: how a case runs on an executor (check_executor.c), which tests exist
  * (CMakeLists.txt). */
 #ifndef PICA_TESTS_CHECK_H
@@ -126,6 +127,11 @@ uint64_t check_rng_below(check_rng *rng, uint64_t n);
 
 /** n rounds, times PICA_TEST_SCALE percent, fewer under sanitizers; at least 1. */
 uint64_t check_rounds(uint64_t n);
+
+/** Is there time for more of them? For ten seconds since the case began in this mode, times
+ *  PICA_TEST_SCALE percent if that is above 100. Where a round takes longer the busier the machine
+ *  is, ask before each but the first. */
+bool check_time_left(void);
 
 /* --- Telling each other, without sleeping ----------------------------------------------- */
 

@@ -71,6 +71,12 @@ static void fails_and_skips(void)
     check_skip("no time");
 }
 
+static void fails_and_leaves(void)
+{
+    CHECK(1 + 1 == 3);
+    _exit(3);
+}
+
 static void passes(void)
 {
     CHECK(1 + 1 == 2);
@@ -139,6 +145,7 @@ CHECK_MAIN
     check_plain("leaks a thread", leaks_a_thread);
     check_plain("checks nothing", checks_nothing);
     check_plain("fails and skips", fails_and_skips);
+    check_plain("fails and leaves", fails_and_leaves);
     check_plain("late 1", passes);
     check_plain("late 2", skips_late);
     check_run("does without", checks_nothing_in_a_task);

@@ -20,6 +20,9 @@ void check_hook(const check_hooks *h);
 /** Run a case's function; it has to check something, in whatever task or thread. */
 void check_call(void (*fn)(void));
 
+/** Where a program has it, called when the function of a case begins: its executor is there. */
+void check_begins(void) __attribute__((weak));
+
 void check_add(unsigned modes, const char *name, void (*fn)(void), bool in_task);
 
 #endif

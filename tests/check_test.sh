@@ -11,7 +11,7 @@ work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 n=0
 export PICA_TEST_SEED=77
-unset PICA_TEST_TIMEOUT # what hangs has one of its own
+unset PICA_TEST_TIMEOUT PICA_TEST_STOP # what hangs has one of its own
 
 # notices CASE MODE WORDS [WORDS]: leaves in a file what is wrong, if anything is.
 notices() {
@@ -42,6 +42,7 @@ notices 'leaks a descriptor' plain 'descriptors:'
 notices 'leaks a thread' plain 'threads:'
 notices 'checks nothing' plain 'nothing was checked'
 notices 'fails and skips' plain 'skipped too late: no time'
+PICA_TEST_STOP=1 notices 'fails and leaves' plain '1 + 1 == 3'
 notices 'late' plain 'skipped too late: no time'
 notices 'does without' two 'nothing was checked [does without'
 notices 'no such case' plain 'nothing was checked'

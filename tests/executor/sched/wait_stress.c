@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* wait_stress.c: the wait and the idle protocol, ten million times: between tasks of one worker
- * and of several, and between tasks and threads, where a worker really goes to sleep and is
- * really woken. A wake-up that is lost is a case that times out, with a dump of who waits. */
+/* wait_stress.c: the wait and the idle protocol, ten million times, or for as long as a case may
+ * take: between tasks of one worker and of several, and between tasks and threads, where a worker
+ * really goes to sleep and is really woken. A wake-up that is lost is a case that times out, with a
+ * dump of who waits. */
 #include "tests/executor/bodies.h"
 
 #include <pica/sem.h>
@@ -17,6 +18,7 @@ static uint64_t sleeps_of(const pica_executor *ex)
 /* --- Between tasks: a ring in which tokens go round --------------------------------------- */
 
 #define RING 6u
+#define PARTS 32u /* of all the cycles */
 
 struct ring {
     pica_sem sems[RING];
@@ -66,25 +68,27 @@ static void rings(uint64_t cycles)
 static void a_ring_of_tasks(void)
 {
     /* Together ten million; two workers on two CPUs are what matters most. */
-    rings(check_rounds(check_mode() == CHECK_TWO ? 4000000 : 1500000));
+    uint64_t cycles = check_rounds(check_mode() == CHECK_TWO ? 4000000 : 1500000);
+    for (unsigned i = 0; i == 0 || (i < PARTS && check_time_left()); i++)
+        rings(cycles / PARTS);
 }
 
 /* --- Between a thread and a task: the only worker awake goes to sleep each time ----------- */
 
 struct pair {
     pica_sem to, fro;
-    uint64_t rounds;
+    uint32_t stop; /* [atomic] */
 };
 
 static intptr_t answers(void *arg)
 {
     struct pair *pair = arg;
-    for (uint64_t i = 0; i < pair->rounds; i++) {
-        if (pica_sem_acquire(&pair->to) != 0)
-            return -EIO;
+    while (pica_sem_acquire(&pair->to) == 0) {
+        if (pi_load_acquire(&pair->stop))
+            return 0;
         pica_sem_release(&pair->fro);
     }
-    return 0;
+    return -EIO;
 }
 
 static uint64_t thread_and_task(unsigned driver, uint64_t rounds)
@@ -92,13 +96,14 @@ static uint64_t thread_and_task(unsigned driver, uint64_t rounds)
     pica_options options = check_options();
     options.driver = driver;
     pica_executor *ex = check_executor_open(&options);
-    struct pair pair = {PICA_SEM_INIT(0), PICA_SEM_INIT(0), rounds};
-    pica_task *task = NULL;
-    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, answers, &pair));
-    for (uint64_t i = 0; i < rounds; i++) {
+    struct pair pair = {PICA_SEM_INIT(0), PICA_SEM_INIT(0), 0};
+    pica_task *task = body_spawn_in(ex, answers, &pair);
+    for (uint64_t i = 0; i < rounds && (i % 64 || check_time_left()); i++) {
         pica_sem_release(&pair.to);
         CHECK_FATAL(pica_sem_acquire(&pair.fro) == 0);
     }
+    pi_store_release(&pair.stop, 1u);
+    pica_sem_release(&pair.to);
     CHECK_EQ(body_end(task), 0);
     uint64_t sleeps = sleeps_of(ex);
     check_executor_close(ex);
@@ -106,13 +111,13 @@ static uint64_t thread_and_task(unsigned driver, uint64_t rounds)
 }
 
 /* How often workers sleep depends on how long they spin first, and on the machine: go on until
- * it has been often enough, within bounds. */
+ * it has been often enough, or the time is over. */
 static void a_thread_and_a_task(void)
 {
     uint64_t wanted = check_rounds(3000), sleeps = 0;
-    for (unsigned i = 0; i < 8 && sleeps < wanted; i++)
+    for (unsigned i = 0; i < 100 && sleeps < wanted && check_time_left(); i++)
         sleeps += thread_and_task(i % 2 ? PICA_DRIVER_FUTEX : PICA_DRIVER_EPOLL, 2 * wanted);
-    CHECK_LE(wanted, sleeps);
+    CHECK_LE(check_time_left() ? wanted : 1, sleeps);
 }
 
 /* --- The idle protocol: work comes from outside, to whoever sleeps ------------------------ */
@@ -131,7 +136,7 @@ static intptr_t spawns_a_few(void *arg)
 static void *thread_spawns(void *arg)
 {
     pica_executor *ex = arg;
-    for (uint64_t i = check_rounds(8000); i > 0; i--) {
+    for (uint64_t i = check_rounds(8000); i > 0 && check_time_left(); i--) {
         pica_task *task = NULL;
         CHECK_FATAL_OK(pica_executor_spawn(ex, &task, spawns_a_few, body_arg(5)));
         intptr_t result = 0;
@@ -164,7 +169,7 @@ static intptr_t naps(void *arg)
 
 static void bursts(void)
 {
-    for (uint64_t i = check_rounds(1500); i > 0; i--) {
+    for (uint64_t i = check_rounds(1500); i > 0 && check_time_left(); i--) {
         pica_task *tasks[12];
         for (unsigned k = 0; k < 12; k++)
             tasks[k] = body_spawn(k % 4 ? naps : body_yields, NULL);

@@ -355,7 +355,7 @@ static void never_a_stranger(void)
     check_latch hit = {0};
     pthread_t thread;
     CHECK_FATAL(pthread_create(&thread, NULL, thread_cancels_as_they_end, &race) == 0);
-    for (uint64_t i = check_rounds(4000); i > 0; i--) {
+    for (uint64_t i = check_rounds(4000); i > 0 && check_time_left(); i--) {
         pica_task *task = body_spawn(ends_soon, NULL);
         race.task = pica_ref(task);
         pi_store_release(&race.turn, 1u);
