@@ -134,7 +134,7 @@ static void one_sleep(void)
     CHECK_EQ(state, 0);
 }
 
-/* --- A deadline and what it waited for, both while it is stopped ---------------------------------- */
+/* --- A deadline and what it waited for, both while it is stopped ------------------------------ */
 
 #define BYTES 6
 
@@ -190,7 +190,7 @@ static void deadline(void)
     close(ends[1]);
 }
 
-/* --- The monitor ----------------------------------------------------------------------------------- */
+/* --- The monitor ------------------------------------------------------------------------------ */
 
 static intptr_t comes(void *latch)
 {
@@ -257,7 +257,7 @@ static void monitor(void)
     goes_on(child_start(monitor_child), NULL, 4);
 }
 
-/* --- Shutting down ----------------------------------------------------------------------------------- */
+/* --- Shutting down ---------------------------------------------------------------------------- */
 
 static intptr_t naps(void *ns)
 {
@@ -303,7 +303,7 @@ static void shutting_down(void)
     goes_on(child_start(shutdown_child), NULL, 2);
 }
 
-/* --- Again and again, under load -------------------------------------------------------------------- */
+/* --- Again and again, under load -------------------------------------------------------------- */
 
 static intptr_t loads(void *arg)
 {

@@ -230,8 +230,7 @@ const errnos_exception errnos_all_absorbed[] = {
     {"pi_trace_stack_mark", NULL, "as above", {0}},
     {"pi_overflow_thread_begin", NULL, "overflows go unnamed", {0}},
 };
-const unsigned errnos_absorbed_count =
-    sizeof(errnos_all_absorbed) / sizeof(errnos_all_absorbed[0]);
+const unsigned errnos_absorbed_count = sizeof(errnos_all_absorbed) / sizeof(errnos_all_absorbed[0]);
 
 bool errnos_is_at(const errnos_exception *x, const char *function, const char *door,
                   const char *call)

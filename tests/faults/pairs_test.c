@@ -36,7 +36,7 @@ static unsigned sites_all;
 static uint64_t calls_of[WORKS_MAX][SITES_MAX]; /* how often a program reaches a site */
 static uint64_t told, told_of_one;              /* errors that came out, of one pair; see try() */
 static uint32_t tried[ABSORBED_MAX], hid[ABSORBED_MAX]; /* see note_absorbed() */
-static int said_fd;                             /* what the child wrote to stderr */
+static int said_fd;                                     /* what the child wrote to stderr */
 static bool thorough;
 static const char *only;
 
@@ -135,7 +135,7 @@ static bool run_child(const work *w)
     return fine;
 }
 
-/* --- Which program reaches what ----------------------------------------------------------------- */
+/* --- Which program reaches what --------------------------------------------------------------- */
 
 static bool is_reached(unsigned site)
 {
@@ -184,7 +184,7 @@ static bool is_wanted(unsigned site)
     return !only || strstr(site_text(site), only);
 }
 
-/* --- Pairs ---------------------------------------------------------------------------------------- */
+/* --- Pairs ------------------------------------------------------------------------------------ */
 
 /* @return how often the call failed, or -1: the program did not bear it */
 static long long try(unsigned program, unsigned site, int error, uint64_t k, uint64_t j)
@@ -291,7 +291,7 @@ static bool made_to_happen(unsigned site, int error)
     return sum > 0;
 }
 
-/* --- Exceptions that nothing needs -------------------------------------------------------------- */
+/* --- Exceptions that nothing needs ------------------------------------------------------------ */
 
 static void names_a_site(const errnos_exception *x)
 {

@@ -47,6 +47,8 @@ static struct shared {
 
 static long blocks, mappings; /* [atomic, relaxed] counters */
 
+static int (*asked)(unsigned site); /* [const] before the first call; NULL: the arms */
+
 static bool is_door(const char *function)
 {
     static const char *const doors[] = {"pi_malloc",     "pi_zalloc",     "pi_aligned_zalloc",
@@ -165,6 +167,11 @@ void sites_arm(unsigned arm, unsigned site, int error, uint64_t k, uint64_t j)
     shared->arms[arm] = (struct arm){.site = site + 1, .error = error, .k = k, .j = j};
 }
 
+void sites_ask(int (*choose)(unsigned site))
+{
+    asked = choose;
+}
+
 uint64_t sites_met(unsigned arm)
 {
     return pi_load_relaxed(&shared->arms[arm].met);
@@ -242,6 +249,8 @@ unsigned sites_here(void *frame)
 int sites_meet(unsigned site)
 {
     pi_add_relaxed(&shared->reached[site], UINT64_C(1));
+    if (asked)
+        return asked(site);
     for (unsigned i = 0; i < SITES_ARMS; i++) {
         struct arm *arm = &shared->arms[i];
         if (arm->site != site + 1)

@@ -35,6 +35,8 @@ unsigned site_ordinal(unsigned site);
 void sites_reset(void);
 /** Let the k-th call at a site fail, and then each j-th one after it; j 0: none. */
 void sites_arm(unsigned arm, unsigned site, int error, uint64_t k, uint64_t j);
+/** Ask this function at each site, instead of the arms: 0, or the errno to fail with. */
+void sites_ask(int (*choose)(unsigned site));
 /** How often the site of an arm was reached, how often it failed, since sites_arm(). */
 uint64_t sites_met(unsigned arm);
 uint64_t sites_failed(unsigned arm);

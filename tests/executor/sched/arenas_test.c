@@ -80,6 +80,7 @@ static void none_is_lost(void)
         pica_executor *ex = check_executor_open(&options);
         check_executor_close(ex);
         intptr_t its = pica_run(tells_arena, NULL, &options);
+        CHECK_OK(its);
         if (live() && options.workers == 1)
             CHECK_NE(its, mine);
         CHECK_EQ(ask("thread.arena"), mine); /* the caller of pica_run() has its own again */
