@@ -59,8 +59,9 @@ static int enqueue(pica_executor *ex, pi_worker *worker, pica_task *task)
     return 0;
 }
 
-static int spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_task **out,
-                 pica_fn fn, void *arg, const pica_attr *attr, const char *site, unsigned flags)
+static int spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pi_kin *kin,
+                 pica_task **out, pica_fn fn, void *arg, const pica_attr *attr, const char *site,
+                 unsigned flags)
 {
     pi_task_cache *cache = worker ? &worker->tasks : NULL;
     unsigned kind = attr->copy_size ? 1 : 0;
@@ -74,7 +75,7 @@ static int spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_t
     task->parent = worker && worker->fiber ? worker->fiber->current->id : 0;
     if (kind)
         arg = memcpy(pi_task_copy(task), arg, attr->copy_size);
-    pi_spawn_fill(task, group, fn, arg, site, flags, out ? 2 : 1);
+    pi_spawn_fill(task, group, kin, fn, arg, site, flags, out ? 2 : 1);
     if (attr->on_drop)
         pi_drop_prepare(task, attr->on_drop);
     task->name = attr->name;
@@ -92,8 +93,8 @@ static int spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_t
     return rc;
 }
 
-int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_task **out, pica_fn fn,
-             void *arg, const pica_attr *attr, const char *site)
+int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pi_kin *kin, pica_task **out,
+             pica_fn fn, void *arg, const pica_attr *attr, const char *site)
 {
     pica_attr checked;
     if (!fn)
@@ -103,12 +104,12 @@ int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_task 
         return rc;
     if (checked.copy_size && !arg)
         return -EINVAL;
-    return spawn(ex, worker, group, out, fn, arg, &checked, site, 0);
+    return spawn(ex, worker, group, kin, out, fn, arg, &checked, site, 0);
 }
 
 int pi_spawn_main(pica_executor *ex, pica_task **out, pica_fn fn, void *arg)
 {
     pica_attr attr = PICA_ATTR_INIT;
     attr.name = "main";
-    return spawn(ex, NULL, NULL, out, fn, arg, &attr, "pica_run()", PI_TASK_MAIN);
+    return spawn(ex, NULL, NULL, NULL, out, fn, arg, &attr, "pica_run()", PI_TASK_MAIN);
 }

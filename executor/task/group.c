@@ -6,7 +6,8 @@
  *   2. The group is its owner's memory: the last member's unlock is the last touch, and the
  *      owner takes the lock once after it has seen the count at zero (law 6).
  *   3. A member's task points to the group's scope until just before it is counted out, so who
- *      looks for members by that pointer finds them all and, under that pointer, none else.
+ *      looks for members by that pointer finds them all and, under that pointer, none else. Where
+ *      to look: at the few that are noted (pi_kin), or, if there are others, at all tasks.
  *   4. A plain group does not look at options: those that have some differ in what they call
  *      when a member has ended, and in a bit of the scope's flags that a spawn reads anyway.
  *   5. The count down is a release, the owner's look at it an acquire; what the last member did
@@ -28,6 +29,8 @@
 
 #include <string.h>
 
+_Static_assert(sizeof(((pica_group *)NULL)->kin) == sizeof(pi_kin), "the public one mirrors it");
+
 #define MEMBER 2u
 #define OWNER_WAITS 1u
 
@@ -40,10 +43,30 @@ static pica_group *group_of(pica_scope *scope)
     return (pica_group *)scope; /* its first member */
 }
 
+static pi_kin *kin_of(pica_group *group)
+{
+    return (pi_kin *)&group->kin;
+}
+
 static void interrupt_member(pica_task *task, void *arg)
 {
     if (pi_load_relaxed(&task->group) == arg) /* pi_scope_interrupt() looks again */
         pi_scope_interrupt(task, arg, 0, true);
+}
+
+/* The flag is set, and fenced. */
+static void interrupt_members(pica_group *group, pica_executor *ex)
+{
+    pi_kin *kin = kin_of(group);
+    if (pi_load_acquire(&kin->others)) {
+        pi_pool_each(&ex->pool, interrupt_member, &group->scope);
+        return;
+    }
+    for (uint32_t i = 0; i < PI_KIN; i++) {
+        pica_task *task = pi_load_acquire(&kin->task[i]);
+        if (task && pi_load_acquire(&task->word))
+            interrupt_member(task, &group->scope);
+    }
 }
 
 void pica_group_cancel(pica_group *group)
@@ -57,7 +80,7 @@ void pica_group_cancel(pica_group *group)
         return;
     pi_scope_fence(pi_task_executor(owner));
     pi_scope_interrupt(owner, NULL, group->scope.level, true);
-    pi_pool_each(&pi_task_executor(owner)->pool, interrupt_member, &group->scope);
+    interrupt_members(group, pi_task_executor(owner));
     if (old & PI_SCOPE_LIMITED)
         pi_limit_close(group);
 }
@@ -171,14 +194,15 @@ static void note_slot(pica_group *group, const pi_worker *worker)
 }
 
 static inline __attribute__((always_inline)) int spawn_member(pica_group *group, pi_worker *worker,
-                                                              pica_task **out, pica_fn fn,
-                                                              void *arg, const pica_attr *attr,
+                                                              pi_kin *kin, pica_task **out,
+                                                              pica_fn fn, void *arg,
+                                                              const pica_attr *attr,
                                                               const char *site)
 {
     pi_add_relaxed(&group->members, MEMBER);
     int rc = 0;
-    if (attr || !pi_spawn_fast(worker, &group->scope, out, fn, arg, 0, site)) {
-        rc = pi_spawn(worker->ex, worker, &group->scope, out, fn, arg, attr, site);
+    if (attr || !pi_spawn_fast(worker, &group->scope, kin, out, fn, arg, 0, site)) {
+        rc = pi_spawn(worker->ex, worker, &group->scope, kin, out, fn, arg, attr, site);
         worker = pi_worker_self(); /* another one, after an eager start */
     }
     if (rc < 0) {
@@ -194,6 +218,19 @@ static inline __attribute__((always_inline)) int spawn_member(pica_group *group,
     return pi_spawn_done(worker);
 }
 
+/* Until there are others than those that are noted. */
+static __attribute__((noinline)) int spawn_kin(pica_group *group, pica_task **out, pica_fn fn,
+                                               void *arg, const pica_attr *attr, const char *site)
+{
+    pi_worker *worker = pi_worker_self();
+    pi_kin *kin = kin_of(group);
+    if (group->scope.owner != worker->fiber->current || kin->count == PI_KIN) {
+        pi_store_release(&kin->others, 1u); /* partner: pica_group_cancel() */
+        kin = NULL;
+    }
+    return spawn_member(group, worker, kin, out, fn, arg, attr, site);
+}
+
 /* The group is cancelled, has ended, or has a limit. */
 static int spawn_special(pica_group *group, bool may_wait, pica_task **out, pica_fn fn, void *arg,
                          const pica_attr *attr, const char *site)
@@ -203,7 +240,7 @@ static int spawn_special(pica_group *group, bool may_wait, pica_task **out, pica
     int rc = pi_limit_enter(group, may_wait);
     if (rc < 0)
         return rc;
-    rc = spawn_member(group, pi_worker_self(), out, fn, arg, attr, site);
+    rc = spawn_kin(group, out, fn, arg, attr, site);
     if (rc < 0)
         pi_limit_leave(group);
     return rc;
@@ -242,7 +279,9 @@ int pica_group_spawn_at(pica_group *group, pica_task **out, pica_fn fn, void *ar
     int rc = check_spawn(group, worker, fn);
     if (PI_UNLIKELY(rc))
         return rc < 0 ? rc : spawn_waiting(group, out, fn, arg, attr, site);
-    return spawn_member(group, worker, out, fn, arg, attr, site);
+    if (!pi_load_relaxed(&group->kin.others))
+        return spawn_kin(group, out, fn, arg, attr, site);
+    return spawn_member(group, worker, NULL, out, fn, arg, attr, site);
 }
 
 int pica_group_try_spawn_at(pica_group *group, pica_task **out, pica_fn fn, void *arg,

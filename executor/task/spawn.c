@@ -6,13 +6,13 @@ static __attribute__((noinline)) int spawn_slow(pica_task **out, pica_fn fn, voi
                                                 const pica_attr *attr, const char *site)
 {
     pi_worker *worker = pi_worker_self();
-    return worker ? pi_spawn(worker->ex, worker, NULL, out, fn, arg, attr, site) : -EPERM;
+    return worker ? pi_spawn(worker->ex, worker, NULL, NULL, out, fn, arg, attr, site) : -EPERM;
 }
 
 int pica_spawn_at(pica_task **out, pica_fn fn, void *arg, const pica_attr *attr, const char *site)
 {
     pi_worker *worker = pi_worker_self();
-    if (PI_UNLIKELY(attr != NULL) || !pi_spawn_fast(worker, NULL, out, fn, arg, 0, site))
+    if (PI_UNLIKELY(attr != NULL) || !pi_spawn_fast(worker, NULL, NULL, out, fn, arg, 0, site))
         return spawn_slow(out, fn, arg, attr, site);
     return pi_spawn_done(worker);
 }
@@ -32,7 +32,7 @@ int pica_spawn_copy_at(pica_task **out, pica_fn fn, const void *arg, size_t size
 {
     pi_worker *worker = pi_worker_self();
     if (PI_UNLIKELY(!arg || size == 0 || size > PICA_COPY_MAX) ||
-        !pi_spawn_fast(worker, NULL, out, fn, arg, size, site))
+        !pi_spawn_fast(worker, NULL, NULL, out, fn, arg, size, site))
         return spawn_copy_slow(out, fn, arg, size, site);
     return pi_spawn_done(worker);
 }
@@ -43,6 +43,6 @@ int pica_executor_spawn_at(pica_executor *ex, pica_task **out, pica_fn fn, void 
     if (!ex)
         return -EINVAL;
     pi_worker *worker = pi_worker_self();
-    return pi_spawn(ex, worker && worker->ex == ex ? worker : NULL, NULL, out, fn, arg, attr,
+    return pi_spawn(ex, worker && worker->ex == ex ? worker : NULL, NULL, NULL, out, fn, arg, attr,
                     site);
 }

@@ -49,6 +49,10 @@ typedef struct pica_group {
     uint32_t running;                     /* [lock] of a limited one: places taken */
     uint32_t stuck;    /* [lock] of these, by members that wait for a place themselves */
     void *head, *tail; /* [lock] who waits for a place, in order of arrival */
+    struct {
+        uint32_t others, count;
+        void *task[6];
+    } kin; /* [owner, atomic] some of the members */
     void *reserved[2];
 } pica_group;
 

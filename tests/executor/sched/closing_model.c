@@ -192,7 +192,7 @@ static pica_task *spawn(pi_worker *worker, pica_fn fn)
     model_check(n_made < TASKS);
     model_plain_write(&filled[n_made]);
     worker->tasks.free[0] = &slab.task[n_made++];
-    model_check(pi_spawn_fast(worker, NULL, out, fn, NULL, 0, ""));
+    model_check(pi_spawn_fast(worker, NULL, NULL, out, fn, NULL, 0, ""));
     return *out;
 }
 
@@ -318,7 +318,7 @@ static void closes(void)
 static void spawns_as_stranger(pica_fn fn)
 {
     pica_task *task = NULL;
-    refused = pi_spawn(&executor, NULL, NULL, &task, fn, NULL, NULL, "");
+    refused = pi_spawn(&executor, NULL, NULL, NULL, &task, fn, NULL, NULL, "");
     model_check(refused == 0 || refused == -ESHUTDOWN);
     model_check((task != NULL) == (refused == 0));
 }

@@ -261,6 +261,50 @@ static void inner_failure_goes_outwards(void)
     CHECK_OK(pica_yield());
 }
 
+/* --- Whom a cancel finds ------------------------------------------------------------------ */
+
+struct brood {
+    pica_group *group;
+    check_latch *asleep;
+    unsigned n;
+};
+
+static intptr_t spawns_sleepers(void *arg)
+{
+    const struct brood *brood = arg;
+    for (unsigned i = 0; i < brood->n; i++)
+        CHECK_OK(pica_group_spawn(brood->group, body_sleeps, brood->asleep));
+    return 0;
+}
+
+/* Members that sleep: some that the owner has spawned, after others that have ended, and some that
+ * a member has. All are found, few or many; who is missed sleeps for ever. */
+static void finds(unsigned ended, unsigned own, unsigned others)
+{
+    check_latch asleep = {0};
+    pica_group group;
+    pica_group_begin(&group);
+    for (unsigned i = 0; i < ended; i++)
+        CHECK_EQ(body_end(body_spawn_member(&group, body_returns, NULL)), 0);
+    for (unsigned i = 0; i < own; i++)
+        CHECK_OK(pica_group_spawn(&group, body_sleeps, &asleep));
+    struct brood brood = {&group, &asleep, others};
+    if (others)
+        CHECK_OK(pica_group_spawn(&group, spawns_sleepers, &brood));
+    CHECK_HITS(&asleep, own + others);
+    pica_group_cancel(&group);
+    CHECK_EQ(pica_group_end(&group, 0), -ECANCELED);
+}
+
+static void whoever_spawned_them(void)
+{
+    for (unsigned own = 0; own <= 9; own++)
+        for (unsigned others = 0; others <= 2; others++) {
+            finds(0, own, others);
+            finds(3, own, others);
+        }
+}
+
 CHECK_MAIN
 {
     check_run("an outer cancel", outer_cancel);
@@ -276,4 +320,5 @@ CHECK_MAIN
     check_run("a group around a scope", group_around_a_scope);
     check_run("nested", nested);
     check_run("an inner failure goes outwards", inner_failure_goes_outwards);
+    check_run("whoever spawned them", whoever_spawned_them);
 }

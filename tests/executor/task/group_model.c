@@ -4,9 +4,10 @@
  * all interleavings of small programs. group.c, failures.c and limit.c are the real ones; a member
  * is a thread that says that it has ended, as worker.c does for a task.
  *
- * What has to hold: the end returns once all members have ended, after everything they did, and
- * nobody touches the group after that; the first failure or success is the one returned; no
- * place is lost, nobody waits for one that is free, and never are there more than the limit.
+ * What has to hold: a cancel finds each member, or that member sees it; the end returns once all
+ * members have ended, after everything they did, and nobody touches the group after that; the
+ * first failure or success is the one returned; no place is lost, nobody waits for one that is
+ * free, and never are there more than the limit.
  */
 #include "executor/sched/executor.h"
 #include "executor/sched/scope.h"
@@ -79,26 +80,35 @@ bool pi_scopes_cancelled_slow(pi_fiber *fiber)
 void pi_scope_fence(const pica_executor *ex)
 {
     model_check(ex == &executor);
+    pi_fence_seq_cst();
 }
 
-/* That no cancel is lost is wait_model.c's: here one that comes early is. */
+/* That no cancel of a wait is lost is wait_model.c's: here one that comes before it is. */
 void pi_scope_interrupt(pica_task *task, const pica_scope *of, uint16_t level, bool fenced)
 {
     (void)level;
-    model_check(task == &memory.tasks[0] && !of && fenced);
-    model_waits_cancel(0);
+    model_check(of == (task == &memory.tasks[0] ? NULL : &group->scope) && fenced);
+    model_waits_cancel((unsigned)(task - memory.tasks));
 }
 
 void pi_pool_each(pi_pool *pool, void (*visit)(pica_task *task, void *arg), void *arg)
 {
-    model_check(pool == &executor.pool && visit && arg == &group->scope);
+    model_check(pool == &executor.pool && arg == &group->scope);
+    for (unsigned i = 1; i < MODEL_THREADS; i++)
+        if (pi_load_acquire(&memory.tasks[i].word))
+            visit(&memory.tasks[i], arg);
 }
 
-int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *of, pica_task **out, pica_fn fn,
-             void *arg, const pica_attr *attr, const char *site)
+int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *of, pi_kin *kin, pica_task **out,
+             pica_fn fn, void *arg, const pica_attr *attr, const char *site)
 {
     model_check(ex == &executor && worker == pi_worker_current && of == &group->scope);
     model_check(!out && fn && !arg && !attr && site);
+    pica_task *task = &memory.tasks[next_member];
+    pi_store_relaxed(&task->group, of);
+    if (kin)
+        pi_kin_note(kin, task);
+    pi_store_release(&task->word, PI_TASK_REF);
     uint32_t n = pi_add_relaxed(&running, 1u) + 1;
     model_check(!most || n <= most);
     model_wake(&started[next_member++]);
@@ -290,6 +300,22 @@ static void is_spawned(void)
         succeeds();
 }
 
+/* Waits for nothing but a cancel, as far as its group's flag says nothing. */
+static void is_spawned_and_waits(void)
+{
+    pi_waiter me = {.data = NULL};
+    model_sleep(&started[model_self()]);
+    if (refused[model_self()])
+        return;
+    (void)pi_or_acq_rel(&memory.tasks[model_self()].word, 0u); /* as taking it from a queue does */
+    pi_wait_begin_for(&me, PI_FOR_TIME, 0);
+    pi_fence_seq_cst();
+    if (!(pi_load_relaxed(&group->scope.flags) & PI_SCOPE_CANCELLED))
+        model_check(pi_wait_park(&me, PICA_NEVER) == PI_CANCEL);
+    pi_store_release(&memory.tasks[model_self()].group, NULL);
+    ended(-ECANCELED);
+}
+
 static void spawns_then_succeeds(void)
 {
     int rc = spawns();
@@ -354,6 +380,20 @@ static const model_test tests[] = {
      2,
      1},
     {"a failure", two_members, {ends, fails, succeeds}, first_failure, false, 2, 1},
+    {"a failure, and a spawn",
+     one_member,
+     {spawns_and_ends, fails, is_spawned_and_waits},
+     first_failure,
+     false,
+     2,
+     1},
+    {"a failure, and a member's spawn",
+     two_members,
+     {ends, fails, spawns_then_succeeds, is_spawned_and_waits},
+     first_failure,
+     false,
+     1,
+     1},
     {"two failures", two_members, {ends, fails, fails}, one_of_two_failures, false, 2, 1},
     {"a member's member",
      one_member,
@@ -402,9 +442,17 @@ static const model_test tests[] = {
      0},
 };
 
+#define FENCED "the fences in the cancel and in the member's wait do it, too; for ThreadSanitizer"
+
 static const model_reason reasons[] = {
+    {"group_model.c", NULL, "", 0, "the model's own"},
     {"model_waits.h", NULL, "", 0, "the wait word is wait_model.c's"},
     {"lock.h", NULL, "", 0, "wait_model.c"},
+    {"interrupt_members", "acquire load -> relaxed", "kin->others", 1, FENCED},
+    {"interrupt_members", "acquire load -> relaxed", "kin->task[i]", 1, FENCED},
+    {"interrupt_members", "acquire load -> relaxed", "task->word", 1, FENCED},
+    {"pi_kin_note", "release store -> relaxed", "kin->task[kin->count++]", 1, FENCED},
+    {"spawn_kin", "release store -> relaxed", "kin->others", 1, FENCED},
     {"pica_group_cancel", "seq_cst or -> acq_rel", "group->scope.flags", 1,
      "the fence that follows does it; at least a release, so that the fence may be free"},
 };
