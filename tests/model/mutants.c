@@ -209,6 +209,10 @@ static bool run_mutants(unsigned only, const model_reason *reasons, unsigned n_r
     static mutant list[MUTANTS];
     unsigned *used = calloc(n_reasons + 1, sizeof(*used));
     unsigned n = list_mutants(list), killed = 0, excused = 0, elsewhere = 0, bad = 0;
+    if (n == MUTANTS) {
+        printf("too many mutants for the checker\n");
+        bad++;
+    }
     for (unsigned i = 0; i < n; i++) {
         if (only && i + 1 != only)
             continue;
