@@ -10,13 +10,13 @@
 #include <errno.h>
 #include <limits.h>
 
-/* (A) The fence acquires what was read before it. */
+/* (A) */
 static bool drained(const pica_executor *ex)
 {
-    uint64_t ended = pi_load_relaxed(&ex->foreign_undone);
+    uint64_t ended = pi_load_acquire(&ex->foreign_undone);
     uint32_t seats = pi_executor_seats(ex);
     for (uint32_t i = 0; i < seats; i++)
-        ended += pi_load_relaxed(&ex->workers[i].ended);
+        ended += pi_load_acquire(&ex->workers[i].ended);
     pi_fence_seq_cst();
     uint64_t spawned = pi_load_relaxed(&ex->foreign_spawned);
     seats = pi_executor_seats(ex);

@@ -51,7 +51,7 @@ static int enqueue(pica_executor *ex, pi_worker *worker, pica_task *task)
     pi_add_relaxed(&ex->foreign_spawned, UINT64_C(1));
     pi_fence_after_rmw(); /* (F) of closing.h */
     if (pi_load_acquire(&ex->phase) != PI_RUNNING) {
-        pi_add_relaxed(&ex->foreign_undone, UINT64_C(1)); /* after the fence above */
+        pi_add_release(&ex->foreign_undone, UINT64_C(1));
         pi_executor_task_ended(ex);
         return -ESHUTDOWN;
     }
