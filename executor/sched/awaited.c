@@ -4,8 +4,8 @@
 
 bool pi_awaited_read(const pi_fiber *fiber, uint64_t word, pi_awaited *out)
 {
-    out->what = (pi_for)pi_load_relaxed(&fiber->waits_for);
-    out->which = pi_load_relaxed(&fiber->waits_which);
+    out->what = (pi_for)pi_load_acquire(&fiber->waits_for);
+    out->which = pi_load_acquire(&fiber->waits_which);
     return pi_stands(fiber, word);
 }
 

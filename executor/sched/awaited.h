@@ -25,11 +25,13 @@ static inline bool pi_stands_begin(const pi_fiber *fiber, uint64_t *word)
 
 /** Has the fiber stood all the time? Acquire at the beginning: registers and stack, published by
  *  the park's release (wait.h, B). Fence and load here: who resumes it has swapped the word before
- *  it writes, so whoever has read anything of what it wrote finds the word moved on. */
+ *  it writes, so whoever has read anything of what it wrote finds the word moved on. (For what is
+ *  not atomic, as stacks, that holds on CPUs that keep stores in order.)
+ *  Proof: "a look" of tests/executor/sched/wait_model.c. */
 static inline bool pi_stands(const pi_fiber *fiber, uint64_t word)
 {
     pi_fence_seq_cst();
-    return pi_load_acquire(&fiber->wait.word) == word;
+    return pi_load_relaxed(&fiber->wait.word) == word;
 }
 
 /** What the wait that `word` belongs to is for. @return false: it is over */

@@ -14,9 +14,9 @@
  *   count     a task is counted as spawned before it is queued, and as ended after its end has
  *             been published, release. Who sees it counted as ended sees it, and all that it
  *             spawned, counted as spawned.
- *   (A) sum   what ended, acquire; a fence; what was spawned. If they are equal no task lived at some
- *             moment in between: none that is known of has not ended, and what has ended left
- *             none behind that is not known of.
+ *   (A) sum   what ended, acquire; a fence; what was spawned. If they are equal no task lived at
+ *             some moment in between: none that is known of has not ended, and what has ended
+ *             left none behind that is not known of.
  *   (B) end   a worker counts, then reads `draining`: without a fence, because this is the way of
  *             every task. So it looks again when it has lain down, after that fence (idle.h), or
  *             while it rests, after one of its own.                        } one of the two

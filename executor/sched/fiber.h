@@ -33,13 +33,13 @@ struct pi_fiber {
     uint8_t class;       /* [const] of its stack */
     bool may_inline;     /* [worker] awaited children may run on it */
     bool guarded;        /* [const] */
-    uint8_t waits_for;   /* [runner] what its last wait was for; see pi_for */
+    uint8_t waits_for;   /* [runner, atomic] what its last wait was for; see pi_for */
     struct pi_several *several; /* [runner] innermost wait for several tasks that runs one */
     char *low;           /* [const] lowest usable address of its stack */
     struct pi_worker *worker; /* [worker] that runs it, or ran it last */
     int saved_errno;     /* [worker] a courtesy: errno goes with the fiber */
-    uint32_t since_ms;   /* [runner] when it parked last, by the worker's coarse clock */
-    uintptr_t waits_which; /* [runner] which one its last wait was for */
+    uint32_t since_ms;   /* [runner, atomic] when it parked last, by the worker's coarse clock */
+    uintptr_t waits_which; /* [runner, atomic] which one its last wait was for */
     pi_fiber *next;      /* [cache; or who won its wait, see winners.h] */
 
     /* A switch, and a wait without a deadline, touch nothing beyond the two lines that end here. */

@@ -123,8 +123,8 @@ static inline void begin(pi_waiter *me, bool shielded, pi_for what, uintptr_t wh
     pi_wait *wait = fiber ? &fiber->wait : &me->thread;
     uint16_t floor = shielded ? PI_WAIT_SHIELDED : fiber ? fiber->floor : 0;
     if (fiber) {
-        fiber->waits_for = (uint8_t)what;
-        fiber->waits_which = which;
+        pi_store_release(&fiber->waits_for, (uint8_t)what); /* partner: pi_awaited_read() */
+        pi_store_release(&fiber->waits_which, which);
     } else {
         *wait = (pi_wait){0};
     }
@@ -204,7 +204,7 @@ pi_how pi_wait_park(pi_waiter *me, int64_t deadline_ns)
         armed = arm_slow(fiber, token, deadline_ns, &by_scope);
     if (PI_WAIT_STATE(pi_load_acquire(&fiber->wait.word)) == PI_WAITING) {
         pi_worker *worker = pi_worker_self();
-        fiber->since_ms = worker->now_ms;
+        pi_store_relaxed(&fiber->since_ms, worker->now_ms);
         pi_worker_suspend(worker, fiber, PI_AFTER_PARK);
     }
     if (armed)

@@ -8,6 +8,7 @@
  * no later one; the registers of who parked are saved before somebody may go on with them.
  */
 #include "executor/base/futex.h"
+#include "executor/sched/awaited.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/ignored.h"
 #include "executor/sched/scope.h"
@@ -257,6 +258,19 @@ static void parks_twice(void)
     waits_again();
 }
 
+/* For one thing, then for another. */
+static void waits_for_two(void)
+{
+    pi_wait_begin_for(&me, PI_FOR_TASK, 1);
+    token = me.token;
+    pi_store_release(&published, 1u);
+    parks();
+    pi_waiter again = {.data = NULL};
+    pi_wait_begin_for(&again, PI_FOR_SEMAPHORE, 2);
+    model_check(pi_wait_end(again.token, PI_WOKEN));
+    model_check(pi_wait_park(&again, PICA_NEVER) == PI_WOKEN);
+}
+
 static void parks_twice_with_deadline(void)
 {
     parks_with_deadline();
@@ -465,6 +479,15 @@ static void cancels_group(void)
         pi_scope_interrupt(&tasks.task, &group, 0, true);
 }
 
+/* From outside, as pica_dump(): of a wait that lasts it is told what it is for. */
+static void looks(void)
+{
+    uint64_t word;
+    pi_awaited awaited;
+    if (pi_stands_begin(&fiber, &word) && pi_awaited_read(&fiber, word, &awaited))
+        model_check(awaited.what == PI_FOR_TASK && awaited.which == 1);
+}
+
 static void expires(void)
 {
     expired += pi_timers_expire(&worker.timers, PICA_NEVER - 1);
@@ -555,6 +578,7 @@ static const model_test tests[] = {
      1},
     {"shield", reset_behind_shield, {parks_behind_shield, wakes, cancels}, one_won, false, 2, 1},
     {"uncancel", reset, {takes_back, cancels}, one_won, false, 0, 0},
+    {"a look", reset, {waits_for_two, wakes, looks}, one_won, false, 2, 1},
     {"lock", reset, {locks, locks}, NULL, false, 0, 0},
     {"plain thread", reset_thread, {thread_parks, wakes}, one_won, false, 0, 0},
 };
@@ -563,6 +587,7 @@ static const model_test tests[] = {
 #define BY_LOCK                                                                                    \
     "what the waiter did before reaches others through the object's lock, or its next wait's (A)"
 #define FENCED "the fence that follows does it; at least a release, so that the fence may be free"
+#define LOOK_FENCES "the fence after it does it, too; ThreadSanitizer knows nothing of that"
 #define COUNTED "closing_model.c kills it"
 #define IN_ORDER                                                                                   \
     "shown only where a swap can be executed after the subtraction that follows it, which the "    \
@@ -586,6 +611,10 @@ static const model_reason reasons[] = {
      "the fibers of a worker for threads and needs to see it"},
     {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
      "it publishes the fields of a worker that is added, and none is added here"},
+    {"pi_awaited_read", "acquire load -> relaxed", "fiber->waits_for", 1, LOOK_FENCES},
+    {"pi_awaited_read", "acquire load -> relaxed", "fiber->waits_which", 1, LOOK_FENCES},
+    {"pi_stands", "fence -> none", "", 1,
+     "the acquires before it do it; it is for what is read in between without atomics"},
     {"task.h", NULL, "", 0, "task_state_model.c"},
 };
 
