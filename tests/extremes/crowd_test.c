@@ -24,12 +24,15 @@ static _Noreturn void compute(void)
 /* Before there are threads to fork away from. */
 static void rivals_start(pid_t *pids)
 {
+    pid_t parent = getpid();
     for (unsigned i = 0; i < PROCESSES; i++) {
         pids[i] = fork();
         CHECK_FATAL(pids[i] >= 0);
         if (pids[i] > 0)
             continue;
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) /* it has died before it could be said */
+            _exit(0);
         if (i == 0 && freopen("/dev/null", "w", stdout) && freopen("/dev/null", "w", stderr))
             execlp("stress-ng", "stress-ng", "--cpu", "2", "--switch", "2", "--timeout", "120s",
                    (char *)NULL);

@@ -128,6 +128,7 @@ static _Noreturn void become(const run *r)
     dup2(r->said_fd, STDOUT_FILENO);
     dup2(r->said_fd, STDERR_FILENO);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    setpgid(0, 0);
     alarm(RUN_S);
     execl(self, self, "--mode", r->mode, "--case", r->what->name, (char *)NULL);
     _exit(127);
@@ -214,6 +215,7 @@ static bool wait_for_one(void)
     int state = 0;
     pid_t pid = waitpid(-1, &state, 0);
     CHECK_FATAL(pid > 0);
+    kill(-pid, SIGKILL); /* the processes that a case may have left, computing or stopped */
     unsigned i = 0;
     while (i < jobs_count && jobs[i].pid != pid)
         i++;
