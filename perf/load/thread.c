@@ -124,13 +124,13 @@ static void receive(pb_thread *t, pb_conn *conn, uint32_t events)
     }
 }
 
-/* Send what has fallen due. @return when the next one does */
+/* Send what has fallen due. @return when the next one does, or the time is over, or the patience */
 static int64_t send_due(pb_thread *t, int64_t now)
 {
     for (;;) {
         int64_t at = planned(t, t->turns);
         if (at > now || at >= t->plan->end)
-            return at < t->plan->end ? at : t->plan->end + DRAIN_NS;
+            return at < t->plan->end ? at : t->plan->end + (now < t->plan->end ? 0 : DRAIN_NS);
         pb_conn *conn = &t->conns[t->turns++ % t->connections];
         if (conn->fd >= 0 && !conn->outstanding)
             ask(t, conn, at);

@@ -63,7 +63,11 @@ for program in ./raw-server ./pica-service; do
     expect 0 "$program http, several threads" --seconds 0.3 --threads 3 --connections 10
     expect 1 "$program, another body" --seconds 0.3 --body 'Hello, World?'
     expect 1 "$program, no such page" --seconds 0.3 --path /none
+    began=$(date +%s%N)
     expect 0 "$program at a rate" --rate 500 --seconds 1
+    took_ms=$((($(date +%s%N) - began) / 1000000))
+    # Two seconds more are the patience with a server that owes answers; this one owes none.
+    [ "$took_ms" -lt 2700 ] || fail "$program: a second's load at a rate took $took_ms ms"
     [ "$(number answers)" = 500 ] || fail "$program: $(number answers) answers of 500 planned"
     stop
 done
