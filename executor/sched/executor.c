@@ -142,8 +142,8 @@ void *pi_worker_main(void *arg)
     if (worker->flags & PICA_ARENAS)
         pi_arena_enter(&worker->arena);
     while (pi_load_acquire(&worker->ex->phase) != PI_STOPPED) {
-        pi_worker_run(worker);
         pi_reserve_rest(worker);
+        pi_worker_run(worker);
     }
     if (pinned)
         pi_cpus_unpin(&before); /* the caller of pica_run() goes on elsewhere */

@@ -3,11 +3,15 @@
 #include "executor/sched/pace.h"
 
 #include "executor/base/futex.h"
-#include "executor/sched/reserve.h"
 
+/* One that gets out of bed to rest, or comes from its rest and lies down, may be counted twice
+ * here. In between it notices, and so ends a wait that is founded on that. */
 bool pi_pace_all_sleep(pica_executor *ex)
 {
-    return pi_idle_asleep(&ex->idle) >= pi_load_relaxed(&ex->workers_count) + pi_spare_works(ex);
+    uint32_t seats = pi_executor_seats(ex), still = pi_idle_asleep(&ex->idle);
+    for (uint32_t i = 0; i < seats; i++)
+        still += pi_load_relaxed(&ex->workers[i].at_rest);
+    return still >= seats;
 }
 
 static bool still_holds(pica_executor *ex, pi_pace pace)
@@ -35,12 +39,6 @@ __attribute__((noinline)) void pi_pace_hurry_slow(pica_executor *ex, pi_pace pac
     uint32_t word = (uint32_t)pace;
     if (pi_cas_relaxed(&ex->monitor_pace, &word, (uint32_t)PI_PACE_TICKS))
         pi_futex_wake(&ex->monitor_pace, 1);
-}
-
-void pi_pace_resized(pica_executor *ex)
-{
-    pi_fence_seq_cst(); /* (B) */
-    pi_pace_hurry_slow(ex, PI_PACE_SLEEPS);
 }
 
 void pi_pace_stop(pica_executor *ex)

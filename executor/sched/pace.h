@@ -6,7 +6,8 @@
  * until a worker lies down, or gets up. That one pays a load for it, and a system call only where
  * the monitor does wait so.
  *
- *   1. It does not go on waiting SLOWly once somebody sleeps, nor SLEEPS once somebody works.
+ *   1. It does not go on waiting SLOWly once somebody sleeps, nor SLEEPS once somebody is up. Up is
+ *      also who is to rest (reserve.h) but computes still.
  *   2. Whatever it waits for, a stop ends it.
  *
  * Callers: the monitor waits; any thread of the executor notices; who joins the monitor stops it.
@@ -25,7 +26,7 @@
  *              any of them --stop--> STOPS
  *
  *   (A) wait    the monitor: TICKS -> SLOW or SLEEPS, fence, look who sleeps.  } one of the two
- *   (B) notice  who changes that (the sleepers' count, the number of workers): } sees the other
+ *   (B) notice  who changes that (the sleepers' count, its at_rest -> 0):      } sees the other
  *               change, fence, read the word.                                  }
  *   (C) hurry   SLOW or SLEEPS -> TICKS by compare-and-swap, then the futex is woken.
  *   (D) stop    STOPS by a store. It stays: all others swap what they expect, never STOPS.
@@ -39,7 +40,7 @@ typedef enum pi_pace {
     PI_PACE_STOPS      /**< it shall end */
 } pi_pace;
 
-/** Do all workers sleep that work at present? Anybody; may be out of date. */
+/** Does everybody sleep, or rest? Anybody; may be out of date. */
 bool pi_pace_all_sleep(pica_executor *ex);
 
 /** Wait until the deadline, or somebody makes an end of the reason for this pace. The monitor.
@@ -51,17 +52,14 @@ bool pi_pace_wait(pica_executor *ex, pi_pace pace, int64_t deadline_ns)
 /** (C) */
 void pi_pace_hurry_slow(pica_executor *ex, pi_pace pace);
 
-/** (B) The caller has just counted itself among the sleepers (SLOW), or no longer (SLEEPS), by a
- *  read-modify-write. */
+/** (B) The caller has just counted itself among the sleepers (SLOW), or among them or those at rest
+ *  no longer (SLEEPS), by a read-modify-write. */
 static inline void pi_pace_notice(pica_executor *ex, pi_pace pace)
 {
     pi_fence_after_rmw();
     if (PI_UNLIKELY(pi_load_relaxed(&ex->monitor_pace) == (uint32_t)pace))
         pi_pace_hurry_slow(ex, pace);
 }
-
-/** (B) The caller has just changed ex->workers_count. */
-void pi_pace_resized(pica_executor *ex);
 
 /** (D) The monitor's wait ends, and each later one at once. */
 void pi_pace_stop(pica_executor *ex);

@@ -42,7 +42,8 @@ void pi_rescue_serve_slow(pi_worker *worker)
     if (asked) {
         pthread_mutex_lock(&ex->rescue_mutex);
         pi_worker *stuck = &ex->workers[asked - 1];
-        if (stuck != worker && !pi_rescue_is_idle(stuck) && stuck->rescuer != worker->index + 1)
+        if (stuck != worker && !pi_rescue_is_idle(stuck) && !pi_load_relaxed(&stuck->at_rest) &&
+            stuck->rescuer != worker->index + 1)
             set_rescuer(ex, stuck, worker->index + 1);
         pthread_mutex_unlock(&ex->rescue_mutex);
         pi_store_relaxed(&worker->rescues, worker->rescues + 1);

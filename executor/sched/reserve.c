@@ -20,7 +20,7 @@ static int take_seats(pica_executor *ex, uint32_t last)
     for (uint32_t i = ex->seats; i <= last; i++) {
         pi_unseen_begin(); /* until seats says that it is there */
         int rc = pi_worker_init(&ex->workers[i], ex, i);
-        ex->workers[i].rests = 1;
+        ex->workers[i].rests = ex->workers[i].at_rest = 1;
         pi_unseen_end();
         if (rc < 0)
             return rc;
@@ -98,7 +98,6 @@ int pica_executor_resize(pica_executor *ex, unsigned workers)
         wanted = now; /* those that were begun go to rest again */
     pi_store_release(&ex->workers_count, wanted); /* their threads have been noted */
     pi_idle_limit(&ex->idle, wanted);
-    pi_pace_resized(ex); /* a new one is up, and has got up from no bed */
     for (uint32_t i = wanted; i < ex->seats; i++)
         send_to_rest(ex, &ex->workers[i]);
     pthread_mutex_unlock(&ex->reserve_mutex);
@@ -130,10 +129,12 @@ void pi_reserve_rest(pi_worker *worker)
         pi_worker_notice_closing(worker);
         pi_executor_task_ended(ex);
         hand_over(worker); /* last: closing cancels tasks, which are queued here then */
+        pi_rescue_recovered(worker);
         int64_t deadline = pi_timers_next(&worker->timers);
         (void)ex->driver->poll(worker->driver, deadline > 0 ? deadline : 1);
         (void)pi_timers_expire(&worker->timers, pi_now());
     }
-    pi_store_relaxed(&worker->at_rest, 0u);
+    (void)pi_xchg_relaxed(&worker->at_rest, 0u);
+    pi_pace_notice(ex, PI_PACE_SLEEPS);
     pi_worker_set_self(NULL);
 }

@@ -46,8 +46,8 @@ void pi_spare_work(pica_executor *ex, uint32_t stuck);
 /** Let it rest. Any thread of the executor. */
 void pi_spare_send_to_rest(pica_executor *ex);
 
-/** What a worker does while it rests: returns when it is to work again, or the executor has
- *  stopped; at once for one that does not rest. */
+/** What a worker does before it works: rests, if it is to. Returns when it is to work again, or the
+ *  executor has stopped. */
 void pi_reserve_rest(pi_worker *worker);
 
 #endif

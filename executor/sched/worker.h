@@ -96,7 +96,7 @@ typedef struct pi_worker {
     uint64_t rescues;         /* [owner, atomic] */
     uint32_t rests;           /* [reserve mutex writes, atomic] it hands over what it has, and takes
                                  nothing new; see reserve.h */
-    uint32_t at_rest;         /* [owner, atomic] and has done so */
+    uint32_t at_rest;         /* [owner, atomic] and has done so, or has not begun; see pace.h */
 } pi_worker;
 
 /** Of what an asm names: link-time optimisation does not see that, and would rename or drop it. */

@@ -73,6 +73,24 @@ static inline intptr_t body_spins(void *latches)
     return 1;
 }
 
+/** Hit the latch; keep the worker, without a wait, until all others have slept for long; then spawn,
+ *  and go on so until that one runs, elsewhere. @return 1; 0: nobody has come for it */
+static inline intptr_t body_spawns_late(void *latch)
+{
+    check_latch came = {0};
+    pica_task *task = NULL;
+    check_hit(latch);
+    for (int64_t until = pica_after(PICA_MS(300)); pica_now() < until;)
+        pi_spin_wait(1);
+    CHECK_FATAL_OK(pica_spawn(&task, body_hits, &came));
+    for (int64_t until = pica_after(PICA_SEC(5)); !check_hits(&came) && pica_now() < until;)
+        pi_spin_wait(1);
+    intptr_t ran = check_hits(&came) != 0;
+    CHECK_EQ(pica_await(task, NULL), 0);
+    pica_unref(task);
+    return ran;
+}
+
 /** Spawn, or end the program. @return the handle */
 static inline pica_task *body_spawn(pica_fn fn, void *arg)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* pace_model.c: how the monitor waits (pace.h), against workers that lie down, get up, are added,
- * and against its stop. pace.c and idle.c are the real ones; here are the monitor's loop, which
- * chooses as monitor.c does but without its patience, and of the workers' loop what concerns the
- * monitor. A worker that is up at the end computes for ever.
+/* pace_model.c: how the monitor waits (pace.h), against workers that lie down, get up, go to rest
+ * and come back, and against its stop. pace.c and idle.c are the real ones; here are the monitor's
+ * loop, which chooses as monitor.c does but without its patience, and of the workers' loop and
+ * reserve.c what concerns the monitor. A worker that is up at the end computes for ever.
  *
  * What has to hold in each interleaving, once nobody can go on: the monitor does not sleep beside
  * a worker that is up, and is not slow beside one that sleeps; where it was stopped, it has ended.
@@ -21,7 +21,7 @@ enum {
 };
 
 static pica_executor executor;
-static pi_worker workers[WORKERS + 1];
+static pi_worker workers[WORKERS];
 static model_event drivers[WORKERS];
 
 /* --- What pace.c stands on ------------------------------------------------------------------- */
@@ -100,11 +100,33 @@ static void turns_in_bed(void)
     pi_pace_notice(&executor, PI_PACE_SLEEPS);
 }
 
-/* pica_executor_resize(): one more, which comes from no bed. */
-static void adds_one(void)
+static void goes_to_rest(void)
 {
-    pi_store_relaxed(&executor.workers_count, WORKERS + 1u);
-    pi_pace_resized(&executor);
+    pi_store_relaxed(&workers[model_self()].at_rest, 1u);
+}
+
+static void comes_from_rest(void)
+{
+    (void)pi_xchg_relaxed(&workers[model_self()].at_rest, 0u);
+    pi_pace_notice(&executor, PI_PACE_SLEEPS);
+}
+
+static void gets_up_to_rest(void)
+{
+    gets_up();
+    goes_to_rest();
+}
+
+static void comes_from_rest_to_bed(void)
+{
+    comes_from_rest();
+    lies_down();
+}
+
+static void rests_again(void)
+{
+    comes_from_rest();
+    goes_to_rest();
 }
 
 static void stops(void)
@@ -121,8 +143,8 @@ static void setup(unsigned n_asleep, unsigned n_called)
     memset(drivers, 0, sizeof(drivers));
     waits = finished = false;
     executor.workers = workers;
-    executor.workers_count = executor.seats = WORKERS;
-    pi_idle_init(&executor.idle, WORKERS + 1);
+    executor.seats = WORKERS;
+    pi_idle_init(&executor.idle, WORKERS);
     for (unsigned w = 0; w < n_asleep; w++)
         model_check(!pi_idle_sleep_begin(&executor.idle, w, false));
     for (unsigned w = 0; w < n_called; w++)
@@ -159,14 +181,36 @@ static void both_asleep_and_called(void)
     setup(2, 2);
 }
 
+static void one_rests(void)
+{
+    setup(0, 0);
+    workers[0].at_rest = 1;
+}
+
+static void one_rests_one_called(void)
+{
+    setup(0, 0);
+    model_check(!pi_idle_sleep_begin(&executor.idle, 1, false));
+    workers[0].at_rest = 1;
+    drivers[1].set = true;
+}
+
+static void one_rests_one_asleep(void)
+{
+    setup(0, 0);
+    model_check(!pi_idle_sleep_begin(&executor.idle, 1, false));
+    workers[0].at_rest = 1;
+}
+
 /* --- The end --------------------------------------------------------------------------------- */
 
 static void looks_after_all(void)
 {
     if (!waits || executor.monitor_pace == PI_PACE_TICKS)
         return;
+    uint32_t resting = workers[0].at_rest + workers[1].at_rest;
     if (executor.monitor_pace == PI_PACE_SLEEPS)
-        model_check(pi_idle_asleep(&executor.idle) == executor.workers_count);
+        model_check(pi_idle_asleep(&executor.idle) + resting == WORKERS);
     else
         model_check(pi_idle_asleep(&executor.idle) == 0);
 }
@@ -202,7 +246,48 @@ static const model_test tests[] = {
      0,
      0},
     {"turns in bed", both_up, {turns_in_bed, monitors}, looks_after_all, true, 0, 0},
-    {"one more", both_asleep, {adds_one, monitors}, looks_after_all, true, 0, 0},
+    {"one goes to rest",
+     both_asleep_one_called,
+     {gets_up_to_rest, monitors},
+     looks_after_all,
+     true,
+     0,
+     0},
+    {"one comes back",
+     one_rests_one_asleep,
+     {comes_from_rest, monitors},
+     looks_after_all,
+     true,
+     0,
+     0},
+    {"back, and to bed",
+     one_rests,
+     {comes_from_rest_to_bed, monitors},
+     looks_after_all,
+     true,
+     0,
+     0},
+    {"back, and to rest",
+     one_rests_one_asleep,
+     {rests_again, monitors},
+     looks_after_all,
+     true,
+     0,
+     0},
+    {"one rests, one gets up",
+     one_rests_one_called,
+     {rests_again, gets_up, monitors},
+     looks_after_all,
+     true,
+     3,
+     1},
+    {"to rest, and up",
+     both_asleep_and_called,
+     {gets_up_to_rest, gets_up, monitors},
+     looks_after_all,
+     true,
+     3,
+     1},
     {"stop, all up", both_up, {stops, monitors}, has_ended, false, 0, 0},
     {"stop, one asleep", one_asleep, {stops, monitors}, has_ended, false, 0, 0},
     {"stop, all asleep", both_asleep, {stops, monitors}, has_ended, false, 0, 0},
@@ -219,7 +304,7 @@ static const model_test tests[] = {
 static const model_reason reasons[] = {
     {"idle.c", NULL, "", 0, "idle_model.c"},
     {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
-     "it publishes the fields of a worker that is added, and the monitor's wait reads none"},
+     "it publishes a new worker's at_rest; without, it is taken for one that is up, for a tick"},
 };
 
 int main(int argc, char **argv)

@@ -2,6 +2,7 @@
 /* reserve_test.c: the spare. While every worker is stuck in a task that neither ends nor suspends,
  * it serves what they hold up: what is queued, injected, due, ready; and hands back what it has.
  * (Workers that come and go: resize_test.c.) */
+#include "executor/sched/reserve.h"
 #include "tests/executor/bodies.h"
 
 #include <pica/net.h>
@@ -248,6 +249,25 @@ static void it_is_no_pin(void)
     CHECK_EQ(body_end(p.pinned), 0); /* its worker */
 }
 
+/* What it runs may get stuck in its turn, and by then it is to rest, and all the workers sleep. */
+static intptr_t goes_to_sleep(void *arg)
+{
+    check_latch *began = arg;
+    pica_task *task = body_spawn(body_spawns_late, began);
+    for (int64_t give_up = pica_after(GIVE_UP_NS); !check_hits(began) && pica_now() < give_up;)
+        pi_spin_wait(1);
+    return body_end(task);
+}
+
+static void it_gets_stuck_itself(void)
+{
+    check_latch began = {0};
+    CHECK_EQ(body_end(body_spawn_on(0, goes_to_sleep, &began)), 1);
+    pi_worker *spare = pi_spare_of(check_executor());
+    CHECK_SOON(pi_load_relaxed(&spare->at_rest));
+    CHECK_SOON(!pi_load_relaxed(&spare->rescuer)); /* who rests serves itself */
+}
+
 /* Blocked in a system call is as bad, but needs more patience. */
 static intptr_t blocks(void *arg)
 {
@@ -321,6 +341,7 @@ CHECK_MAIN
     check_run_in(modes, "descriptors", descriptors);
     check_run_in(CHECK_SPARE, "what it holds is handed back", what_it_holds_is_handed_back);
     check_run_in(CHECK_SPARE, "it is no pin", it_is_no_pin);
+    check_run_in(CHECK_SPARE, "it gets stuck itself", it_gets_stuck_itself);
     check_run_in(CHECK_SPARE, "a blocking call", a_blocking_call);
     check_plain_in(CHECK_SPARE, "the end", the_end);
     check_plain_in(CHECK_SPARE, "not where it is forbidden", not_where_it_is_forbidden);

@@ -37,8 +37,8 @@ static int64_t monitor_sleeps(pica_executor *ex)
     return now;
 }
 
-/* All sleep, and so does the monitor. Workers that have rested get up from no bed, so nothing but
- * the resizing tells it that there are more now. */
+/* All sleep, and so does the monitor. Workers that have rested get up from no bed, and tell it all
+ * the same. */
 static void the_monitor_learns_of_it(void)
 {
     pica_executor *ex = open_small();
@@ -136,6 +136,26 @@ static void who_waits_goes_on(void)
             close(g[i].fd);
     }
     CHECK_LE(2, elsewhere);
+    check_executor_close(ex);
+}
+
+/* One that is to rest, but computes, while all others sleep: somebody gets up for what it spawns. */
+static void who_computes_is_helped(void)
+{
+    pica_executor *ex = open_small();
+    check_latch first[2] = {{0}}, late = {0};
+    pica_attr attr = PICA_ATTR_INIT;
+    pica_task *spins = NULL;
+    attr.pin = 1;
+    CHECK_OK(pica_executor_resize(ex, 2));
+    CHECK_FATAL_OK(pica_executor_spawn_with(ex, &spins, body_spins, first, &attr));
+    CHECK_HITS(&first[0], 1);
+    pica_task *spawns = body_spawn_in(ex, body_spawns_late, &late);
+    CHECK_HITS(&late, 1); /* on the second worker */
+    CHECK_OK(pica_executor_resize(ex, 1));
+    check_hit(&first[1]);
+    CHECK_EQ(body_end(spins), 1);
+    CHECK_EQ(body_end(spawns), 1);
     check_executor_close(ex);
 }
 
@@ -259,6 +279,7 @@ CHECK_MAIN
     check_plain("as many run at once", as_many_run_at_once);
     check_plain("the monitor learns of it", the_monitor_learns_of_it);
     check_plain("who waits goes on", who_waits_goes_on);
+    check_plain("who computes is helped", who_computes_is_helped);
     check_plain("to and fro", to_and_fro);
     check_plain("misuse", misuse);
     check_plain_in(CHECK_ONE | CHECK_TWO | CHECK_FOUR, "pinned workers", pinned_workers);
