@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tcp.c: making streams and listeners: listen, connect, adopt. Each either gives its
  * descriptor to a slot or closes it (adopt: leaves it to the caller), and then returns why. */
+#include "executor/base/sized.h"
 #include "io/slots.h"
 #include "io/stream.h"
 #include "io/sys.h"
@@ -31,12 +32,8 @@ static int check_address(const pica_addr *addr)
 static int copy_options(pica_listen_options *own, const pica_listen_options *options)
 {
     const unsigned known = PICA_LISTEN_REUSEPORT | PICA_LISTEN_NO_REUSEADDR | PICA_LISTEN_V6ONLY;
-    memset(own, 0, sizeof(*own));
-    if (options) {
-        if (options->size < sizeof(options->size))
-            return -EINVAL;
-        memcpy(own, options, options->size < sizeof(*own) ? options->size : sizeof(*own));
-    }
+    if (pi_sized_copy(own, sizeof(*own), options) < 0)
+        return -EINVAL;
     return own->backlog < 0 || own->flags & ~known ? -EINVAL : 0;
 }
 

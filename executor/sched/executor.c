@@ -7,6 +7,7 @@
 #include "executor/base/cpus.h"
 #include "executor/base/futex.h"
 #include "executor/base/membarrier.h"
+#include "executor/base/sized.h"
 #include "executor/sched/audit.h"
 #include "executor/sched/closing.h"
 #include "executor/sched/monitor.h"
@@ -14,8 +15,6 @@
 #include "executor/sched/reserve.h"
 #include "executor/sched/spawn.h"
 #include "executor/sched/trim.h"
-
-#include <string.h>
 
 #define KNOWN_FLAGS                                                                                \
     (PICA_NO_INLINE | PICA_FORCE_MIGRATION | PICA_NAME_OVERFLOWS | PICA_STRICT_GUARDS |           \
@@ -29,18 +28,10 @@ void pi_executor_wake(pica_executor *ex, int i)
     ex->driver->wake(ex->workers[i].driver);
 }
 
-/* Into a whole structure: the caller's may be an older, shorter one. */
 static int check_options(const pica_options *given, pica_options *o)
 {
-    *o = (pica_options)PICA_OPTIONS_INIT;
-    if (!given)
-        return 0;
-    if (given->size < offsetof(pica_options, hook_arg) + sizeof(given->hook_arg) ||
-        given->size > 4096)
-        return -EINVAL;
-    memcpy(o, given, given->size < sizeof(*o) ? given->size : sizeof(*o));
-    if (o->workers > PI_IDLE_MAX || o->workers_max > PI_IDLE_MAX ||
-        (o->flags & ~(unsigned)KNOWN_FLAGS) ||
+    if (pi_sized_copy(o, sizeof(*o), given) < 0 || o->workers > PI_IDLE_MAX ||
+        o->workers_max > PI_IDLE_MAX || (o->flags & ~(unsigned)KNOWN_FLAGS) ||
         o->driver > PICA_DRIVER_FUTEX || o->stack_size > PI_STACK_MAX ||
         o->trim_after_ns < 0)
         return -EINVAL;

@@ -3,6 +3,7 @@
 #include "executor/sched/spawn.h"
 
 #include "executor/base/assert.h"
+#include "executor/base/sized.h"
 #include "executor/sched/closing.h"
 #include "executor/sched/drop.h"
 #include "executor/sched/scope.h"
@@ -22,14 +23,9 @@ static uint64_t next_id(pica_executor *ex, pi_worker *worker)
 
 static int check_attr(const pica_executor *ex, const pica_attr *attr, pica_attr *out)
 {
-    memset(out, 0, sizeof(*out));
-    if (!attr)
-        return 0;
-    if (attr->size < sizeof(size_t) || attr->size > 4096)
-        return -EINVAL;
-    memcpy(out, attr, attr->size < sizeof(*out) ? attr->size : sizeof(*out));
-    if (out->copy_size > PICA_COPY_MAX || out->stack_size > PI_STACK_MAX ||
-        pi_stack_class(out->stack_size) >= PI_STACK_CLASSES || out->pin > ex->workers_min)
+    if (pi_sized_copy(out, sizeof(*out), attr) < 0 || out->copy_size > PICA_COPY_MAX ||
+        out->stack_size > PI_STACK_MAX || pi_stack_class(out->stack_size) >= PI_STACK_CLASSES ||
+        out->pin > ex->workers_min || out->reserved)
         return -EINVAL;
     return 0;
 }

@@ -21,6 +21,7 @@
 #include <pica/group.h>
 
 #include "executor/base/assert.h"
+#include "executor/base/sized.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/spawn.h"
 #include "executor/task/group.h"
@@ -167,10 +168,9 @@ void pica_group_begin(pica_group *group)
 
 int pica_group_begin_with(pica_group *group, const pica_group_options *options)
 {
-    pica_group_options o = {0};
-    if (!group || !options || options->size < sizeof(size_t) || options->size > 4096)
+    pica_group_options o;
+    if (!group || !options || pi_sized_copy(&o, sizeof(o), options) < 0)
         return -EINVAL;
-    memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
     if (o.flags > PICA_GROUP_FIRST_SUCCESS || o.limit > INT32_MAX) /* not both, none unknown */
         return -EINVAL;
     bool plain = !o.flags && !o.limit;

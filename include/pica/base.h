@@ -11,6 +11,9 @@
  * Mistakes. What could corrupt something (one unref too many, ending another scope than the
  *           innermost) writes "pica: " and a sentence to stderr and calls abort(). A mistake that
  *           corrupts nothing is an error code.
+ * Structs.  Options begin with their size, which the library goes by: what a program of an older
+ *           version does not know is 0, the default. What one of a newer version knows and the
+ *           library does not has to be 0, else -EINVAL. Structs that the library fills tell theirs.
  * Time.     A deadline is an absolute time of the monotonic clock in nanoseconds, a
  *           duration is a number of nanoseconds. PICA_NEVER is later than every deadline.
  *           Sums that would overflow become PICA_NEVER; none wraps into the past.

@@ -95,6 +95,7 @@ typedef struct pica_left {
     const char *site;    /**< where the task was spawned, "file.c:42"; "": a descriptor */
     const char *waits;   /**< of a task that lived: what it waited for, " for task 7"; or "" */
     int fd;              /**< the descriptor */
+    unsigned reserved;   /**< 0 */
 } pica_left;
 
 /** Options of an executor. Start from PICA_OPTIONS_INIT; zero means the default. */

@@ -82,10 +82,11 @@ typedef struct pica_attr {
      *  there is no stack just now, one spawned by a plain thread, by a hook or an on_drop, or
      *  into another executor. */
     unsigned eager;
+    unsigned reserved; /**< 0 */
 } pica_attr;
 
 #ifdef __cplusplus
-#define PICA_ATTR_INIT {sizeof(pica_attr), NULL, 0, 0, 0, NULL, 0}
+#define PICA_ATTR_INIT {sizeof(pica_attr), NULL, 0, 0, 0, NULL, 0, 0}
 #else
 #define PICA_ATTR_INIT {.size = sizeof(pica_attr)}
 #endif

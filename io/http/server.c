@@ -22,6 +22,7 @@
 #include "executor/base/alloc.h"
 #include "executor/base/assert.h"
 #include "executor/base/clock.h"
+#include "executor/base/sized.h"
 #include "executor/coro/stack.h"
 #include "io/http/conn.h"
 
@@ -64,12 +65,9 @@ static int64_t least(int64_t a, int64_t b)
 
 static int set_options(pica_http_server *s, const pica_http_options *given)
 {
-    pica_http_options o = PICA_HTTP_OPTIONS_INIT;
-    if (given) {
-        if (given->size < sizeof(o.size))
-            return -EINVAL;
-        memcpy(&o, given, given->size < sizeof(o) ? given->size : sizeof(o));
-    }
+    pica_http_options o;
+    if (pi_sized_copy(&o, sizeof(o), given) < 0)
+        return -EINVAL;
     const char *name = o.server_name ? o.server_name : "pica";
     size_t n = strnlen(name, PI_HTTP_SERVER_MAX + 1);
     for (size_t i = 0; i < n; i++)

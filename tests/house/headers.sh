@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: MIT
 #
 # headers.sh ROOT CK_INCLUDE_DIR: every public header compiles alone, as C11 and as C++, by gcc
-# and clang; every private header compiles alone as gnu11.
+# and clang; every private header compiles alone as gnu11. No public struct that begins with its
+# size ends in padding (why: executor/base/sized.h).
 set -u
 cd "$1" || exit 2
 strict="-fsyntax-only -pedantic -Wall -Wextra -Wconversion -Werror -Iinclude"
 private="-fsyntax-only -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Iinclude -I. -isystem $2"
+work=$(mktemp) || exit 2
+trap 'rm -f "$work"' EXIT
 failures=0
 n=0
 
@@ -38,6 +41,20 @@ done
 for path in $(find executor io tests -name '*.h' ! -path 'tests/model/*'); do
     # shellcheck disable=SC2086
     try "\"$path\"" gcc $private -x c
+done
+
+# Where gcc says that a struct ends in padding, on the line of its last brace.
+for path in include/pica/*.h; do
+    gcc -fsyntax-only -std=c11 -Iinclude -Wpadded -x c "$path" 2>&1 |
+        sed -n "s,^$path:\([0-9]*\):.*padding struct size.*,\1,p" >"$work"
+    padded=$(awk 'NR == FNR { ends[$1] = 1; next }
+        /struct .*\{$/ { sized = 0; begun = FNR }
+        FNR == begun + 1 && /size_t size;/ { sized = 1 }
+        ends[FNR] && sized { print }' "$work" "$path")
+    if [ -n "$padded" ]; then
+        echo "$path: ends in padding: $padded"
+        failures=$((failures + 1))
+    fi
 done
 
 [ "$failures" -eq 0 ] && echo "ok $n compilations"

@@ -94,6 +94,11 @@ mkdir -p "$work/tree/tests"
 passes sh "$here/headers.sh" "$work/tree" /usr/include
 echo 'size_t f(void);' >"$work/tree/io/b.h"
 notices 'io/b.h" does not compile alone' sh "$here/headers.sh" "$work/tree" /usr/include
+rm "$work/tree/io/b.h"
+printf '#include <stddef.h>\ntypedef struct a {\n    size_t size;\n    int n;\n} a;\n' |
+    sed '1i#ifndef A\n#define A' | sed '$a#endif' | tree include/pica/a.h
+mkdir -p "$work/tree/tests"
+notices 'ends in padding: } a;' sh "$here/headers.sh" "$work/tree" /usr/include
 
 # --- docs.sh -----------------------------------------------------------------------------
 

@@ -124,6 +124,8 @@ static void bad_options(void)
     pica_options o = PICA_OPTIONS_INIT;
     o.size = 0;
     bad(&o);
+    o.size = 4097;
+    bad(&o);
     o = (pica_options)PICA_OPTIONS_INIT;
     o.workers = 257;
     bad(&o);

@@ -109,6 +109,10 @@ static void attributes_out_of_range(void)
     attr = (pica_attr)PICA_ATTR_INIT;
     attr.copy_size = PICA_COPY_MAX + 1;
     refused(&attr);
+    attr = (pica_attr)PICA_ATTR_INIT;
+    attr.reserved = 1;
+    refused(&attr);
+    attr = (pica_attr)PICA_ATTR_INIT;
     attr.copy_size = 1; /* of nothing */
     CHECK_EQ(pica_spawn_with(NULL, body_returns, NULL, &attr), -EINVAL);
     pica_task *task = NULL;
