@@ -53,11 +53,14 @@ static void add_state(struct dump *dump, const pica_task *task, const pi_fiber *
 
 static void say_stack(struct dump *dump, const pi_fiber *fiber, bool traced)
 {
+    size_t mark = pi_trace_stack_mark(fiber);
     pi_line_add(&dump->line, "    stack: ");
-    if (traced)
-        pi_line_add(&dump->line, "%zu bytes in use, ", dump->trace.stack_now);
-    pi_line_add(&dump->line, "%zu at most so far, of %zu", pi_trace_stack_mark(fiber),
-                pi_trace_stack_size(fiber));
+    if (traced) {
+        size_t now = dump->trace.stack_now;
+        pi_line_add(&dump->line, "%zu bytes in use, ", now);
+        mark = mark > now ? mark : now; /* its lowest bytes may be zero, like unused ones */
+    }
+    pi_line_add(&dump->line, "%zu at most so far, of %zu", mark, pi_trace_stack_size(fiber));
     write_line(dump);
 }
 

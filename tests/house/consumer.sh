@@ -95,7 +95,8 @@ target_compile_definitions(inside PRIVATE main=inside_main)
 target_link_libraries(inside PRIVATE pica::pica_static)
 target_link_options(inside PRIVATE LINKER:--exclude-libs,libpica.a)
 file(WRITE "${CMAKE_BINARY_DIR}/outside.c" "int inside_main(int argc, char **argv);
-int main(int argc, char **argv) { return inside_main(argc, argv); }")
+int main(int argc, char **argv) { return inside_main(argc, argv); }
+")
 add_executable(outside "${CMAKE_BINARY_DIR}/outside.c")
 target_link_libraries(outside inside)
 # Versions: before 1.0 a minor number may change the interface.

@@ -19,7 +19,18 @@ memcheck() {
         --errors-for-leak-kinds=definite --show-leak-kinds=definite "$@" 2>&1)
 }
 
-if ! memcheck "$told" || echo "$said" | grep -q 'switching stacks'; then
+# Valgrind 3.19 gives up at the debug information that clang 14 writes unasked; without, it reads.
+memcheck "$told"
+rc=$?
+if echo "$said" | grep -q 'debuginfo reader: Possibly corrupted'; then
+    work=$(mktemp -d) || exit 1
+    trap 'rm -rf "$work"' EXIT
+    strip -g -o "$work/told" "$told" && strip -g -o "$work/untold" "$untold" || exit 1
+    told=$work/told untold=$work/untold
+    memcheck "$told"
+    rc=$?
+fi
+if [ "$rc" -ne 0 ] || echo "$said" | grep -q 'switching stacks'; then
     echo "$said"
     exit 1
 fi
