@@ -113,8 +113,8 @@ PICA_API PICA_NODISCARD int pica_sem_acquire_n_until(pica_sem *sem, int64_t n, i
 PICA_API PICA_NODISCARD int pica_sem_try_acquire_n(pica_sem *sem, int64_t n);
 
 /** Give n permits back; those that wait longest get them, as far as they suffice. If that leaves a
- *  rest, the semaphore has to outlive the call; otherwise, as with pica_sem_release(), who was let in
- *  may free it at once. @return as pica_sem_release(); -EINVAL: n < 1 or n > PICA_SEM_MAX */
+ *  rest, the semaphore has to outlive the call; otherwise, as with pica_sem_release(), who was let
+ *  in may free it at once. @return as pica_sem_release(); -EINVAL: n < 1 or n > PICA_SEM_MAX */
 PICA_API int pica_sem_release_n(pica_sem *sem, int64_t n);
 
 /**
