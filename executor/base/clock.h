@@ -31,13 +31,18 @@ static inline int64_t pi_wall_s(void)
     return ts.tv_sec;
 }
 
+/** A time of the monotonic clock, for system calls. Before its beginning is its beginning. */
+static inline struct timespec pi_timespec_of(int64_t time_ns)
+{
+    if (time_ns < 0)
+        time_ns = 0;
+    return (struct timespec){.tv_sec = time_ns / 1000000000, .tv_nsec = time_ns % 1000000000};
+}
+
 /** A relative timespec from now until a deadline, for system calls; zero if it is past. */
 static inline struct timespec pi_timespec_until(int64_t deadline_ns)
 {
-    int64_t left = deadline_ns - pi_now();
-    if (left < 0)
-        left = 0;
-    return (struct timespec){.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+    return pi_timespec_of(deadline_ns - pi_now());
 }
 
 #endif

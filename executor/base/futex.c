@@ -10,14 +10,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* The kernel gets the deadline itself: a thread that is stopped or preempted on its way into the
+ * call would sleep that much longer by a time that is still left. FUTEX_WAIT knows no other. */
 __attribute__((noinline)) int pi_futex_wait(uint32_t *at, uint32_t value, int64_t deadline_ns)
 {
-    struct timespec left, *timeout = NULL;
-    if (deadline_ns != PICA_NEVER) {
-        left = pi_timespec_until(deadline_ns);
-        timeout = &left;
-    }
-    return syscall(SYS_futex, at, FUTEX_WAIT_PRIVATE, value, timeout, NULL, 0) < 0 ? -errno : 0;
+    struct timespec until = pi_timespec_of(deadline_ns);
+    const struct timespec *timeout = deadline_ns == PICA_NEVER ? NULL : &until;
+    long rc = syscall(SYS_futex, at, FUTEX_WAIT_BITSET_PRIVATE, value, timeout, NULL,
+                      FUTEX_BITSET_MATCH_ANY);
+    return rc < 0 ? -errno : 0;
 }
 
 __attribute__((noinline)) void pi_futex_wake(uint32_t *at, int n)

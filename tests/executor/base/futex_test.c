@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* futex_test.c: a wait on a word ends when it is woken, when the word is another, or when its time
+ * has come; then also if the thread was held up on its way into the system call, which the linker
+ * leads through here. */
+#include "executor/base/futex.h"
+
+#include "executor/base/atomics.h"
+#include "tests/executor/bodies.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int64_t held_until; /* [the test] how long to hold up a call of SYS_futex */
+
+long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_syscall(long number, ...);
+
+long __wrap_syscall(long number, ...)
+{
+    long a[6];
+    va_list arguments;
+    va_start(arguments, number);
+    for (unsigned i = 0; i < 6; i++)
+        a[i] = va_arg(arguments, long);
+    va_end(arguments);
+    while (number == SYS_futex && pica_now() < held_until)
+        usleep(1000);
+    return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static void another_word(void)
+{
+    uint32_t word = 1;
+    CHECK_EQ(pi_futex_wait(&word, 0, PICA_NEVER), -EAGAIN);
+}
+
+static void its_time(void)
+{
+    static const int64_t past[] = {INT64_MIN, -1, 0, 1};
+    uint32_t word = 0;
+    for (unsigned i = 0; i < sizeof(past) / sizeof(past[0]); i++)
+        CHECK_EQ(pi_futex_wait(&word, 0, past[i]), -ETIMEDOUT);
+    int64_t until = pica_after(PICA_MS(5));
+    int rc;
+    while ((rc = pi_futex_wait(&word, 0, until)) == -EINTR) {
+    }
+    CHECK_EQ(rc, -ETIMEDOUT);
+    CHECK_LE(until, pica_now());
+}
+
+static void *wakes(void *arg)
+{
+    uint32_t *word = arg;
+    pi_store_release(word, 1u);
+    pi_futex_wake(word, 1);
+    return NULL;
+}
+
+static void a_wake(void)
+{
+    uint32_t word = 0;
+    pthread_t thread;
+    CHECK_FATAL(pi_thread_start(&thread, wakes, &word) == 0);
+    while (!pi_load_acquire(&word))
+        (void)pi_futex_wait(&word, 0, PICA_NEVER);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+/* Others want the CPU as well: so some of its tries have to return in time. */
+static bool returns_in_time(int64_t (*wait)(int64_t until))
+{
+    bool in_time = false;
+    for (unsigned i = 0; i < 8 && !in_time; i++) {
+        int64_t ns = PICA_MS(100), until = pica_after(ns);
+        held_until = until;
+        in_time = wait(until) < until + ns / 2;
+        held_until = 0;
+    }
+    return in_time;
+}
+
+static int64_t waits(int64_t until)
+{
+    uint32_t word = 0;
+    CHECK_EQ(pi_futex_wait(&word, 0, until), -ETIMEDOUT);
+    return pica_now();
+}
+
+static intptr_t sleeps(void *until)
+{
+    CHECK_OK(pica_sleep_until(*(int64_t *)until));
+    *(int64_t *)until = pica_now();
+    return 0;
+}
+
+static int64_t worker_waits(int64_t until)
+{
+    pica_options options = PICA_OPTIONS_INIT;
+    options.workers = 1;
+    options.driver = PICA_DRIVER_FUTEX;
+    options.flags = PICA_NO_SPARE;
+    CHECK_EQ(pica_run(sleeps, &until, &options), 0);
+    return until;
+}
+
+static void held_up(void)
+{
+    CHECK(returns_in_time(waits));
+    CHECK(returns_in_time(worker_waits));
+}
+
+CHECK_MAIN
+{
+    check_plain("another word", another_word);
+    check_plain("its time", its_time);
+    check_plain("a wake", a_wake);
+    check_plain("held up", held_up);
+}
