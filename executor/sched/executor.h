@@ -50,6 +50,8 @@ struct pica_executor {
     pica_task *starved_head;  /* [mutex] unstarted tasks that found no stack */
     pica_task **starved_tail; /* [mutex] */
     uint32_t starved;         /* [mutex writes, atomic] how many */
+    uint32_t stack_came_ms[PI_STACK_CLASSES]; /* [atomic] when one that had starved got its stack,
+                                                 coarse; 0: never */
     uint64_t foreign_spawned; /* [atomic] */
     uint64_t foreign_undone;  /* [atomic] counted, then refused */
 

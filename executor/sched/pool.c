@@ -279,7 +279,7 @@ pi_fiber *pi_fiber_get(pi_worker *worker, unsigned class)
     if (class == 0 && worker->fibers) {
         fiber = worker->fibers;
         worker->fibers = fiber->next;
-        worker->fibers_count--;
+        pi_store_relaxed(&worker->fibers_count, worker->fibers_count - 1);
         return fiber;
     }
     pthread_mutex_lock(&pool->mutex);
@@ -298,7 +298,7 @@ static __attribute__((noinline)) void spill_slow(pi_worker *worker)
     for (uint32_t i = 1; i < n; i++)
         last = last->next;
     worker->fibers = last->next;
-    worker->fibers_count -= n;
+    pi_store_relaxed(&worker->fibers_count, worker->fibers_count - n);
     depot_put(&worker->ex->pool, first, last, n);
 }
 
@@ -307,7 +307,8 @@ void pi_fiber_put(pi_worker *worker, pi_fiber *fiber)
     if (PI_LIKELY(fiber->class == 0)) {
         fiber->next = worker->fibers;
         worker->fibers = fiber;
-        if (PI_UNLIKELY(++worker->fibers_count >= FIBERS_CACHED))
+        pi_store_relaxed(&worker->fibers_count, worker->fibers_count + 1);
+        if (PI_UNLIKELY(worker->fibers_count >= FIBERS_CACHED))
             spill_slow(worker);
         return;
     }

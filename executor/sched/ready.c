@@ -131,22 +131,45 @@ void pi_worker_push_pinned(pi_worker *worker, pica_task *task)
 
 /* ---- without a stack ---- */
 
-/* No stack for a task: it waits until a fiber is put away. Meanwhile idle workers try again
- * every RETRY_NS, first of all those that have free stacks in their own caches; after a second
- * the task ends with -ENOMEM, its function never called, because nothing seems to be left that
- * could return a stack. One that may be dropped and is cancelled needs none. */
+/* No stack for a task: it waits until a fiber is put away, which then is its. Besides, idle
+ * workers try again every RETRY_NS, first of all those that have free stacks in their own caches.
+ * When for so long nobody who waited has got a stack of its size, because it is the last thing
+ * that can be done, the task ends with -ENOMEM, its function never called
+ * (docs/decisions/memory.md). One that may be dropped and is cancelled needs none. */
 #define RETRY_NS 10000000
 #define PATIENCE_MS 1000u
+
+/* A coarse time that is not 0. */
+static uint32_t stamp(int64_t now_ns)
+{
+    return (uint32_t)(now_ns / 1000000) | PI_TASK_STARVED;
+}
+
+/* 0 also if it was stamped by somebody else after the caller had read the clock. */
+static uint32_t ms_since(uint32_t then, uint32_t now)
+{
+    uint32_t ms = (now - then) % PI_TASK_STARVED;
+    return ms < PI_TASK_STARVED / 2 ? ms : 0;
+}
+
+/* For so long it has waited, and nobody like it has got a stack? */
+static bool is_hopeless(const pica_executor *ex, const pica_task *task, uint32_t now)
+{
+    uint32_t came = pi_load_relaxed(&ex->stack_came_ms[pi_task_stack_class(task)]);
+    return ms_since(task->starved, now) > PATIENCE_MS &&
+           !(came && ms_since(came, now) <= PATIENCE_MS);
+}
+
 __attribute__((noinline, cold)) void pi_ready_starve_slow(pi_worker *worker, pica_task *task)
 {
     pica_executor *ex = worker->ex;
     int64_t now = pi_now();
-    uint32_t now_ms = (uint32_t)(now / 1000000) | PI_TASK_STARVED;
+    uint32_t now_ms = stamp(now);
     worker->retry_ns = now + RETRY_NS;
     if (!task->starved)
         task->starved = now_ms;
     bool drop = pi_drop_is_due(task);
-    if (drop || (now_ms - task->starved) % PI_TASK_STARVED > PATIENCE_MS) {
+    if (drop || is_hopeless(ex, task, now_ms)) {
         pi_drop_unstarted(task);
         pi_task_finish(worker, task, drop ? -ECANCELED : -ENOMEM, false);
         return;
@@ -162,24 +185,57 @@ __attribute__((noinline, cold)) void pi_ready_starve_slow(pi_worker *worker, pic
             pi_executor_wake(ex, (int)i);
 }
 
-/* Let the tasks that wait for a stack, or the first of them, try again here. */
-__attribute__((noinline, cold)) void pi_ready_feed_slow(pi_worker *worker, bool all)
+__attribute__((noinline, cold)) void pi_ready_fed_slow(pi_worker *worker, pica_task *task)
+{
+    unsigned class = pi_task_stack_class(task);
+    pi_store_relaxed(&worker->ex->stack_came_ms[class], stamp(pi_now()));
+    task->starved = 0;
+}
+
+/* The one that has waited longest for a stack of this class. */
+static pica_task *take_starved(pica_executor *ex, unsigned class)
+{
+    pica_task **at = &ex->starved_head, *task;
+    pthread_mutex_lock(&ex->inject_mutex);
+    while ((task = *at) && pi_task_stack_class(task) != class)
+        at = &task->next;
+    if (task) {
+        *at = task->next;
+        if (!*at)
+            ex->starved_tail = at;
+        pi_store_relaxed(&ex->starved, ex->starved - 1);
+    }
+    pthread_mutex_unlock(&ex->inject_mutex);
+    return task;
+}
+
+__attribute__((noinline, cold)) void pi_ready_feed_slow(pi_worker *worker, unsigned class)
+{
+    pica_executor *ex = worker->ex;
+    pica_task *task = take_starved(ex, class);
+    if (!task)
+        return;
+    task->next = NULL;
+    /* Bound at once, or a younger one, which is queued before it, would take the stack. */
+    if (pi_worker_bind(worker, task))
+        pi_worker_ready(task);
+    else
+        pi_ready_starve_slow(worker, task); /* another worker was quicker */
+}
+
+__attribute__((noinline, cold)) void pi_ready_retry_slow(pi_worker *worker)
 {
     pica_executor *ex = worker->ex;
     pthread_mutex_lock(&ex->inject_mutex);
     pica_task *task = ex->starved_head;
-    pica_task *rest = !task || all ? NULL : task->next;
-    if (task && !all)
-        task->next = NULL;
-    ex->starved_head = rest;
-    if (!rest)
-        ex->starved_tail = &ex->starved_head;
-    pi_store_relaxed(&ex->starved, rest ? ex->starved - 1 : 0u);
+    ex->starved_head = NULL;
+    ex->starved_tail = &ex->starved_head;
+    pi_store_relaxed(&ex->starved, 0u);
     pthread_mutex_unlock(&ex->inject_mutex);
     while (task) {
         pica_task *next = task->next;
         task->next = NULL;
-        /* Into the own deque: the free stack lies in this worker's cache. */
+        /* Into the own deque: perhaps a free stack lies in this worker's cache. */
         if (task->pin || pi_worker_push(worker, task) < 0)
             pi_worker_ready(task);
         task = next;

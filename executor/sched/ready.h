@@ -24,7 +24,13 @@ pica_task *pi_ready_take_injected(pi_worker *worker);
 /** There is no stack for a task that was about to start. */
 void pi_ready_starve_slow(pi_worker *worker, pica_task *task);
 
-/** Let the tasks that wait for a stack, or the first of them, try again here. */
-void pi_ready_feed_slow(pi_worker *worker, bool all);
+/** A task that has waited for a stack gets one. */
+void pi_ready_fed_slow(pi_worker *worker, pica_task *task);
+
+/** A stack of this class has been put away: who has waited longest for one gets it. The loop. */
+void pi_ready_feed_slow(pi_worker *worker, unsigned class);
+
+/** Let all tasks that wait for a stack try again here. */
+void pi_ready_retry_slow(pi_worker *worker);
 
 #endif

@@ -46,8 +46,7 @@ enum {
     PI_TASK_CLASS_SHIFT = 4
 };
 
-/** In pica_task.starved, with a coarse time: when a task that has not started found no stack. In
- *  pica_task.ignored: nothing yet. */
+/** In pica_task.starved, with a coarse time: when a task that has not started found no stack. */
 #define PI_TASK_STARVED (1u << 31)
 
 struct pica_task {
@@ -85,7 +84,7 @@ struct pica_task {
     const char *site;   /* [const] */
     const char *name;   /* [const] or NULL */
     union {
-        uint32_t starved; /* [runner] until it starts: since when there is no stack; 0: there is */
+        uint32_t starved; /* [runner] until it has a stack: since when there is none, or 0 */
         uint32_t ignored; /* [runner] then: see ignored.h */
     };
     uint32_t cancelling; /* [atomic] calls of pica_cancel() under way; never reset */

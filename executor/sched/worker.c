@@ -73,12 +73,13 @@ __attribute__((noinline)) void pi_worker_suspend(pi_worker *worker, pi_fiber *fi
     pi_switch(&fiber->context, &worker->loop);
 }
 
-/* Give a task its fiber. @return false: no stack */
-static bool bind(pi_worker *worker, pica_task *task)
+bool pi_worker_bind(pi_worker *worker, pica_task *task)
 {
     pi_fiber *fiber = pi_fiber_get(worker, pi_task_stack_class(task));
     if (PI_UNLIKELY(!fiber))
         return false;
+    if (PI_UNLIKELY(task->starved))
+        pi_ready_fed_slow(worker, task);
     pi_fiber_bind(fiber, task, !(worker->flags & PICA_NO_INLINE));
     return true;
 }
@@ -86,7 +87,7 @@ static bool bind(pi_worker *worker, pica_task *task)
 bool pi_worker_start_eagerly(pi_worker *worker, pica_task *task, pica_task **out)
 {
     pi_fiber *spawner = worker->fiber;
-    if (!bind(worker, task))
+    if (!pi_worker_bind(worker, task))
         return false;
     if (out)
         *out = task; /* nothing can fail any more, and the task may look for its handle */
@@ -215,7 +216,7 @@ static inline void execute(pi_worker *worker, pica_task *task)
 {
     pi_fiber *fiber = pi_load_relaxed(&task->fiber);
     if (!fiber) {
-        if (PI_UNLIKELY(!bind(worker, task))) {
+        if (PI_UNLIKELY(!pi_worker_bind(worker, task))) {
             pi_ready_starve_slow(worker, task);
             return;
         }
@@ -243,7 +244,7 @@ static inline void execute(pi_worker *worker, pica_task *task)
     case PI_AFTER_END:
         pi_fiber_put(worker, fiber);
         if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->starved)))
-            pi_ready_feed_slow(worker, false);
+            pi_ready_feed_slow(worker, fiber->class);
         break;
     }
 }
@@ -328,7 +329,7 @@ static pica_task *idle(pi_worker *worker, bool *searching)
     }
     int events = sleep_now(worker);
     if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)) && pi_now() >= worker->retry_ns)
-        pi_ready_feed_slow(worker, true);
+        pi_ready_retry_slow(worker);
     *searching = pi_idle_woken(idle, worker->index);
     pi_pace_notice(ex, PI_PACE_SLEEPS);
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */

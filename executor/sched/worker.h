@@ -56,7 +56,7 @@ typedef struct pi_worker {
     uint64_t last_id;         /* [owner] end of the block of ids */
     pi_task_cache tasks;      /* [owner] */
     pi_fiber *fibers;         /* [owner] free ones of class 0, warmest first */
-    uint32_t fibers_count;    /* [owner] */
+    uint32_t fibers_count;    /* [owner, atomic] */
     pica_task *comeback;      /* [owner] who gave way between two inline runs; it runs again at
                                  the next look around, if it still lies in the own deque */
     uint32_t gave_way_ms;     /* [owner] when it last did between two inline runs, coarse */
@@ -159,6 +159,9 @@ static inline void pi_worker_push_next(pi_worker *worker, pica_task *task)
     task->next = worker->next;
     worker->next = task;
 }
+
+/** Give an unstarted task its fiber. Whoever will run it. @return false: there is no stack */
+bool pi_worker_bind(pi_worker *worker, pica_task *task);
 
 /** Start a new task at once, and come back when it has suspended for the first time or ended;
  *  counts it as spawned. From a task of this worker. Suspends, is no cancellation point.

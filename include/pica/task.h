@@ -18,6 +18,9 @@
  *               another task or thread holds a reference of its own, taken before the
  *               handle was passed on. A handle that is used although nobody holds the task
  *               any more aborts, as long as no other task has taken its place.
+ * Stacks.       A task gets its stack when it starts. If there is none it waits until one
+ *               comes back; where for a second none of its size does, the task's result is
+ *               -ENOMEM, and its function is never called (see pica_attr.on_drop).
  * Order.        Tasks start in the order in which they were spawned, but for a child that
  *               its waiter runs at once on its own stack; parallel workers keep no order
  *               among themselves.

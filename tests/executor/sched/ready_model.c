@@ -132,18 +132,22 @@ static void run(pi_worker *w, pica_task *task)
     model_wake(&done[i]);
 }
 
+bool pi_worker_bind(pi_worker *w, pica_task *task)
+{
+    if (w->index == 0 || stacks == 0)
+        return false;
+    stacks--;
+    needs_stack &= ~(1u << number(task));
+    return true;
+}
+
 /* execute() of worker.c, where it matters here. */
 static void execute(pi_worker *w, pica_task *task)
 {
-    unsigned bit = 1u << number(task);
-    if (needs_stack & bit) {
-        if (w->index == 0 || stacks == 0) {
-            task->starved = 0; /* its patience is one of the real clock, and not tried here */
-            pi_ready_starve_slow(w, task);
-            return;
-        }
-        stacks--;
-        needs_stack &= ~bit;
+    if (needs_stack & 1u << number(task) && !pi_worker_bind(w, task)) {
+        task->starved = 0; /* its patience is one of the real clock, and not tried here */
+        pi_ready_starve_slow(w, task);
+        return;
     }
     run(w, task);
 }
@@ -209,7 +213,7 @@ static pica_task *idle(pi_worker *w, bool *searching)
     model_sleep(&drivers[w->index]);
     sleeping[w->index] = false;
     if (pi_load_relaxed(&w->ex->starved))
-        pi_ready_feed_slow(w, true);
+        pi_ready_retry_slow(w);
     *searching = pi_idle_woken(i, w->index);
     return NULL;
 }
@@ -289,7 +293,7 @@ static void frees_a_stack(void)
 {
     stacks = 1;
     if (pi_load_relaxed(&executor.starved))
-        pi_ready_feed_slow(&workers[1], false);
+        pi_ready_feed_slow(&workers[1], 0);
     works();
 }
 

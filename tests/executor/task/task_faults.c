@@ -160,11 +160,19 @@ static void timers(void)
 
 /* All stacks of the first slab are taken and there is no second: the others stay queued until
  * one returns. Timers will see to that, so nobody is refused. */
+static intptr_t naps_for(check_latch *started, int64_t ns)
+{
+    int rc;
+    check_hit(started);
+    do
+        rc = pica_sleep(ns);
+    while (rc == 0 && fault_failed(FAULT_MMAP) == 0); /* until somebody has found none */
+    return rc < 0 ? rc : 7;
+}
+
 static intptr_t naps(void *arg)
 {
-    check_hit(arg);
-    int rc = pica_sleep(PICA_MS(3));
-    return rc < 0 ? rc : 7;
+    return naps_for(arg, PICA_MS(3));
 }
 
 enum { MANY = 3000 };
@@ -207,6 +215,31 @@ static void stacks_run_out_for_a_while(void)
     CHECK_EQ(ended, MANY);
     CHECK_EQ(refused, 0);
     CHECK_EQ(check_hits(&started), MANY);
+    fault_disarm();
+}
+
+/* Some return all the while, and soon, but only after seconds to who came last: none of those
+ * that wait is given up. */
+static intptr_t naps_long(void *arg)
+{
+    return naps_for(arg, PICA_MS(150));
+}
+
+static void stacks_are_scarce(void)
+{
+    check_latch started = {0};
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.stack_size = (size_t)256 << 10; /* a few hundred */
+    for (unsigned i = 0; i < MANY; i++) {
+        if (i == 1) /* there is a slab of them, but no second one */
+            fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
+        CHECK_FATAL_OK(pica_spawn_with(&tasks[i], naps_long, &started, &attr));
+        if (i == 0)
+            CHECK_HITS(&started, 1);
+    }
+    for (unsigned i = 0; i < MANY; i++)
+        CHECK_EQ(body_end(tasks[i]), 7);
+    CHECK_LT(0, fault_failed(FAULT_MMAP));
     fault_disarm();
 }
 
@@ -342,6 +375,7 @@ CHECK_MAIN
     check_run("errors of a group", errors_of_a_group);
     check_run("timers", timers);
     check_run("stacks run out for a while", stacks_run_out_for_a_while);
+    check_run_in(CHECK_ONE | CHECK_TWO, "stacks are scarce", stacks_are_scarce);
     check_run("stacks run out for good", stacks_run_out_for_good);
     check_run("stacks run out for droppables", stacks_run_out_for_droppables);
     check_run("stacks run out for eager ones", stacks_run_out_for_eager_ones);
