@@ -98,7 +98,7 @@ bool pi_arena_settles(pi_arena *arena)
     if (arena->seen != before)
         return false;
     command("thread.tcache.flush");
-    arena->settled = arena->seen;
+    pi_store_relaxed(&arena->settled, arena->seen);
     return true;
 }
 

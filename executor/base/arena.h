@@ -19,7 +19,7 @@ typedef struct pi_arena {
     const uint64_t *allocated;   /* [owner] bytes that the thread ever allocated, and freed; */
     const uint64_t *deallocated; /*         jemalloc keeps them */
     uint64_t seen;               /* [owner] their sum at the last look */
-    uint64_t settled;            /* [owner] and when its cache was emptied */
+    uint64_t settled;            /* [owner, atomic] and when its cache was emptied */
 } pi_arena;
 
 /** Let the calling thread allocate from an arena of its own. Where there is none to be had it

@@ -76,7 +76,7 @@ static int spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pi_kin
         pi_drop_prepare(task, attr->on_drop);
     task->name = attr->name;
     task->pin = (uint16_t)attr->pin;
-    if (pi_load_relaxed(&ex->phase) != PI_RUNNING) /* after word, see close_again */
+    if (pi_load_relaxed(&ex->phase) != PI_RUNNING) /* after word: (E) of closing.h */
         pi_store_relaxed(&task->cancels, 1u);
     if (attr->eager && worker && worker->fiber && (!task->pin || task->pin - 1u == worker->index) &&
         pi_worker_start_eagerly(worker, task, out))

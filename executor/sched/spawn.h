@@ -94,7 +94,7 @@ pi_spawn_fast(pi_worker *worker, pica_scope *group, pi_kin *kin, pica_task **out
     void *argument = copy_size ? pi_spawn_copy(task, arg, copy_size) : (void *)(uintptr_t)arg;
     pi_spawn_fill(task, group, kin, fn, argument, site,
                   worker->default_flags | (group ? PI_TASK_MEMBER : 0u) | kind, out ? 2 : 1);
-    if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->draining))) /* after word: close_again */
+    if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->draining))) /* after word: (E) of closing.h */
         pi_store_relaxed(&task->cancels, pi_load_relaxed(&worker->ex->phase) != PI_RUNNING);
     if (out)
         *out = task;

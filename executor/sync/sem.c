@@ -28,9 +28,9 @@
  * unlock is the last touch (law 6); so is an addition above zero. After Dijkstra's P and V; the
  * negative count as in Mitchell's and others' "benaphores" (Schillings, Be Newsletter 1(26),
  * 1996).
- * Cost: uncontended, a locked operation each and no other; a called one costs 1.4 times what it does
- * in a loop, since the return address has to leave the store buffer first. In a public header they
- * would show the worker and its task there, whom each acquire asks whether it is cancelled.
+ * Cost: uncontended, a locked operation each and no other; a called one costs 1.4 times what it
+ * does in a loop, since the return address has to leave the store buffer first. In a public header
+ * they would show the worker and its task there, whom each acquire asks whether it is cancelled.
  * Proof: tests/executor/sync/sem_model.c.
  * Lock rank OBJECT; inside it waits may be ended; tasks are queued after it.
  */

@@ -24,6 +24,13 @@
 #endif
 #define GIVE_UP_NS PICA_SEC(5)
 
+/* It has been at work, and has handed over what it had. */
+static bool spare_rests(pica_executor *ex)
+{
+    const pi_worker *spare = pi_spare_of(ex);
+    return spare && pi_load_relaxed(&spare->at_rest);
+}
+
 enum what { QUEUED, INJECTED, TIMER, DESCRIPTOR };
 
 struct scene {
@@ -184,7 +191,7 @@ static intptr_t spawns_and_sticks(void *arg)
         tasks[i] = body_spawn(waits_there, &g[i]);
     while ((check_hits(&g[0].waits) == 0 || check_hits(&g[1].waits) == 0) && pica_now() < give_up) {
     }
-    CHECK_OK(pica_sleep(PICA_MS(30)));
+    CHECK_SOON(spare_rests(check_executor()));
     CHECK_EQ(write(g[1].fd, &(uint64_t){1}, sizeof(uint64_t)), (ssize_t)sizeof(uint64_t));
     for (unsigned i = 0; i < 2; i++)
         CHECK_EQ(body_end(tasks[i]), 0);
@@ -298,7 +305,7 @@ static intptr_t ends_with_the_spare(void *arg)
     CHECK_EQ(is_stuck(&s), 1);
     pica_detach(task);
     if (arg)
-        CHECK_OK(pica_sleep(PICA_MS(20)));
+        CHECK_SOON(spare_rests(pica_executor_self()));
     return 5;
 }
 
