@@ -30,6 +30,9 @@
  *   (G) close     WAITING -> CLOSED, not USED, sequence + 1; wait ended PI_CLOSED.
  *                 otherwise + CLOSED; a user inside a call finds it when it leaves.
  *   (H) leave     USED -> off, READY as the call's outcome says. Release, pairs with (A).
+ *   (I) stay      a user that does not leave between its calls (own.h): takes READY off instead of
+ *                 (A), or after a call that found nothing; puts it on instead of (H). Relaxed:
+ *                 the same user's next call needs no order.
  *   So  no readiness is lost, an event ends at most the wait it was meant for, and the
  *       number is not closed under a system call.
  *   Proof  tests/io/descriptor_model.c.
@@ -139,6 +142,20 @@ static inline void pi_direction_leave(pi_descriptor *d, pi_direction *dir, bool 
     } while (!pi_cas_release(&dir->word, &w, next));
     if (PI_UNLIKELY(w & PI_SHUT))
         pi_descriptor_drop(d, 1);
+}
+
+/** (I) The caller uses the direction. */
+static inline bool pi_direction_is_ready(const pi_direction *dir)
+{
+    return pi_load_relaxed(&dir->word) & PI_READY;
+}
+static inline void pi_direction_take_ready(pi_direction *dir)
+{
+    (void)pi_and_relaxed(&dir->word, ~PI_READY);
+}
+static inline void pi_direction_make_ready(pi_direction *dir)
+{
+    (void)pi_or_relaxed(&dir->word, PI_READY);
 }
 
 /**

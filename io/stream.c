@@ -74,13 +74,6 @@ static bool is_vector(const struct iovec *iov, int parts)
 #define PER_CALLER static inline __attribute__((always_inline))
 typedef enum pi_shape { BUFFER, VECTOR } pi_shape;
 
-/* Where the buffer comes from that is not there before it is needed; see pi_read_late(). */
-typedef struct lender {
-    void *(*take)(void *arg, size_t *n);
-    void (*give)(void *arg);
-    void *arg;
-} lender;
-
 PER_CALLER ssize_t receive(const pi_descriptor *d, pi_shape shape, void *to, size_t n, int parts)
 {
     if (shape == BUFFER)
@@ -90,11 +83,9 @@ PER_CALLER ssize_t receive(const pi_descriptor *d, pi_shape shape, void *to, siz
 }
 
 /* @param to    the buffer or the vector
- * @param n     the bytes in all; of a lender's buffer anything but 0
- * @param parts of a vector
- * @param late  or NULL */
-PER_CALLER ssize_t read_some(pica_stream *stream, pi_shape shape, void *to, size_t n, int parts,
-                             const lender *late)
+ * @param n     the bytes in all
+ * @param parts of a vector */
+PER_CALLER ssize_t read_some(pica_stream *stream, pi_shape shape, void *to, size_t n, int parts)
 {
     pi_descriptor *d = pi_of_stream(stream);
     bool try_first = true;
@@ -109,11 +100,7 @@ PER_CALLER ssize_t read_some(pica_stream *stream, pi_shape shape, void *to, size
     }
     for (;;) {
         if (try_first) {
-            if (late && !(to = late->take(late->arg, &n)))
-                return end_read(d, -ENOMEM, 0);
             rc = receive(d, shape, to, n, parts);
-            if (late && PI_UNLIKELY(rc <= 0))
-                late->give(late->arg);
             if (rc != -EAGAIN)
                 return end_read(d, rc, n);
         }
@@ -126,21 +113,14 @@ PER_CALLER ssize_t read_some(pica_stream *stream, pi_shape shape, void *to, size
 
 ssize_t pica_read(pica_stream *stream, void *buffer, size_t n)
 {
-    return read_some(stream, BUFFER, buffer, n, 0, NULL);
+    return read_some(stream, BUFFER, buffer, n, 0);
 }
 
 ssize_t pica_readv(pica_stream *stream, const struct iovec *iov, int n)
 {
     if (!is_vector(iov, n))
         return -EINVAL;
-    return read_some(stream, VECTOR, (void *)(uintptr_t)iov, total(iov, n), n, NULL);
-}
-
-ssize_t pi_read_late(pica_stream *stream, void *(*take)(void *arg, size_t *n),
-                     void (*give)(void *arg), void *arg)
-{
-    const lender late = {take, give, arg};
-    return read_some(stream, BUFFER, NULL, SIZE_MAX, 0, &late);
+    return read_some(stream, VECTOR, (void *)(uintptr_t)iov, total(iov, n), n);
 }
 
 PER_CALLER ssize_t send_once(const pi_descriptor *d, pi_shape shape, const void *from, size_t n,

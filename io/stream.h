@@ -28,19 +28,6 @@ static inline pica_listener *pi_as_listener(pi_descriptor *d)
     return (pica_listener *)d;
 }
 
-/**
- * pica_read() into a buffer that nobody holds while the task waits: for servers with many
- * connections, most of which are silent.
- *
- * @param take  called right before a system call that may find bytes: gives the buffer and
- *              its size, > 0; NULL: -ENOMEM is returned. In the caller's task; never suspends
- * @param give  takes it back if nothing was there after all
- * @return as pica_read(); with a return of 0 or less that followed a take, the buffer has
- *         been given back
- */
-ssize_t pi_read_late(pica_stream *stream, void *(*take)(void *arg, size_t *n),
-                     void (*give)(void *arg), void *arg);
-
 /** After so many calls in a row that found their bytes there, a task yields, unless its worker
  *  has run others as often: a busy peer must not keep its task running for ever, but who waits
  *  for each request has no need to let others run before each 64th answer. */

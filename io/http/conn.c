@@ -17,7 +17,8 @@
 #include "io/http/conn.h"
 
 #include "executor/base/alloc.h"
-#include "io/stream.h"
+#include "executor/base/assert.h"
+#include "io/own.h"
 #include "io/sys.h"
 
 #include <poll.h>
@@ -49,9 +50,19 @@ static ssize_t received(pi_http_conn *c, ssize_t rc)
     return rc;
 }
 
+/* As pica_read(). */
+static ssize_t read_some(pi_http_conn *c, char *to, size_t n)
+{
+    ssize_t rc;
+    do
+        rc = pi_own_wait(c->stream);
+    while (rc == 0 && (rc = pi_own_read(c->stream, to, n)) == -EAGAIN);
+    return rc;
+}
+
 ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n)
 {
-    return received(c, pica_read(c->stream, to, n));
+    return received(c, read_some(c, to, n));
 }
 
 /* --- Input ---------------------------------------------------------------------------------- */
@@ -78,13 +89,11 @@ int pi_http_make_room(pi_http_conn *c, uint32_t from, size_t size)
     return 0;
 }
 
-/* For pi_read_late(). */
-static void *take_work(void *conn, size_t *n)
+static int take_work(pi_http_conn *c)
 {
-    pi_http_conn *c = conn;
-    pi_http_work *work = pi_http_work_take(c->serving->spares);
+    pi_http_work *work = pi_http_work_take(c->serving->spares, &c->serving->server->stamp);
     if (!work)
-        return NULL;
+        return -ENOMEM;
     c->work = work;
     c->in = work->in;
     c->in_size = PI_HTTP_IN_SMALL;
@@ -92,13 +101,11 @@ static void *take_work(void *conn, size_t *n)
     c->out = work->out;
     c->out_size = PI_HTTP_OUT_SMALL;
     c->out_len = 0;
-    *n = PI_HTTP_IN_SMALL;
-    return c->in;
+    return 0;
 }
 
-static void give_work(void *conn)
+static void give_work(pi_http_conn *c)
 {
-    pi_http_conn *c = conn;
     pi_http_work *work = c->work;
     if (!work)
         return;
@@ -111,12 +118,22 @@ static void give_work(void *conn)
     c->pos = c->end = c->out_len = 0;
 }
 
-/* Wait for another request. As pi_http_receive(). */
+/* Wait for another request, without buffers. As pi_http_receive(). */
 static ssize_t receive_first(pi_http_conn *c)
 {
+    ssize_t rc;
     give_work(c);
     pi_http_wait(c, c->served ? PI_HTTP_IDLE : PI_HTTP_FRESH);
-    return received(c, pi_read_late(c->stream, take_work, give_work, c));
+    do {
+        rc = pi_own_wait(c->stream);
+        if (rc == 0)
+            rc = take_work(c);
+        if (rc == 0)
+            rc = pi_own_read(c->stream, c->in, c->in_size);
+        if (PI_UNLIKELY(rc <= 0))
+            give_work(c);
+    } while (rc == -EAGAIN);
+    return received(c, rc);
 }
 
 /* Read more of the head that begins at pos. @return > 0; 0: the client has finished;
@@ -186,6 +203,11 @@ static void reset_output(pi_http_conn *c)
     }
 }
 
+static int write_failed(pi_http_conn *c, int rc)
+{
+    return c->failed = c->shut && rc == -EPIPE ? -ETIMEDOUT : rc;
+}
+
 /* Write all parts. Each write that moves something begins a new wait. */
 static int write_parts(pi_http_conn *c, struct iovec *parts, int n)
 {
@@ -196,11 +218,10 @@ static int write_parts(pi_http_conn *c, struct iovec *parts, int n)
             continue;
         }
         pi_http_wait(c, PI_HTTP_WRITE);
-        ssize_t rc = n == 1 ? pica_write(c->stream, parts->iov_base, parts->iov_len)
-                            : pica_writev(c->stream, parts, n);
+        ssize_t rc = pi_own_writev(c->stream, parts, n);
         if (PI_UNLIKELY(rc < 0)) {
             leave_wait(c);
-            return c->failed = c->shut && rc == -EPIPE ? -ETIMEDOUT : (int)rc;
+            return write_failed(c, (int)rc);
         }
         pi_store_release(&c->phase, (uint32_t)PI_HTTP_BUSY); /* (B) */
         for (size_t done = (size_t)rc; done > 0;) {
@@ -221,8 +242,14 @@ int pi_http_flush(pi_http_conn *c)
 {
     if (c->failed || c->out_len == 0)
         return c->failed;
-    struct iovec part = {.iov_base = c->out, .iov_len = c->out_len};
-    int rc = write_parts(c, &part, 1);
+    /* Nearly always the socket takes all at once, and nobody has to know of a wait. */
+    ssize_t done = pi_own_try_write(c->stream, c->out, c->out_len);
+    int rc = 0;
+    if (PI_UNLIKELY(done != (ssize_t)c->out_len)) {
+        size_t from = done > 0 ? (size_t)done : 0;
+        struct iovec rest = {.iov_base = c->out + from, .iov_len = c->out_len - from};
+        rc = done < 0 && done != -EAGAIN ? write_failed(c, (int)done) : write_parts(c, &rest, 1);
+    }
     reset_output(c);
     return rc;
 }
@@ -391,7 +418,7 @@ static void linger(pi_http_conn *c)
     pi_http_wait(c, PI_HTTP_LINGER);
     char waste[1024];
     for (size_t most = LINGER_MAX; most > sizeof(waste);) {
-        ssize_t rc = pica_read(c->stream, waste, sizeof(waste));
+        ssize_t rc = read_some(c, waste, sizeof(waste));
         if (rc <= 0)
             break;
         most -= (size_t)rc;
@@ -401,10 +428,14 @@ static void linger(pi_http_conn *c)
 intptr_t pi_http_conn_run(void *conn)
 {
     pi_http_conn *c = conn;
+    int rc = pi_own_begin(c->stream);
+    pi_assert(rc == 0);
+    (void)rc; /* nobody else has ever had the stream */
     while (serve_one(c)) {
     }
     if (pi_http_flush(c) == 0 && is_talking(c))
         linger(c);
+    pi_own_end(c->stream);
     pi_http_conn_drop(c);
     return 0;
 }

@@ -138,6 +138,18 @@ int pi_http_reserve(pi_http_conn *c, size_t n);
  *  @return 0 or the connection's error */
 int pi_http_send(pi_http_conn *c, struct iovec *parts, int n);
 
+/** The same for one part, which most often fits. */
+static inline int pi_http_append(pi_http_conn *c, const void *bytes, size_t n)
+{
+    if (PI_UNLIKELY(c->failed || n > c->out_size - c->out_len)) {
+        struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
+        return pi_http_send(c, &part, 1);
+    }
+    memcpy(c->out + c->out_len, bytes, n);
+    c->out_len += (uint32_t)n;
+    return 0;
+}
+
 /** Send all output. @return 0 or the connection's error */
 int pi_http_flush(pi_http_conn *c);
 

@@ -85,10 +85,12 @@ static const char *skip_value(const char *p, const char *end)
             return p + __builtin_ctz(bad);
     }
     if (end - p >= 8) {
+        /* The last 8 bytes overlap those before. */
         unsigned bad = not_value(_mm_loadl_epi64((const __m128i *)(const void *)p)) & 0xff;
         if (bad)
             return p + __builtin_ctz(bad);
-        p += 8;
+        bad = not_value(_mm_loadl_epi64((const __m128i *)(const void *)(end - 8))) & 0xff;
+        return bad ? end - 8 + __builtin_ctz(bad) : end;
     }
 #endif
     while (p < end && is((unsigned char)*p, VALUE))
@@ -98,10 +100,41 @@ static const char *skip_value(const char *p, const char *end)
 
 static bool all(const char *p, size_t n, unsigned classes)
 {
-    for (size_t i = 0; i < n; i++)
-        classes &= class_of[(unsigned char)p[i]];
-    return classes;
+    for (const char *end = p + n; p < end; p++)
+        if (!is((unsigned char)*p, classes))
+            return false;
+    return true;
 }
+
+static inline uint64_t load8(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return v;
+}
+
+static inline uint32_t load4(const char *p)
+{
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
+}
+
+/* pi_http_same(), for n bytes and a word of as many, 4 at least. Both are known to the compiler,
+ * which leaves one to three comparisons; the last one may overlap the one before. */
+static inline __attribute__((always_inline)) bool is_word(const char *bytes, const char *lower,
+                                                          size_t n)
+{
+    if (n < 8)
+        return !((((load4(bytes) | 0x20202020) ^ load4(lower))) |
+                 ((load4(bytes + n - 4) | 0x20202020) ^ load4(lower + n - 4)));
+    const uint64_t small = 0x2020202020202020;
+    uint64_t differ = (load8(bytes + n - 8) | small) ^ load8(lower + n - 8);
+    for (size_t i = 0; i + 8 < n; i += 8)
+        differ |= (load8(bytes + i) | small) ^ load8(lower + i);
+    return !differ;
+}
+#define IS_WORD(bytes, literal) is_word((bytes), (literal), sizeof(literal) - 1)
 
 /* --- The request line ------------------------------------------------------------------ */
 
@@ -287,25 +320,22 @@ static int read_field(pi_http_head *head, const char *base, const pi_http_field 
     const char *name = base + field->name, *value = base + field->value;
     switch (field->name_len) {
     case 4:
-        return pi_http_same(name, 4, "host") ? read_host(head, base, field) : 0;
+        return IS_WORD(name, "host") ? read_host(head, base, field) : 0;
     case 6:
-        if (pi_http_same(name, 6, "expect") && head->minor > 0) {
+        if (IS_WORD(name, "expect") && head->minor > 0) {
             if (!pi_http_same(value, field->value_len, "100-continue"))
                 return -417;
             head->flags |= PI_HTTP_CONTINUE;
         }
         return 0;
     case 10:
-        if (pi_http_same(name, 10, "connection"))
+        if (IS_WORD(name, "connection"))
             read_connection(head, value, field->value_len);
         return 0;
     case 14:
-        return pi_http_same(name, 14, "content-length") ? read_length(head, value, field->value_len)
-                                                        : 0;
+        return IS_WORD(name, "content-length") ? read_length(head, value, field->value_len) : 0;
     case 17:
-        return pi_http_same(name, 17, "transfer-encoding")
-                   ? read_coding(head, value, field->value_len)
-                   : 0;
+        return IS_WORD(name, "transfer-encoding") ? read_coding(head, value, field->value_len) : 0;
     default:
         return 0;
     }

@@ -23,20 +23,27 @@
 /* The longest Content-Type. */
 #define TYPE_MAX 1024
 
-/* May these bytes stand in a field's value? Eight at a time where they all are plain. */
-static bool is_text(const char *p, size_t n)
+/* Is there a byte below 0x20, or a 0x7f, among these eight? May err on the side of yes. */
+static inline uint64_t looks_bad(const char *p)
 {
     const uint64_t ones = 0x0101010101010101, tops = ones << 7;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        uint64_t v, del;
-        memcpy(&v, p + i, 8);
-        del = v ^ ones * 0x7f;
-        /* A byte below 0x20, or a 0x7f; may err on the side of looking closer. */
-        if (((v - ones * 0x20) | (del - ones)) & ~v & tops)
-            break;
+    uint64_t v, del;
+    memcpy(&v, p, 8);
+    del = v ^ ones * 0x7f;
+    return ((v - ones * 0x20) | (del - ones)) & ~v & tops;
+}
+
+/* May these bytes stand in a field's value? Eight at a time; the last eight may overlap others. */
+static bool is_text(const char *p, size_t n)
+{
+    if (PI_LIKELY(n >= 8)) {
+        uint64_t bad = looks_bad(p + n - 8);
+        for (size_t i = 0; i + 8 < n; i += 8)
+            bad |= looks_bad(p + i);
+        if (PI_LIKELY(!bad))
+            return true;
     }
-    for (; i < n; i++)
+    for (size_t i = 0; i < n; i++)
         if (!pi_http_is_value((unsigned char)p[i]))
             return false;
     return true;
@@ -133,8 +140,7 @@ static int put_head(pi_http_conn *c, int status, const char *type, size_t type_l
         .fields = c->added,
         .fields_len = c->added_len,
     };
-    char *end =
-        pi_http_put_head(c->out + c->out_len, &answer, &c->serving->server->stamp, pi_wall_s());
+    char *end = pi_http_put_head(c->out + c->out_len, &answer, &c->work->stamp, pi_wall_s());
     c->out_len = (uint32_t)(end - c->out);
     return 0;
 }
@@ -180,8 +186,7 @@ int pica_http_reply(pica_http_request *req, int status, const char *type, const 
     req->progress = PI_HTTP_ANSWERED;
     if (n == 0 || req->work->head.flags & PI_HTTP_IS_HEAD)
         return 0;
-    struct iovec part = {.iov_base = (void *)(uintptr_t)body, .iov_len = n};
-    return pi_http_send(req, &part, 1);
+    return pi_http_append(req, body, n);
 }
 
 void pi_http_refuse(pi_http_conn *c, int status)
@@ -201,8 +206,7 @@ void pi_http_refuse(pi_http_conn *c, int status)
     c->progress = PI_HTTP_ANSWERED;
     if (c->work->head.flags & PI_HTTP_IS_HEAD)
         return;
-    struct iovec part = {.iov_base = text, .iov_len = n};
-    (void)pi_http_send(c, &part, 1); /* its error is the connection's, and that ends anyway */
+    (void)pi_http_append(c, text, n); /* its error is the connection's, and that ends anyway */
 }
 
 /* --- Answers in pieces ---------------------------------------------------------------------- */
@@ -248,7 +252,7 @@ int pica_http_write(pica_http_request *req, const void *data, size_t n)
                              {.iov_base = (void *)(uintptr_t)data, .iov_len = n},
                              {.iov_base = end, .iov_len = 2}};
     if (req->framing != PI_HTTP_IN_CHUNKS)
-        return pi_http_send(req, &parts[1], 1);
+        return pi_http_append(req, data, n);
     parts[0].iov_len = (size_t)(pi_http_put_chunk(line, n) - line);
     return pi_http_send(req, parts, 3);
 }
@@ -264,9 +268,7 @@ static bool end_stream(pi_http_conn *c)
     if (c->framing == PI_HTTP_LENGTH)
         return c->reply_left == 0 || c->work->head.flags & PI_HTTP_IS_HEAD;
     if (c->framing == PI_HTTP_IN_CHUNKS && !(c->work->head.flags & PI_HTTP_IS_HEAD)) {
-        char last[] = "0\r\n\r\n";
-        struct iovec part = {.iov_base = last, .iov_len = sizeof(last) - 1};
-        return pi_http_send(c, &part, 1) == 0;
+        return pi_http_append(c, "0\r\n\r\n", 5) == 0;
     }
     return true;
 }

@@ -112,11 +112,11 @@ static int body_fails(pi_http_conn *c, int code)
  * sends what others wait for. @return > 0, or what the body comes to */
 static ssize_t more_body(pi_http_conn *c, char *to, size_t n)
 {
-    static char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     if (c->asked) {
         c->asked = false;
-        struct iovec part = {.iov_base = go_on, .iov_len = sizeof(go_on) - 1};
-        int rc = c->progress == PI_HTTP_UNANSWERED ? pi_http_send(c, &part, 1) : 0;
+        int rc =
+            c->progress == PI_HTTP_UNANSWERED ? pi_http_append(c, go_on, sizeof(go_on) - 1) : 0;
         if (rc)
             return body_fails(c, rc);
     }

@@ -3,6 +3,8 @@
  * all the rest of a response. */
 #include "io/http/response.h"
 
+#include "executor/base/atomics.h"
+
 #include <string.h>
 
 static char *put(char *to, const char *text, size_t n)
@@ -11,6 +13,9 @@ static char *put(char *to, const char *text, size_t n)
     return to + n;
 }
 #define PUT(to, literal) put((to), (literal), sizeof(literal) - 1)
+
+static const char plain_status[] = "HTTP/1.1 200 OK\r\n";
+#define PLAIN_STATUS (sizeof(plain_status) - 1)
 
 static char *put_digits(char *to, unsigned v, int digits)
 {
@@ -58,38 +63,28 @@ void pi_http_put_date(char *to, int64_t second)
 
 void pi_http_stamp_init(pi_http_stamp *stamp, const char *server)
 {
-    char text[sizeof(stamp->text)] = "", *to = text;
+    _Static_assert(PLAIN_STATUS + sizeof("Server: \r\nDate: \r\n") - 1 + PI_HTTP_SERVER_MAX +
+                           PI_HTTP_DATE <=
+                       PI_HTTP_STAMP_MAX,
+                   "the longest fits");
+    *stamp = (pi_http_stamp){.second = 0};
+    char *to = PUT(stamp->text, plain_status);
     if (server && *server) {
         to = PUT(to, "Server: ");
         to = put(to, server, strnlen(server, PI_HTTP_SERVER_MAX));
         to = PUT(to, "\r\n");
     }
     to = PUT(to, "Date: ");
-    stamp->date = (uint32_t)(to - text);
+    pi_http_put_date(to, stamp->second);
+    stamp->date = (uint32_t)(to - stamp->text);
     to = PUT(to + PI_HTTP_DATE, "\r\n");
-    stamp->length = (uint32_t)(to - text);
-    stamp->version = 0;
-    stamp->second = 0;
-    pi_http_put_date(text + stamp->date, 0);
-    memcpy(stamp->text, text, sizeof(text));
+    stamp->length = (uint32_t)(to - stamp->text);
 }
 
-char *pi_http_put_stamp_slow(char *to, pi_http_stamp *stamp, int64_t second)
+static __attribute__((noinline)) void renew_slow(pi_http_stamp *stamp, int64_t second)
 {
-    /* All but the date never changes, so it does not matter whose text this is. */
-    uint64_t text[PI_HTTP_STAMP_WORDS];
-    for (int i = 0; i < PI_HTTP_STAMP_WORDS; i++)
-        text[i] = pi_load_relaxed(&stamp->text[i]);
-    pi_http_put_date((char *)text + stamp->date, second);
-
-    uint64_t version = pi_load_relaxed(&stamp->version);
-    if (!(version & 1) && pi_cas_acquire(&stamp->version, &version, version + 1)) { /* (A) */
-        pi_store_release(&stamp->second, second);                                   /* (B) */
-        for (int i = 0; i < PI_HTTP_STAMP_WORDS; i++)
-            pi_store_release(&stamp->text[i], text[i]);
-        pi_store_release(&stamp->version, version + 2); /* (C) */
-    }
-    return put(to, (const char *)text, stamp->length);
+    stamp->second = second;
+    pi_http_put_date(stamp->text + stamp->date, second);
 }
 
 /* clang-format off: a table */
@@ -198,14 +193,12 @@ const char *pi_http_reason(int status)
 
 char *pi_http_put_decimal(char *to, uint64_t v)
 {
-    char digits[20];
-    int n = 0;
-    do
-        digits[n++] = (char)('0' + v % 10);
-    while (v /= 10);
-    while (n > 0)
-        *to++ = digits[--n];
-    return to;
+    int digits = 1;
+    for (uint64_t least = 10; digits < 20 && v >= least; least *= 10)
+        digits++;
+    for (int i = digits; i-- > 0; v /= 10)
+        to[i] = (char)('0' + v % 10);
+    return to + digits;
 }
 
 char *pi_http_put_chunk(char *to, size_t n)
@@ -220,8 +213,11 @@ char *pi_http_put_chunk(char *to, size_t n)
 
 char *pi_http_put_head(char *to, const pi_http_answer *answer, pi_http_stamp *stamp, int64_t second)
 {
-    if (__builtin_expect(answer->status == 200, 1)) {
-        to = PUT(to, "HTTP/1.1 200 OK\r\n");
+    if (PI_UNLIKELY(stamp->second != second))
+        renew_slow(stamp, second);
+    if (PI_LIKELY(answer->status == 200)) {
+        memcpy(to, stamp->text, sizeof(stamp->text)); /* too much: a fixed size needs no call */
+        to += stamp->length;
     } else {
         const char *reason = pi_http_reason(answer->status);
         to = PUT(to, "HTTP/1.1 ");
@@ -229,8 +225,8 @@ char *pi_http_put_head(char *to, const pi_http_answer *answer, pi_http_stamp *st
         *to++ = ' ';
         to = put(to, reason, strlen(reason));
         to = PUT(to, "\r\n");
+        to = put(to, stamp->text + PLAIN_STATUS, stamp->length - PLAIN_STATUS);
     }
-    to = pi_http_put_stamp(to, stamp, second);
     if (answer->type) {
         to = PUT(to, "Content-Type: ");
         to = put(to, answer->type, answer->type_len);

@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* response.h: the head of a response as bytes.
  *
- * Pure, but for the stamp: writes into memory that the caller has measured with the bounds
- * given here.
+ * Pure: writes into memory that the caller has measured with the bounds given here.
  *
- * Server and Date stand in every response and change once a second, so a server keeps their
- * bytes ready in a stamp that all its connections read. (One per connection would cost each
- * response three cold cache lines, one per thread would be a thread-local.)
+ * Most responses begin with the same bytes, which change once a second: a stamp keeps them ready.
+ * Each block of work (work.h) has one, so it is warm and nobody else's.
  *
  * Elsewhere: what a handler may say and when it is sent (reply.c).
  */
 #ifndef PI_HTTP_RESPONSE_H
 #define PI_HTTP_RESPONSE_H
-
-#include "executor/base/atomics.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,22 +20,13 @@
 #define PI_HTTP_SERVER_MAX 64
 #define PI_HTTP_DATE 29
 
-#define PI_HTTP_STAMP_WORDS 18
-
-/** "Server: ...\r\nDate: ...\r\n", or the date alone if the name is empty.
- *
- * Protocol: many read it, and whoever comes first in a new second renews it.
- *   (A) version odd by compare-and-swap (acquire): one renews, the others do without.
- *   (B) second and text, release: who sees one of them by (D) sees (A) in (E).
- *   (C) version even again, release.                            Pairs with the first load.
- *   (D) version, then second and text, each acquire, so that (E) comes last.
- *   (E) version again: unchanged and even, so what lies between is of one piece. */
+/** "HTTP/1.1 200 OK\r\nServer: ...\r\nDate: ...\r\n", without the server if it has no name. */
+#define PI_HTTP_STAMP_MAX 128
 typedef struct pi_http_stamp {
-    uint64_t version;                   /* [atomic] */
-    int64_t second;                     /* [atomic] the one that the date tells */
-    uint32_t length;                    /* [const] bytes of text */
-    uint32_t date;                      /* [const] where the date begins in it */
-    uint64_t text[PI_HTTP_STAMP_WORDS]; /* [atomic] */
+    int64_t second;  /* the one that the date tells */
+    uint32_t length; /* bytes of text; behind them it means nothing */
+    uint32_t date;   /* where the date begins */
+    char text[PI_HTTP_STAMP_MAX];
 } pi_http_stamp;
 
 /** Write the date of a second since 1970, from year 1 to 9999, as 29 bytes without a 0. */
@@ -48,23 +35,6 @@ void pi_http_put_date(char *to, int64_t second);
 /** Set a stamp up. @param server a name without control characters, at most
  *  PI_HTTP_SERVER_MAX bytes; NULL or "": responses name no server */
 void pi_http_stamp_init(pi_http_stamp *stamp, const char *server);
-
-/** Write a stamp for a second. @param to room for sizeof(stamp->text) bytes @return the end.
- *  Any thread. */
-char *pi_http_put_stamp_slow(char *to, pi_http_stamp *stamp, int64_t second);
-static inline char *pi_http_put_stamp(char *to, pi_http_stamp *stamp, int64_t second)
-{
-    uint64_t version = pi_load_acquire(&stamp->version); /* (D) */
-    if (PI_LIKELY(!(version & 1) && pi_load_acquire(&stamp->second) == second)) {
-        for (uint32_t i = 0; i < stamp->length; i += 8) {
-            uint64_t word = pi_load_acquire(&stamp->text[i / 8]);
-            memcpy(to + i, &word, 8);
-        }
-        if (PI_LIKELY(pi_load_relaxed(&stamp->version) == version)) /* (E) */
-            return to + stamp->length;
-    }
-    return pi_http_put_stamp_slow(to, stamp, second);
-}
 
 /** How the end of a body is told. */
 typedef enum pi_http_framing {

@@ -43,7 +43,7 @@ struct pica_http_server {
     int64_t head_timeout, body_timeout, write_timeout, idle_timeout; /* ns */
     int64_t tick;                                                    /* ns between two sweeps */
     size_t stack_size;
-    pi_http_stamp stamp; /* [atomic] see response.h */
+    pi_http_stamp stamp; /* [const] as that of each block of work begins */
 
     pica_sem permits;          /* connections that may still be opened */
     pi_lock lock;              /* guards servings */

@@ -173,7 +173,6 @@ const errnos_exception errnos_all_unreachable[] = {
      {0}},
     {"pi_overflow_thread_begin", "sigaltstack", "as above: only the first call is made", {0}},
     {"pi_overflow_thread_end", "sigaltstack", "as above", {0}},
-    {"pi_read_late", "read", "HTTP is served on sockets alone", {0}},
 };
 const unsigned errnos_unreachable_count =
     sizeof(errnos_all_unreachable) / sizeof(errnos_all_unreachable[0]);

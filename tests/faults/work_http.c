@@ -9,8 +9,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define BODY 3000
+/* More than sockets hold, in small pieces and then in one that is too large to be gathered, to a
+ * client that reads late: so both wait for room. */
+#define LARGE 300000
+#define LAST_PIECE 40000
+#define BUFFER 8192
+#define ROOM 16384
+
+static int answers_at_length(pica_http_request *req)
+{
+    char *piece = malloc(LAST_PIECE);
+    CHECK_FATAL(piece);
+    memset(piece, 'x', LAST_PIECE);
+    int rc = pica_http_begin(req, 200, "text/plain", LARGE);
+    for (int i = 0; rc == 0 && i < (LARGE - LAST_PIECE) / 1000; i++) {
+        rc = pica_http_flush(req);
+        if (rc == 0)
+            rc = pica_http_write(req, piece, 1000);
+    }
+    if (rc == 0)
+        rc = pica_http_write(req, piece, LAST_PIECE);
+    free(piece);
+    return rc;
+}
 
 static int answers(pica_http_request *req, void *arg)
 {
@@ -18,6 +42,8 @@ static int answers(pica_http_request *req, void *arg)
     char value[400];
     ssize_t rc;
     (void)arg;
+    if (strcmp(pica_http_path(req), "/large") == 0)
+        return answers_at_length(req);
     while ((rc = pica_http_read_body(req, piece, sizeof(piece))) > 0) {
     }
     memset(value, 'v', sizeof(value) - 1);
@@ -44,6 +70,8 @@ static size_t request(int shape, char *text, size_t room)
     int n;
     if (shape == 0)
         return (size_t)snprintf(text, room, "GET / %s\r\n", head);
+    if (shape == 3)
+        return (size_t)snprintf(text, room, "GET /large %s\r\n", head);
     if (shape == 1)
         return (size_t)snprintf(text, room, "GET / %sX: %08000d\r\n\r\n", head, 0);
     n = snprintf(text, room, "PUT / %sTransfer-Encoding: chunked\r\n\r\n", head);
@@ -60,6 +88,8 @@ static intptr_t exchange(const pica_addr *where, const char *text, size_t n, cha
     if (rc < 0)
         return rc;
     rc = pica_write_all(stream, text, n, NULL);
+    if (rc == 0 && room > ROOM)
+        rc = pica_sleep(PICA_MS(1));
     size_t have = 0;
     while (rc >= 0 && have < room - 1) {
         rc = pica_read(stream, answer + have, room - 1 - have);
@@ -74,17 +104,18 @@ static intptr_t exchange(const pica_addr *where, const char *text, size_t n, cha
 
 static void asks(const pica_addr *where, int shape)
 {
-    char *text = malloc(16384), *answer = malloc(16384);
+    size_t length = shape == 3 ? LARGE : BODY, room = length + ROOM - BODY;
+    char *text = malloc(ROOM), *answer = malloc(room);
     CHECK_FATAL(text && answer);
-    size_t n = request(shape, text, 16384);
+    size_t n = request(shape, text, ROOM);
     pica_scope scope;
     pica_scope_begin(&scope, work_patience());
-    intptr_t rc = exchange(where, text, n, answer, 16384);
+    intptr_t rc = exchange(where, text, n, answer, room);
     rc = pica_scope_end(&scope, rc);
     if (WORK_FINE(rc) && rc > 0) {
         CHECK(strncmp(answer, "HTTP/1.1 ", 9) == 0);
         const char *body = strstr(answer, "\r\n\r\n");
-        bool whole = body && strlen(body + 4) == BODY && strncmp(answer, "HTTP/1.1 200", 12) == 0;
+        bool whole = body && strlen(body + 4) == length && strncmp(answer, "HTTP/1.1 200", 12) == 0;
         if (!whole && CHECK(work_error != 0))
             sites_tell(); /* another status, or an end that comes too early */
         /* What came is right as far as it goes. */
@@ -116,6 +147,8 @@ static intptr_t https(void *arg)
         return 0;
     int rc = pica_tcp_listen(&listener, &where, NULL);
     if (rc == 0) {
+        (void)setsockopt(pica_listener_fd(listener), SOL_SOCKET, SO_SNDBUF, &(int){BUFFER},
+                         sizeof(int)); /* its connections inherit that */
         rc = pica_listener_addr(listener, &where);
         if (rc == 0)
             rc = pica_spawn(&task, serves, listener);
@@ -123,7 +156,7 @@ static intptr_t https(void *arg)
             pica_listener_close(listener);
     }
     if (WORK_FINE(rc)) {
-        for (int shape = 0; shape < 3; shape++)
+        for (int shape = 0; shape < 4; shape++)
             asks(&where, shape);
         rc = pica_http_drain(server, work_patience());
         CHECK(rc >= 0 || !WORK_FINE(rc));

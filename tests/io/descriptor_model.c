@@ -216,6 +216,77 @@ static int read_some(void)
     }
 }
 
+/* The owner's wait failed: it has been left, and enters again, as own.c does. */
+static void come_back(void)
+{
+    bool ready;
+    model_check(pi_direction_enter(&d.in, &ready) == 0);
+    pi_direction_make_ready(&d.in);
+}
+
+/* As pi_own_wait() and pi_own_read(), which do not leave. */
+static int owner_reads(void)
+{
+    for (;;) {
+        model_plain_write(&streak);
+        if (pi_direction_is_ready(&d.in)) {
+            pi_direction_take_ready(&d.in);
+        } else {
+            int rc = pi_direction_wait(&d, &d.in, PI_FOR_INPUT, PICA_NEVER);
+            if (rc < 0) {
+                come_back();
+                return rc;
+            }
+        }
+        unsigned n = receive();
+        got += n;
+        if (n)
+            return (int)n;
+    }
+}
+
+/* As pi_own_try_write() and then pi_own_writev(), bytes standing for room: a call is made while
+ * READY stands, and once more after it was taken off. */
+static int owner_fills(void)
+{
+    unsigned n = pi_direction_is_ready(&d.in) ? receive() : 0;
+    while (!n) {
+        if (pi_direction_is_ready(&d.in)) {
+            pi_direction_take_ready(&d.in);
+        } else {
+            int rc = pi_direction_wait(&d, &d.in, PI_FOR_OUTPUT, PICA_NEVER);
+            if (rc < 0) {
+                come_back();
+                return rc;
+            }
+        }
+        n = receive();
+    }
+    pi_direction_make_ready(&d.in);
+    got += n;
+    return (int)n;
+}
+
+static void owns(int (*moves)(void))
+{
+    come_back();
+    while (got < 2) {
+        int rc = moves();
+        model_check(rc > 0 || rc == -ECANCELED);
+    }
+    pi_direction_leave(&d, &d.in, true);
+}
+
+static void owner_reads_two(void)
+{
+    owns(owner_reads);
+}
+
+static void owner_fills_two(void)
+{
+    owns(owner_fills);
+}
+
 static void reads_two(void)
 {
     while (got < 2)
@@ -471,6 +542,22 @@ static void final_is_kept(void)
 static const model_test tests[] = {
     {"bytes are read", setup, {reads_two, arrives_twice, polls}, all_was_read, true, 0, 0},
     {"two poll", setup, {reads_two, arrives_twice, polls, rescues}, all_was_read, true, 2, 1},
+    {"an owner reads", setup, {owner_reads_two, arrives_twice, polls}, all_was_read, true, 0, 0},
+    {"an owner reads, and is cancelled",
+     setup,
+     {owner_reads_two, arrives_twice_and_polls, cancels},
+     all_was_read,
+     0,
+     2,
+     1},
+    {"an owner writes", setup, {owner_fills_two, arrives_twice, polls}, all_was_read, true, 0, 0},
+    {"an owner writes, and is cancelled",
+     setup,
+     {owner_fills_two, arrives_twice_and_polls, cancels},
+     all_was_read,
+     0,
+     2,
+     1},
     {"a cancelled read",
      setup,
      {reads_again, arrives_and_polls, cancels},

@@ -4,7 +4,6 @@
 
 #include "io/http/response.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -120,50 +119,10 @@ static void longest(void)
     }
 }
 
-/* Threads that disagree about the time share a stamp: each gets the date it asked for. */
-#define STAMP_THREADS 3
-
-typedef struct shared {
-    pi_http_stamp stamp;
-    uint64_t rounds;
-    int64_t wrong; /* [atomic] */
-} shared;
-
-static void *stamp_for_ever(void *arg)
-{
-    shared *of = arg;
-    for (uint64_t i = 0; i < of->rounds; i++) {
-        char got[sizeof(of->stamp.text)], want[sizeof(of->stamp.text)];
-        int64_t second = 784111777 + (int64_t)(i / 16);
-        size_t n = (size_t)(pi_http_put_stamp(got, &of->stamp, second) - got);
-        memcpy(want, "Server: pica\r\nDate: ", 20);
-        pi_http_put_date(want + 20, second);
-        memcpy(want + 20 + PI_HTTP_DATE, "\r\n", 2);
-        if (n != 22 + PI_HTTP_DATE || memcmp(got, want, n) != 0)
-            pi_add_relaxed(&of->wrong, 1);
-    }
-    return NULL;
-}
-
-static void shared_stamp(void)
-{
-    static shared of;
-    pthread_t threads[STAMP_THREADS];
-    of.rounds = check_rounds(200000);
-    pi_http_stamp_init(&of.stamp, "pica");
-    for (int i = 0; i < STAMP_THREADS; i++)
-        CHECK_FATAL(!pthread_create(&threads[i], NULL, stamp_for_ever, &of));
-    for (int i = 0; i < STAMP_THREADS; i++)
-        pthread_join(threads[i], NULL);
-    CHECK_EQ(of.wrong, 0);
-    CHECK_LT(0, of.stamp.version);
-}
-
 CHECK_MAIN
 {
     check_plain("dates", dates);
     check_plain("decimals and chunk lines", decimals_and_chunks);
     check_plain("heads", heads);
     check_plain("the longest head", longest);
-    check_plain("a stamp shared by threads", shared_stamp);
 }

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* own.c: see own.h. */
+#include "io/own.h"
+
+#include "executor/base/assert.h"
+#include "executor/sched/scope.h"
+#include "executor/sched/worker.h"
+#include "io/sys.h"
+
+int pi_own_begin(pica_stream *stream)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    bool in, out;
+    int rc = pi_direction_enter(&d->in, &in);
+    if (rc < 0)
+        return rc;
+    rc = pi_direction_enter(&d->out, &out);
+    if (rc < 0) {
+        pi_direction_leave(d, &d->in, in);
+        return rc;
+    }
+    pi_direction_make_ready(&d->in); /* who asks in vain is told by the kernel */
+    pi_direction_make_ready(&d->out);
+    return 0;
+}
+
+void pi_own_end(pica_stream *stream)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    pi_direction_leave(d, &d->in, true);
+    pi_direction_leave(d, &d->out, true);
+}
+
+/* A wait or a yield that failed has left the direction. @return rc, why it did */
+static __attribute__((noinline, cold)) int come_back_slow(pi_direction *dir, int rc)
+{
+    bool ready;
+    int again = pi_direction_enter(dir, &ready);
+    pi_assert(again == 0);
+    (void)again;
+    pi_direction_make_ready(dir);
+    return rc;
+}
+
+/* The entry of each call that may suspend. @return 0 or -ECANCELED */
+static inline int check(void)
+{
+    pi_fiber *fiber = pi_worker_self()->fiber;
+    return pi_scopes_cancelled(fiber) ? pi_wait_refuse(fiber) : 0;
+}
+
+/* The kernel has said that there is nothing, or is not asked. @return 0: ask */
+static inline int await(pi_descriptor *d, pi_direction *dir, uint8_t *streak)
+{
+    *streak = 0;
+    int rc = pi_direction_await(d, dir);
+    return PI_UNLIKELY(rc < 0) ? come_back_slow(dir, rc) : 0;
+}
+
+/* A call goes on without a wait. @return 0 or -ECANCELED */
+static inline int go_on(pi_descriptor *d, pi_direction *dir, uint8_t *streak)
+{
+    int rc = pi_streak(d, dir, streak, true);
+    return PI_UNLIKELY(rc < 0) ? come_back_slow(dir, rc) : 0;
+}
+
+int pi_own_wait(pica_stream *stream)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    int rc = check();
+    if (rc < 0)
+        return rc;
+    if (!pi_direction_is_ready(&d->in))
+        return await(d, &d->in, &d->in_streak);
+    rc = go_on(d, &d->in, &d->in_streak);
+    if (rc == 0)
+        pi_direction_take_ready(&d->in);
+    return rc;
+}
+
+ssize_t pi_own_read(pica_stream *stream, void *buffer, size_t n)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    ssize_t rc = pi_sys_recv(d->fd, buffer, n);
+    bool emptied = d->kind & PI_KIND_TCP && rc > 0 && (size_t)rc < n &&
+                   !(pi_load_relaxed(&d->in.word) & PI_FINAL);
+    if (PI_UNLIKELY(!emptied) && rc != -EAGAIN)
+        pi_direction_make_ready(&d->in);
+    return rc;
+}
+
+ssize_t pi_own_try_write(pica_stream *stream, const void *buffer, size_t n)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    int rc = check();
+    if (rc < 0)
+        return rc;
+    if (PI_UNLIKELY(!pi_direction_is_ready(&d->out)))
+        return -EAGAIN;
+    rc = go_on(d, &d->out, &d->out_streak);
+    return rc < 0 ? rc : pi_sys_send(d->fd, buffer, n);
+}
+
+ssize_t pi_own_writev(pica_stream *stream, const struct iovec *parts, int n)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    ssize_t rc = check();
+    if (rc == 0)
+        rc = go_on(d, &d->out, &d->out_streak);
+    if (rc < 0)
+        return rc;
+    do {
+        if (pi_direction_is_ready(&d->out))
+            pi_direction_take_ready(&d->out);
+        else if ((rc = await(d, &d->out, &d->out_streak)) < 0)
+            return rc;
+        rc = n == 1 ? pi_sys_send(d->fd, parts->iov_base, parts->iov_len)
+                    : pi_sys_sendv(d->fd, parts, n);
+    } while (rc == -EAGAIN);
+    pi_direction_make_ready(&d->out);
+    return rc;
+}

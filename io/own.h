@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* own.h: a socket that one task has to itself, for as long as it lives.
+ *
+ * pica_read() and pica_write() enter a direction and leave it again, because somebody else may
+ * come in between, or close: two compare-and-swaps each. A server's connection is read, written
+ * and closed by its own task alone; it enters both directions once, and its calls go on from
+ * there. Others may still use what belongs to no direction: pica_shutdown(), the addresses.
+ *
+ *   1. From begin to end both directions are USED, by the owner. Calls that fail come back in.
+ *   2. Input: READY is taken off before the read that it allows. Output: READY stays on until the
+ *      kernel says EAGAIN; then it is taken off, and the write tried once more, before a wait.
+ *   3. So whoever waits has looked after READY was taken off, as in descriptor.h.
+ *
+ * Callers: the task that began. Reading is two calls, so that no buffer is held by who waits:
+ *
+ *     do
+ *         rc = pi_own_wait(stream);
+ *     while (rc == 0 && (rc = pi_own_read(stream, buffer, n)) == -EAGAIN);
+ */
+#ifndef PI_IO_OWN_H
+#define PI_IO_OWN_H
+
+#include "io/stream.h"
+
+/** Enter both directions of a socket, from a task. @return 0; -EBUSY, -EBADF */
+int pi_own_begin(pica_stream *stream);
+
+/** Leave them. The stream can be closed then. */
+void pi_own_end(pica_stream *stream);
+
+/** Wait until a read may find something. Now and then it yields instead (stream.h).
+ *  @return 0; -ECANCELED; what pi_direction_await() says */
+int pi_own_wait(pica_stream *stream);
+
+/** Read what is there, up to n bytes, n > 0; never suspends.
+ *  @return as pica_read(); -EAGAIN: nothing, wait again */
+ssize_t pi_own_read(pica_stream *stream, void *buffer, size_t n);
+
+/** As pica_write() and pica_writev(), of at least one byte; the first returns -EAGAIN where it
+ *  would have to wait. @param parts  n of them, at least 1 */
+ssize_t pi_own_try_write(pica_stream *stream, const void *buffer, size_t n);
+ssize_t pi_own_writev(pica_stream *stream, const struct iovec *parts, int n);
+
+#endif
