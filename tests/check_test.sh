@@ -46,14 +46,16 @@ PICA_TEST_STOP=1 notices 'fails and leaves' plain '1 + 1 == 3'
 notices 'late' plain 'skipped too late: no time'
 notices 'does without' two 'nothing was checked [does without'
 notices 'no such case' plain 'nothing was checked'
+[ -z "$emulator" ] || export PICA_TEST_TIMEOUT=10 # the task begins late, among so many
 notices 'hangs on a thread' plain 'timed out: hangs on a thread'
+notices 'hangs in a task' two 'timed out: hangs in a task' 'main'
+unset PICA_TEST_TIMEOUT
 for mode in one two four migrate noinline; do
     notices 'fails in a task' $mode "[fails in a task, $mode, PICA_TEST_SEED=77]"
 done
 notices 'leaks a handle' two '1 handles'
 notices 'loses an error' two '1 errors that nobody looked at'
 notices 'leaks a task' two 'left over: 1 tasks'
-notices 'hangs in a task' two 'timed out: hangs in a task' 'main'
 
 wait
 cat "$work"/*

@@ -5,9 +5,10 @@
  * Errors.   A call that can fail returns a value >= 0, or a negative code: `-E...` of
  *           <errno.h>, or one of the PICA_E... below. Results go through out-parameters,
  *           which stay untouched on failure. errno itself is never part of a contract.
- * NULL.     A call that returns a code gives -EINVAL where it gets NULL for what it needs, and
- *           calls that release something take NULL. Elsewhere NULL is a mistake that faults,
- *           as in libc: in the calls of a semaphore, and in those that just tell something.
+ * NULL.     A call that returns a code gives -EINVAL where it gets NULL for what it needs (for a
+ *           buffer -EFAULT, as the kernel says), and calls that release something take NULL.
+ *           Elsewhere NULL is a mistake that aborts or faults, as in libc: in the calls of a
+ *           semaphore, a scope or an HTTP request, and in those that just tell something.
  * Mistakes. What could corrupt something (one unref too many, ending another scope than the
  *           innermost) writes "pica: " and a sentence to stderr and calls abort(). A mistake that
  *           corrupts nothing is an error code.
@@ -63,8 +64,8 @@ typedef intptr_t (*pica_fn)(void *arg);
 /** A deadline that never comes; a duration that never ends. */
 #define PICA_NEVER INT64_MAX
 
-/** Durations in nanoseconds. Negative ones count as 0, too long ones as PICA_NEVER. A fraction
- *  does not compile, as it would be cut off: half a second is PICA_MS(500). */
+/** Durations in nanoseconds, of an int64_t. Negative ones count as 0, too long ones as PICA_NEVER.
+ *  A fraction does not compile, as it would be cut off: half a second is PICA_MS(500). */
 static inline int64_t pica_duration_(int64_t n, int64_t unit)
 {
     return n <= 0 ? 0 : n > PICA_NEVER / unit ? PICA_NEVER : n * unit;

@@ -53,9 +53,10 @@ PICA_API void pica_scope_begin(pica_scope *scope, int64_t deadline_ns);
 PICA_API void pica_shield_begin(pica_scope *scope, int64_t deadline_ns);
 
 /**
- * Move a scope's deadline. One that has expired in a wait already stays expired.
+ * Move a scope's deadline. One that has expired in a wait already stays expired; one whose deadline
+ * has only passed has not.
  *
- * @return 0; -EALREADY: it has expired
+ * @return 0; -EALREADY: it has expired in a wait
  * Where: the task that has it open (elsewhere, or after its end: abort()). Never suspends.
  */
 PICA_API int pica_scope_reschedule(pica_scope *scope, int64_t deadline_ns);

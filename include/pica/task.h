@@ -66,10 +66,10 @@ typedef struct pica_attr {
     /** If not NULL: the task may end without ever having started, and then its argument is
      *  released by this function instead of its own. So it ends if it is cancelled before it
      *  starts (result -ECANCELED), also by its group, by a cancelled task that awaits it, or by
-     *  a shutdown; and if there is no stack for it (result -ENOMEM; without on_drop its argument
-     *  is left to whoever spawned it). Called exactly once in that case, with the argument that
-     *  the task's function would have got, before anybody learns of the end; otherwise not at
-     *  all, nor if the spawn fails.
+     *  a shutdown; and if there is no stack for it, and for a second none comes back (result
+     *  -ENOMEM; without on_drop its argument is left to whoever spawned it). Called exactly once
+     *  in that case, with the argument that the task's function would have got, before anybody
+     *  learns of the end; otherwise not at all, nor if the spawn fails.
      *  Where: any of the executor's threads, outside of all tasks: pica_self() is NULL there.
      *  It may free, release, unref, cancel and spawn (pica_executor_spawn()), and must not
      *  wait: a wait that would block aborts. */

@@ -232,7 +232,8 @@ static void threads_close(void)
         struct sockets s = {.listener = NULL};
         CHECK_EQ(body_end(body_spawn_in(ex, opens, &s)), 0);
         pica_task *acceptor = body_spawn_in(ex, accepts, &s);
-        pica_task *readers[2] = {body_spawn_in(ex, reads, s.ends[0]), body_spawn_in(ex, reads, s.ends[1])};
+        pica_task *readers[2] = {body_spawn_in(ex, reads, s.ends[0]),
+                                 body_spawn_in(ex, reads, s.ends[1])};
         if (round % 2)
             BODY_WAITS(acceptor);
         if (round % 3 == 0)
