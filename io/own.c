@@ -3,8 +3,7 @@
 #include "io/own.h"
 
 #include "executor/base/assert.h"
-#include "executor/sched/scope.h"
-#include "executor/sched/worker.h"
+#include "executor/sched/check.h"
 #include "io/sys.h"
 
 int pi_own_begin(pica_stream *stream)
@@ -42,13 +41,6 @@ static __attribute__((noinline, cold)) int come_back_slow(pi_direction *dir, int
     return rc;
 }
 
-/* The entry of each call that may suspend. @return 0 or -ECANCELED */
-static inline int check(void)
-{
-    pi_fiber *fiber = pi_worker_self()->fiber;
-    return pi_scopes_cancelled(fiber) ? pi_wait_refuse(fiber) : 0;
-}
-
 /* The kernel has said that there is nothing, or is not asked. @return 0: ask */
 static inline int await(pi_descriptor *d, pi_direction *dir, uint8_t *streak)
 {
@@ -67,7 +59,7 @@ static inline int go_on(pi_descriptor *d, pi_direction *dir, uint8_t *streak)
 int pi_own_wait(pica_stream *stream)
 {
     pi_descriptor *d = pi_of_stream(stream);
-    int rc = check();
+    int rc = pi_check_worker();
     if (rc < 0)
         return rc;
     if (!pi_direction_is_ready(&d->in))
@@ -92,7 +84,7 @@ ssize_t pi_own_read(pica_stream *stream, void *buffer, size_t n)
 ssize_t pi_own_try_write(pica_stream *stream, const void *buffer, size_t n)
 {
     pi_descriptor *d = pi_of_stream(stream);
-    int rc = check();
+    int rc = pi_check_worker();
     if (rc < 0)
         return rc;
     if (PI_UNLIKELY(!pi_direction_is_ready(&d->out)))
@@ -104,7 +96,7 @@ ssize_t pi_own_try_write(pica_stream *stream, const void *buffer, size_t n)
 ssize_t pi_own_writev(pica_stream *stream, const struct iovec *parts, int n)
 {
     pi_descriptor *d = pi_of_stream(stream);
-    ssize_t rc = check();
+    ssize_t rc = pi_check_worker();
     if (rc == 0)
         rc = go_on(d, &d->out, &d->out_streak);
     if (rc < 0)

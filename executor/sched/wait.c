@@ -5,6 +5,7 @@
 #include "executor/base/assert.h"
 #include "executor/base/clock.h"
 #include "executor/base/futex.h"
+#include "executor/sched/check.h"
 #include "executor/sched/fiber.h"
 #include "executor/sched/ignored.h"
 #include "executor/sched/scope.h"
@@ -102,11 +103,7 @@ int pi_wait_check(void)
 
 int pi_wait_check_worker(void)
 {
-    pi_worker *worker = pi_worker_self();
-    if (PI_UNLIKELY(!worker))
-        return -EPERM;
-    pi_fiber *fiber = worker->fiber;
-    return fiber && pi_scopes_cancelled(fiber) ? pi_wait_refuse(fiber) : 0;
+    return pi_check_worker();
 }
 
 int pi_wait_refuse(pi_fiber *fiber)

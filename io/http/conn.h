@@ -165,7 +165,10 @@ void pi_http_conclude(pi_http_conn *c, int handler_rc);
 /* --- request.c ------------------------------------------------------------------------------ */
 
 /** Has the body been read to its end? Length 0 counts. */
-bool pi_http_body_done(const pi_http_conn *c);
+static inline bool pi_http_body_done(const pi_http_conn *c)
+{
+    return c->chunked ? c->ended : c->body_left == 0;
+}
 
 /** Read the rest of the body and throw it away. @return true: done, another request may
  *  follow; false: too much, or it failed */

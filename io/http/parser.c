@@ -63,6 +63,24 @@ bool pi_http_is_value(unsigned char c)
     return is(c, VALUE);
 }
 
+/* The first byte in [p, end) that is of none of the classes, or end. */
+static inline const char *skip(const char *p, const char *end, unsigned classes)
+{
+    for (; end - p >= 4; p += 4) {
+        if (!is((unsigned char)p[0], classes))
+            return p;
+        if (!is((unsigned char)p[1], classes))
+            return p + 1;
+        if (!is((unsigned char)p[2], classes))
+            return p + 2;
+        if (!is((unsigned char)p[3], classes))
+            return p + 3;
+    }
+    while (p < end && is((unsigned char)*p, classes))
+        p++;
+    return p;
+}
+
 #if defined(__SSE2__)
 /* A bit for each of 16 bytes: it can't stand in a value. */
 static unsigned not_value(__m128i v)
@@ -93,17 +111,7 @@ static const char *skip_value(const char *p, const char *end)
         return bad ? end - 8 + __builtin_ctz(bad) : end;
     }
 #endif
-    while (p < end && is((unsigned char)*p, VALUE))
-        p++;
-    return p;
-}
-
-static bool all(const char *p, size_t n, unsigned classes)
-{
-    for (const char *end = p + n; p < end; p++)
-        if (!is((unsigned char)*p, classes))
-            return false;
-    return true;
+    return skip(p, end, VALUE);
 }
 
 static inline uint64_t load8(const char *p)
@@ -158,7 +166,7 @@ static int read_target(pi_http_head *head, const char *base)
     size_t path = authority;
     while (path < n && target[path] != '/' && target[path] != '?')
         path++;
-    if (path == authority || !all(target + authority, path - authority, HOST))
+    if (path == authority || skip(target + authority, target + path, HOST) != target + path)
         return -400;
     head->flags |= PI_HTTP_ABSOLUTE;
     head->path = (uint16_t)(head->target + path);
@@ -210,8 +218,7 @@ static int request_line(pi_http_head *head, const char *base, const char *p, con
         return -501;
 
     const char *target = ++p;
-    while (p < end && is((unsigned char)*p, TARGET))
-        p++;
+    p = skip(p, end, TARGET);
     if (p == end)
         return 0;
     if (*p != ' ' || p == target)
@@ -304,9 +311,10 @@ static void read_connection(pi_http_head *head, const char *p, size_t n)
     }
 }
 
-static int read_host(pi_http_head *head, const char *base, const pi_http_field *field)
+/* @param plain  it has no bytes but those of a host */
+static int read_host(pi_http_head *head, const pi_http_field *field, bool plain)
 {
-    if (head->flags & PI_HTTP_HAS_HOST || !all(base + field->value, field->value_len, HOST))
+    if (head->flags & PI_HTTP_HAS_HOST || !plain)
         return -400;
     head->flags |= PI_HTTP_HAS_HOST;
     head->host = field->value;
@@ -314,13 +322,11 @@ static int read_host(pi_http_head *head, const char *base, const pi_http_field *
     return 0;
 }
 
-/* Look at a field that has been read. @return 0 or a negated status */
+/* Look at a field that has been read, but Host. @return 0 or a negated status */
 static int read_field(pi_http_head *head, const char *base, const pi_http_field *field)
 {
     const char *name = base + field->name, *value = base + field->value;
     switch (field->name_len) {
-    case 4:
-        return IS_WORD(name, "host") ? read_host(head, base, field) : 0;
     case 6:
         if (IS_WORD(name, "expect") && head->minor > 0) {
             if (!pi_http_same(value, field->value_len, "100-continue"))
@@ -350,8 +356,7 @@ static int field_line(pi_http_head *head, const char *base, const char *p, const
     if (head->n_fields == PI_HTTP_FIELDS_MAX)
         return -431;
     const char *name = p;
-    while (p < end && is((unsigned char)*p, TOKEN))
-        p++;
+    p = skip(p, end, TOKEN);
     if (p == end)
         return 0;
     if (*p != ':' || p == name)
@@ -359,7 +364,11 @@ static int field_line(pi_http_head *head, const char *base, const char *p, const
     const char *name_end = p++;
     while (p < end && is_blank(*p))
         p++;
-    const char *value = p, *value_end = skip_value(p, end);
+    /* A host's bytes are all among a value's: looked at once, they need no other look. */
+    const char *value = p, *host_end = NULL;
+    if (name_end - name == 4 && IS_WORD(name, "host"))
+        p = host_end = skip(p, end, HOST);
+    const char *value_end = p < end && *p == '\r' ? p : skip_value(p, end);
     if (value_end == end)
         return 0;
     if (*value_end != '\r')
@@ -377,7 +386,8 @@ static int field_line(pi_http_head *head, const char *base, const char *p, const
     field->name_len = (uint16_t)(name_end - name);
     field->value = (uint16_t)(value - base);
     field->value_len = (uint16_t)(value_end - value);
-    int rc = read_field(head, base, field);
+    int rc =
+        host_end ? read_host(head, field, value_end == host_end) : read_field(head, base, field);
     if (rc)
         return rc;
     head->n_fields++;

@@ -107,7 +107,7 @@ void pica_http_close_after(pica_http_request *req)
 /* --- The head ------------------------------------------------------------------------------- */
 
 /* May the connection go on after this answer? */
-static bool may_keep(const pi_http_conn *c, pi_http_framing framing)
+static inline bool may_keep(const pi_http_conn *c, pi_http_framing framing)
 {
     if (!c->keep || c->shut || framing == PI_HTTP_UNTIL_EOF)
         return false;
@@ -120,9 +120,11 @@ static bool may_keep(const pi_http_conn *c, pi_http_framing framing)
     return !c->asked && !c->body_failed && (c->chunked || c->body_left <= PI_HTTP_DISCARD_MAX);
 }
 
-/* Format the head into the output. @return 0 or the connection's error */
-static int put_head(pi_http_conn *c, int status, const char *type, size_t type_len,
-                    pi_http_framing framing, uint64_t length)
+/* Format the head into the output; inline for the two kinds of answers. @return 0 or the
+ * connection's error */
+static inline __attribute__((always_inline)) int put_head(pi_http_conn *c, int status,
+                                                          const char *type, size_t type_len,
+                                                          pi_http_framing framing, uint64_t length)
 {
     int rc = pi_http_reserve(c, pi_http_head_bound(type_len, c->added_len));
     if (rc)
@@ -170,6 +172,21 @@ static int check_answer(const pi_http_conn *c, int status, const char *type, siz
 
 /* --- Whole answers -------------------------------------------------------------------------- */
 
+/* A whole answer, which may be given.
+ * @return 0 or the connection's error */
+static int answer_whole(pi_http_conn *c, int status, const char *type, size_t type_len,
+                        const void *body, size_t n)
+{
+    int rc = put_head(c, status, type, type_len,
+                      is_bodiless(status) ? PI_HTTP_BODILESS : PI_HTTP_LENGTH, n);
+    if (rc)
+        return rc;
+    c->progress = PI_HTTP_ANSWERED;
+    if (n == 0 || c->work->head.flags & PI_HTTP_IS_HEAD)
+        return 0;
+    return pi_http_append(c, body, n);
+}
+
 int pica_http_reply(pica_http_request *req, int status, const char *type, const void *body,
                     size_t n)
 {
@@ -179,14 +196,7 @@ int pica_http_reply(pica_http_request *req, int status, const char *type, const 
         return rc;
     if (n > 0 && (!body || forbids_body(status)))
         return -EINVAL;
-    rc = put_head(req, status, type, type_len,
-                  is_bodiless(status) ? PI_HTTP_BODILESS : PI_HTTP_LENGTH, n);
-    if (rc)
-        return rc;
-    req->progress = PI_HTTP_ANSWERED;
-    if (n == 0 || req->work->head.flags & PI_HTTP_IS_HEAD)
-        return 0;
-    return pi_http_append(req, body, n);
+    return answer_whole(req, status, type, type_len, body, n);
 }
 
 void pi_http_refuse(pi_http_conn *c, int status)
@@ -201,12 +211,8 @@ void pi_http_refuse(pi_http_conn *c, int status)
     c->keep = false;
     c->refused = true;
     c->added_len = 0;
-    if (put_head(c, status, "text/plain", 10, PI_HTTP_LENGTH, n) < 0)
-        return;
-    c->progress = PI_HTTP_ANSWERED;
-    if (c->work->head.flags & PI_HTTP_IS_HEAD)
-        return;
-    (void)pi_http_append(c, text, n); /* its error is the connection's, and that ends anyway */
+    /* An error is the connection's, and that ends anyway. */
+    (void)answer_whole(c, status, "text/plain", 10, text, n);
 }
 
 /* --- Answers in pieces ---------------------------------------------------------------------- */

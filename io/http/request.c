@@ -97,11 +97,6 @@ int pica_http_peer(const pica_http_request *req, pica_addr *out)
 
 /* --- The body ------------------------------------------------------------------------------- */
 
-bool pi_http_body_done(const pi_http_conn *c)
-{
-    return c->chunked ? c->ended : c->body_left == 0;
-}
-
 static int body_fails(pi_http_conn *c, int code)
 {
     c->keep = false;
