@@ -224,7 +224,8 @@ void pi_descriptor_unwatch(pi_descriptor *d)
 }
 
 /* @param latch  PI_READY, with PI_FINAL where the event says so */
-static inline __attribute__((always_inline)) int direction_event(pi_descriptor *d, pi_direction *dir, uint32_t generation, uint64_t latch)
+static inline __attribute__((always_inline)) int
+direction_event(pi_descriptor *d, pi_direction *dir, uint32_t generation, uint64_t latch)
 {
     uint64_t w = pi_load_acquire(&dir->word);
     for (;;) {
