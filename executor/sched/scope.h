@@ -26,25 +26,6 @@ enum {
     PI_SCOPE_LIMITED = 1u << 3    /* [const] a group's, that has a limit */
 };
 
-/** The first members of a group, so that a cancel need not look for them among all the tasks that
- *  there are. A member is noted before it is queued; a canceller sets the flag, fences and looks
- *  here, and a member's wait fences before it looks at the flag: one of the two sees the other.
- *  Only the owner notes some; who else spawns one, or one too many, says first that there are
- *  others, and then all tasks are looked at. What is noted may have ended, and be another task by
- *  now (pool.h). */
-#define PI_KIN 6
-typedef struct pi_kin {
-    uint32_t others;         /* [atomic] 1: there are others. Set by spawners; release */
-    uint32_t count;          /* [owner] */
-    pica_task *task[PI_KIN]; /* [atomic] set by the owner, release; NULL: none */
-} pi_kin;
-
-/** By the owner: one more member, before it is queued. There is room. */
-static inline void pi_kin_note(pi_kin *kin, pica_task *member)
-{
-    pi_store_release(&kin->task[kin->count++], member); /* partner: pica_group_cancel() */
-}
-
 /** The calling task's fiber, for public functions of scopes and groups. A plain thread, and NULL
  *  for the scope or group, are misuse by whoever called `what`. */
 pi_fiber *pi_scope_fiber_here(const void *scope, const char *what);

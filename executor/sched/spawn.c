@@ -55,7 +55,7 @@ static int enqueue(pica_executor *ex, pi_worker *worker, pica_task *task)
     return 0;
 }
 
-static int spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pi_kin *kin,
+static int spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_task **place,
                  pica_task **out, pica_fn fn, void *arg, const pica_attr *attr, const char *site,
                  unsigned flags)
 {
@@ -71,7 +71,7 @@ static int spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pi_kin
     task->parent = worker && worker->fiber ? worker->fiber->current->id : 0;
     if (kind)
         arg = memcpy(pi_task_copy(task), arg, attr->copy_size);
-    pi_spawn_fill(task, group, kin, fn, arg, site, flags, out ? 2 : 1);
+    pi_spawn_fill(task, group, place, fn, arg, site, flags, out ? 2 : 1);
     if (attr->on_drop)
         pi_drop_prepare(task, attr->on_drop);
     task->name = attr->name;
@@ -89,8 +89,8 @@ static int spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pi_kin
     return rc;
 }
 
-int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pi_kin *kin, pica_task **out,
-             pica_fn fn, void *arg, const pica_attr *attr, const char *site)
+int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_task **place,
+             pica_task **out, pica_fn fn, void *arg, const pica_attr *attr, const char *site)
 {
     pica_attr checked;
     if (!fn)
@@ -100,7 +100,7 @@ int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pi_kin *ki
         return rc;
     if (checked.copy_size && !arg)
         return -EINVAL;
-    return spawn(ex, worker, group, kin, out, fn, arg, &checked, site, 0);
+    return spawn(ex, worker, group, place, out, fn, arg, &checked, site, 0);
 }
 
 int pi_spawn_main(pica_executor *ex, pica_task **out, pica_fn fn, void *arg)

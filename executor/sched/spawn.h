@@ -14,12 +14,12 @@
  * @param ex      where
  * @param worker  the caller's, of the same executor; NULL: the caller is a stranger to it
  * @param group   the scope of the group that it is a member of, or NULL
- * @param kin     where to note the member, or NULL
+ * @param place   where to note the member before it is queued, or NULL
  * @param out     NULL, or where to put a handle with one reference
  * @return 0; -ENOMEM, -EINVAL, -ESHUTDOWN (strangers alone): nothing has happened
  */
-int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pi_kin *kin, pica_task **out,
-             pica_fn fn, void *arg, const pica_attr *attr, const char *site);
+int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *group, pica_task **place,
+             pica_task **out, pica_fn fn, void *arg, const pica_attr *attr, const char *site);
 
 /** pica_run()'s task: its end closes the executor. */
 int pi_spawn_main(pica_executor *ex, pica_task **out, pica_fn fn, void *arg);
@@ -28,7 +28,7 @@ int pi_spawn_main(pica_executor *ex, pica_task **out, pica_fn fn, void *arg);
  *  strangers may read by atomics (pi_pool_each() gives them tasks of the past, too) are zeroed
  *  in blocks with their neighbours; all that is read before the word says "exists" is
  *  re-checked after. */
-static inline void pi_spawn_fill(pica_task *task, pica_scope *group, pi_kin *kin, pica_fn fn,
+static inline void pi_spawn_fill(pica_task *task, pica_scope *group, pica_task **place, pica_fn fn,
                                  void *arg, const char *site, unsigned flags, uint32_t references)
 {
     memset(&task->result, 0, offsetof(pica_task, scope) - offsetof(pica_task, result));
@@ -40,8 +40,8 @@ static inline void pi_spawn_fill(pica_task *task, pica_scope *group, pi_kin *kin
     task->flags = (uint8_t)flags;
     if (group) {
         pi_store_relaxed(&task->group, group);
-        if (kin)
-            pi_kin_note(kin, task);
+        if (place)
+            pi_store_release(place, task); /* partner: interrupt_noted() */
     }
     task->site = site;
     pi_store_release(&task->word, references * PI_TASK_REF); /* pairs with pi_pool_each() */
@@ -68,7 +68,7 @@ static inline void *pi_spawn_copy(pica_task *task, const void *arg, size_t size)
  * caller returns pi_spawn_done()
  */
 static inline __attribute__((always_inline)) bool
-pi_spawn_fast(pi_worker *worker, pica_scope *group, pi_kin *kin, pica_task **out, pica_fn fn,
+pi_spawn_fast(pi_worker *worker, pica_scope *group, pica_task **place, pica_task **out, pica_fn fn,
               const void *arg, size_t copy_size, const char *site)
 {
     unsigned kind = copy_size ? PI_TASK_COPIES : 0;
@@ -92,7 +92,7 @@ pi_spawn_fast(pi_worker *worker, pica_scope *group, pi_kin *kin, pica_task **out
     pi_store_relaxed(&task->id, id + 1);
     task->parent = fiber->current->id;
     void *argument = copy_size ? pi_spawn_copy(task, arg, copy_size) : (void *)(uintptr_t)arg;
-    pi_spawn_fill(task, group, kin, fn, argument, site,
+    pi_spawn_fill(task, group, place, fn, argument, site,
                   worker->default_flags | (group ? PI_TASK_MEMBER : 0u) | kind, out ? 2 : 1);
     if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->draining))) /* after word: (E) of closing.h */
         pi_store_relaxed(&task->cancels, pi_load_relaxed(&worker->ex->phase) != PI_RUNNING);

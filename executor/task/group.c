@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* group.c: groups. See pica/group.h.
  *
- *   1. members counts by two; its lowest bit says that the owner waits. The last member goes
- *      through the lock, any other one only decrements.
+ *   1. The last member goes through the lock, any other one only decrements the count.
  *   2. The group is its owner's memory: the last member's unlock is the last touch, and the
  *      owner takes the lock once after it has seen the count at zero (law 6).
  *   3. A member's task points to the group's scope until just before it is counted out, so who
- *      looks for members by that pointer finds them all and, under that pointer, none else. Where
- *      to look: at the few that are noted (pi_kin), or, if there are others, at all tasks.
+ *      looks for members by that pointer finds them all and, under that pointer, none else.
  *   4. A plain group does not look at options: those that have some differ in what they call
  *      when a member has ended, and in a bit of the scope's flags that a spawn reads anyway.
  *   5. The count down is a release, the owner's look at it an acquire; what the last member did
  *      reaches the owner by the lock. All other changes of members may be relaxed: they are
  *      read-modify-writes, which pass on what was released before them.
  *
- * Elsewhere: the limit (limit.h), the list of failures (failures.c).
+ * Elsewhere: the count, and where members are found (members.h), the limit (limit.h), the list of
+ * failures (failures.c).
  * Lock rank OBJECT; inside it a wait may be ended, which queues a task.
  * Proof: tests/executor/task/group_model.c.
  */
@@ -27,13 +26,9 @@
 #include "executor/task/group.h"
 #include "executor/task/inline.h"
 #include "executor/task/limit.h"
+#include "executor/task/members.h"
 
 #include <string.h>
-
-_Static_assert(sizeof(((pica_group *)NULL)->kin) == sizeof(pi_kin), "the public one mirrors it");
-
-#define MEMBER 2u
-#define OWNER_WAITS 1u
 
 /* Bits of outcome, which only races keep. */
 #define SUCCEEDED 1u /* value is the first success */
@@ -42,32 +37,6 @@ _Static_assert(sizeof(((pica_group *)NULL)->kin) == sizeof(pi_kin), "the public 
 static pica_group *group_of(pica_scope *scope)
 {
     return (pica_group *)scope; /* its first member */
-}
-
-static pi_kin *kin_of(pica_group *group)
-{
-    return (pi_kin *)&group->kin;
-}
-
-static void interrupt_member(pica_task *task, void *arg)
-{
-    if (pi_load_relaxed(&task->group) == arg) /* pi_scope_interrupt() looks again */
-        pi_scope_interrupt(task, arg, 0, true);
-}
-
-/* The flag is set, and fenced. */
-static void interrupt_members(pica_group *group, pica_executor *ex)
-{
-    pi_kin *kin = kin_of(group);
-    if (pi_load_acquire(&kin->others)) {
-        pi_pool_each(&ex->pool, interrupt_member, &group->scope);
-        return;
-    }
-    for (uint32_t i = 0; i < PI_KIN; i++) {
-        pica_task *task = pi_load_acquire(&kin->task[i]);
-        if (task && pi_load_acquire(&task->word))
-            interrupt_member(task, &group->scope);
-    }
 }
 
 void pica_group_cancel(pica_group *group)
@@ -81,7 +50,7 @@ void pica_group_cancel(pica_group *group)
         return;
     pi_scope_fence(pi_task_executor(owner));
     pi_scope_interrupt(owner, NULL, group->scope.level, true);
-    interrupt_members(group, pi_task_executor(owner));
+    pi_members_interrupt(group, pi_task_executor(owner));
     if (old & PI_SCOPE_LIMITED)
         pi_limit_close(group);
 }
@@ -89,14 +58,14 @@ void pica_group_cancel(pica_group *group)
 /* One member less. The caller's part in the group is over. */
 static void count_out(pica_group *group)
 {
-    uint32_t members = pi_load_relaxed(&group->members);
-    while (members >= 2 * MEMBER)
-        if (pi_cas_release(&group->members, &members, members - MEMBER))
+    uint64_t count = pi_load_relaxed(&group->members);
+    while (pi_members_of(count) >= 2 * PI_MEMBER)
+        if (pi_cas_release(&group->members, &count, count - PI_MEMBER))
             return;
     pi_lock_acquire(pi_group_lock(group));
-    members = pi_sub_relaxed(&group->members, MEMBER);
+    count = pi_sub_relaxed(&group->members, PI_MEMBER);
     pi_won won = {NULL, NULL};
-    if (members == (MEMBER | OWNER_WAITS))
+    if (pi_members_of(count) == (PI_MEMBER | PI_OWNER_WAITS))
         (void)pi_wait_win(((pi_waiter *)group->waiter)->token, PI_WOKEN, &won);
     pi_lock_release(pi_group_lock(group));
     pi_wait_go(won);
@@ -194,19 +163,18 @@ static void note_slot(pica_group *group, const pi_worker *worker)
 }
 
 static inline __attribute__((always_inline)) int spawn_member(pica_group *group, pi_worker *worker,
-                                                              pi_kin *kin, pica_task **out,
-                                                              pica_fn fn, void *arg,
-                                                              const pica_attr *attr,
+                                                              pica_task **out, pica_fn fn,
+                                                              void *arg, const pica_attr *attr,
                                                               const char *site)
 {
-    pi_add_relaxed(&group->members, MEMBER);
+    pica_task **place = pi_members_add(group);
     int rc = 0;
-    if (attr || !pi_spawn_fast(worker, &group->scope, kin, out, fn, arg, 0, site)) {
-        rc = pi_spawn(worker->ex, worker, &group->scope, kin, out, fn, arg, attr, site);
+    if (attr || !pi_spawn_fast(worker, &group->scope, place, out, fn, arg, 0, site)) {
+        rc = pi_spawn(worker->ex, worker, &group->scope, place, out, fn, arg, attr, site);
         worker = pi_worker_self(); /* another one, after an eager start */
     }
     if (rc < 0) {
-        pi_sub_relaxed(&group->members, MEMBER); /* the caller counts, or is the owner */
+        pi_sub_relaxed(&group->members, PI_MEMBER); /* the caller counts, or is the owner */
         return rc;
     }
     pica_task *owner = group->scope.owner;
@@ -218,19 +186,6 @@ static inline __attribute__((always_inline)) int spawn_member(pica_group *group,
     return pi_spawn_done(worker);
 }
 
-/* Until there are others than those that are noted. */
-static __attribute__((noinline)) int spawn_kin(pica_group *group, pica_task **out, pica_fn fn,
-                                               void *arg, const pica_attr *attr, const char *site)
-{
-    pi_worker *worker = pi_worker_self();
-    pi_kin *kin = kin_of(group);
-    if (group->scope.owner != worker->fiber->current || kin->count == PI_KIN) {
-        pi_store_release(&kin->others, 1u); /* partner: pica_group_cancel() */
-        kin = NULL;
-    }
-    return spawn_member(group, worker, kin, out, fn, arg, attr, site);
-}
-
 /* The group is cancelled, has ended, or has a limit. */
 static int spawn_special(pica_group *group, bool may_wait, pica_task **out, pica_fn fn, void *arg,
                          const pica_attr *attr, const char *site)
@@ -240,7 +195,7 @@ static int spawn_special(pica_group *group, bool may_wait, pica_task **out, pica
     int rc = pi_limit_enter(group, may_wait);
     if (rc < 0)
         return rc;
-    rc = spawn_kin(group, out, fn, arg, attr, site);
+    rc = spawn_member(group, pi_worker_self(), out, fn, arg, attr, site);
     if (rc < 0)
         pi_limit_leave(group);
     return rc;
@@ -279,9 +234,7 @@ int pica_group_spawn_at(pica_group *group, pica_task **out, pica_fn fn, void *ar
     int rc = check_spawn(group, worker, fn);
     if (PI_UNLIKELY(rc))
         return rc < 0 ? rc : spawn_waiting(group, out, fn, arg, attr, site);
-    if (!pi_load_relaxed(&group->kin.others))
-        return spawn_kin(group, out, fn, arg, attr, site);
-    return spawn_member(group, worker, NULL, out, fn, arg, attr, site);
+    return spawn_member(group, worker, out, fn, arg, attr, site);
 }
 
 int pica_group_try_spawn_at(pica_group *group, pica_task **out, pica_fn fn, void *arg,
@@ -309,19 +262,19 @@ static pica_task *claim_member(pica_group *group, pi_worker *worker, pi_fiber *f
 {
     int64_t slot = group->first_slot;
     pi_node *node;
-    if (group->home != worker->index + 1)
+    if (group->home != worker->index + 1 || !fiber->may_inline)
         return NULL;
     for (; (node = pi_deque_peek(&worker->deque, &slot)); slot++) {
         pica_task *task = pi_task_of(node); /* perhaps gone by now, but still a task's memory */
         if (pi_load_relaxed(&task->group) != &group->scope || pi_load_relaxed(&task->fiber))
             continue;
         group->first_slot = slot;
-        pi_claim claim = pi_inline_claim(worker, fiber, task);
-        if (claim == PI_CLAIM_NO)
+        if (task->pin || !pi_deque_claim(&worker->deque, node))
             continue;
-        if (claim == PI_CLAIM_YES && pi_load_relaxed(&task->group) == &group->scope)
+        if (PI_LIKELY(pi_load_relaxed(&task->group) == &group->scope) && pi_inline_may(fiber, task))
             return task;
-        pi_worker_ready(task); /* no room for it here, or it changed hands just before */
+        /* No room for it here; or it was started, or changed hands, just before. */
+        pi_worker_ready(task);
         return NULL;
     }
     return NULL;
@@ -334,7 +287,7 @@ static bool run_members(pica_group *group)
     for (;;) {
         pi_worker *worker = pi_worker_self();
         pi_fiber *fiber = worker->fiber;
-        if (pi_load_relaxed(&group->members) < MEMBER)
+        if (pi_members_of(pi_load_relaxed(&group->members)) < PI_MEMBER)
             return cancelled;
         if (pi_inline_breathe(worker, fiber))
             continue;
@@ -360,10 +313,10 @@ static bool wait_for_members(pica_group *group, bool cancelled)
         else
             pi_wait_begin_for(&me, PI_FOR_MEMBERS, (uintptr_t)group);
         pi_lock_acquire(pi_group_lock(group));
-        bool any = pi_load_acquire(&group->members) >= MEMBER;
+        bool any = pi_members_of(pi_load_acquire(&group->members)) >= PI_MEMBER;
         if (any) {
             group->waiter = &me;
-            pi_add_relaxed(&group->members, OWNER_WAITS);
+            pi_add_relaxed(&group->members, PI_OWNER_WAITS);
             /* The last but one may have decremented without the lock meanwhile, but the last
              * one needs it, and then sees the bit. */
         }
@@ -374,7 +327,7 @@ static bool wait_for_members(pica_group *group, bool cancelled)
         }
         pi_how how = pi_wait_park(&me, PICA_NEVER);
         pi_lock_acquire(pi_group_lock(group));
-        pi_sub_relaxed(&group->members, OWNER_WAITS);
+        pi_sub_relaxed(&group->members, PI_OWNER_WAITS);
         pi_lock_release(pi_group_lock(group));
         if (how != PI_WOKEN) {
             cancelled = true;
@@ -400,6 +353,7 @@ intptr_t pica_group_end(pica_group *group, intptr_t rc)
     }
     bool cancelled = run_members(group);
     cancelled = wait_for_members(group, cancelled) || rc == -ECANCELED;
+    pi_members_end(group);
     uint32_t flags = pi_load_relaxed(&group->scope.flags);
     pi_scope_close(fiber, &group->scope);
     if (group->outcome & SUCCEEDED)

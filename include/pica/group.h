@@ -34,25 +34,25 @@ PICA_BEGIN_DECLS
 /** A group in the caller's memory; every member is private. Needs no initialisation. */
 typedef struct pica_group {
     pica_scope scope; /* cancelled = the group is */
+    uint64_t members; /* [atomic] lower half: 2 for each that has not ended, 1 if the owner waits;
+                         upper half: how many have been spawned */
     uint32_t lock;    /* [atomic] guards what is tagged [lock] */
-    uint32_t members; /* [atomic] 2 for each that has not ended, 1 if the owner waits */
-    intptr_t *errors; /* [lock] what failed, in order */
+    uint32_t home;    /* [owner] 1 + the worker in whose queue members may lie */
+    int64_t first_slot;                   /* [owner] from where on */
+    intptr_t *errors;                     /* [lock] what failed, in order */
     size_t errors_count, errors_capacity; /* [lock] */
     intptr_t first;                       /* [lock] the first failure, or 0 */
     void *waiter;                         /* [lock] the owner's wait, in the end */
-    int64_t first_slot;                   /* [owner] where in a worker's queue members may lie */
-    uint32_t home;                        /* [owner] 1 + that worker */
-    uint32_t outcome;                     /* [lock] what members came to, where that matters */
     intptr_t value;                       /* [lock] the first success, in a race */
+    uint32_t outcome;                     /* [lock] what members came to, where that matters */
     uint32_t options;                     /* [const] bits, see below */
     uint32_t limit;                       /* [const] of members at a time, or 0 */
     uint32_t running;                     /* [lock] of a limited one: places taken */
     uint32_t stuck;    /* [lock] of these, by members that wait for a place themselves */
+    uint32_t others;   /* [atomic] 1: there are members that are not noted */
     void *head, *tail; /* [lock] who waits for a place, in order of arrival */
-    struct {
-        uint32_t others, count;
-        void *task[6];
-    } kin; /* [owner, atomic] some of the members */
+    void *noted[6];    /* [atomic] the first members */
+    void *rooms[2];    /* [atomic] for more of them */
     void *reserved[2];
 } pica_group;
 

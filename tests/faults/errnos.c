@@ -222,6 +222,7 @@ const errnos_exception errnos_all_absorbed[] = {
      "a connection that broke in the queue is passed over; in a shortage, accept waits",
      {ECONNABORTED, EHOSTDOWN, EHOSTUNREACH, EMFILE, ENETDOWN, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM,
       ENONET, ENOPROTOOPT, EPERM, EPROTO}},
+    {"fetch_room", "calloc", "then a cancel looks for the group's members among all tasks", {0}},
     {"pi_group_failed", "malloc", "the group knows its first error, and fewer of the others", {0}},
     /* What only tells people something. */
     {"lowest_resident", NULL, "the dump leaves the mark out", {0}},

@@ -8,6 +8,7 @@
  *   switch   from a context to another and back
  *   yield    of one of two tasks that yield in turn
  *   spawn    a task that does nothing, and its await
+ *   group    a member that does nothing, of a group of 16, with its share of begin and end
  *   sem      acquire and release, of a semaphore that nobody else wants
  *   echo     a byte to another task and back, over TCP
  *   http     a request to a server, and its answer
@@ -15,6 +16,7 @@
 #include "executor/coro/switch.h"
 
 #include <pica/executor.h>
+#include <pica/group.h>
 #include <pica/http.h>
 #include <pica/net.h>
 #include <pica/sem.h>
@@ -88,6 +90,23 @@ static intptr_t spawns(void *arg)
         must(pica_spawn(&task, nothing, arg) == 0, "a spawn failed");
         must(pica_await(task, NULL) == 0, "an await failed");
         pica_unref(task);
+    }
+    return 0;
+}
+
+/* --- group ------------------------------------------------------------------------------------- */
+
+#define MEMBERS 16
+
+static intptr_t groups(void *arg)
+{
+    pica_group group;
+    for (long i = 0; i < count / MEMBERS; i++) {
+        pica_group_begin(&group);
+        for (unsigned k = 0; k < MEMBERS; k++)
+            must(pica_group_spawn(&group, nothing, arg) == 0, "a spawn failed");
+        must(pica_group_end(&group, 0) == 0, "a member failed");
+        pica_group_deinit(&group);
     }
     return 0;
 }
@@ -194,7 +213,8 @@ static const struct {
     const char *name;
     pica_fn task;
 } cases[] = {{"switch", NULL},  {"yield", two_yield}, {"spawn", spawns},
-             {"sem", acquires}, {"echo", echoes},     {"http", requests}};
+             {"group", groups}, {"sem", acquires},    {"echo", echoes},
+             {"http", requests}};
 
 int main(int argc, char **argv)
 {

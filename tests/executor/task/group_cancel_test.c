@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* group_cancel_test.c: cancels and deadlines that reach a group from outside, and groups in
  * scopes in groups (pica/group.h). What happens inside a group is in group_test.c. */
+#include "executor/task/members.h"
 #include "tests/executor/bodies.h"
 
 #include <pica/group.h>
@@ -292,6 +293,7 @@ static void finds(unsigned ended, unsigned own, unsigned others)
     if (others)
         CHECK_OK(pica_group_spawn(&group, spawns_sleepers, &brood));
     CHECK_HITS(&asleep, own + others);
+    CHECK_EQ(group.others, ended + own + others + (others > 0) > PI_PLACES); /* not by looking far */
     pica_group_cancel(&group);
     CHECK_EQ(pica_group_end(&group, 0), -ECANCELED);
 }
@@ -303,6 +305,47 @@ static void whoever_spawned_them(void)
             finds(0, own, others);
             finds(3, own, others);
         }
+}
+
+/* Those that are noted in a room, in the second one, and nowhere. */
+static void however_many_there_are(void)
+{
+    static const unsigned edges[] = {PI_PLACES_HERE, PI_PLACES_FIRST, PI_PLACES};
+    for (unsigned i = 0; i < 3; i++) {
+        finds(edges[i] - 2, 2, 0);
+        finds(edges[i] - 2, 3, 0);
+        finds(edges[i] - 2, 1, 4);
+        finds(0, edges[i] - 3, 6);
+    }
+    finds(1, 0, PI_PLACES);
+}
+
+/* Members that spawn members, at the same time, while others end. */
+static intptr_t spawns_some(void *arg)
+{
+    struct brood *brood = arg;
+    for (unsigned i = 0; i < brood->n; i++) {
+        CHECK_OK(pica_group_spawn(brood->group, body_returns, NULL));
+        CHECK_OK(pica_group_spawn(brood->group, body_sleeps, brood->asleep));
+    }
+    return 0;
+}
+
+static void whoever_spawns_beside(void)
+{
+    for (uint64_t round = check_rounds(20); round > 0; round--) {
+        enum { SPAWNERS = 8, EACH = 7 }; /* 120 in all */
+        check_latch asleep = {0};
+        pica_group group;
+        pica_group_begin(&group);
+        struct brood brood = {&group, &asleep, EACH};
+        for (unsigned i = 0; i < SPAWNERS; i++)
+            CHECK_OK(pica_group_spawn(&group, spawns_some, &brood));
+        CHECK_HITS(&asleep, SPAWNERS * EACH);
+        CHECK_EQ(group.others, 0);
+        pica_group_cancel(&group);
+        CHECK_EQ(pica_group_end(&group, 0), -ECANCELED);
+    }
 }
 
 CHECK_MAIN
@@ -321,4 +364,6 @@ CHECK_MAIN
     check_run("nested", nested);
     check_run("an inner failure goes outwards", inner_failure_goes_outwards);
     check_run("whoever spawned them", whoever_spawned_them);
+    check_run("however many there are", however_many_there_are);
+    check_run("whoever spawns beside", whoever_spawns_beside);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* group_model.c: the end of a group (group.c) and its limit (limit.c): members that end, fail,
- * win and spawn others, against an owner that waits in the end or for a place and is cancelled;
- * all interleavings of small programs. group.c, failures.c and limit.c are the real ones; a member
- * is a thread that says that it has ended, as worker.c does for a task.
+/* group_model.c: the end of a group (group.c), how a cancel finds its members (members.c) and its
+ * limit (limit.c): members that end, fail, win and spawn others, against an owner that waits in
+ * the end or for a place and is cancelled; all interleavings of small programs. They and
+ * failures.c are the real ones; a member is a thread that says that it has ended, as worker.c
+ * does for a task.
  *
  * What has to hold: a cancel finds each member, or that member sees it; the end returns once all
  * members have ended, after everything they did, and nobody touches the group after that; the
@@ -14,6 +15,7 @@
 #include "executor/sched/spawn.h"
 #include "executor/sched/worker.h"
 #include "executor/task/inline.h"
+#include "executor/task/members.h"
 
 #include "tests/model/model_waits.h"
 
@@ -99,15 +101,15 @@ void pi_pool_each(pi_pool *pool, void (*visit)(pica_task *task, void *arg), void
             visit(&memory.tasks[i], arg);
 }
 
-int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *of, pi_kin *kin, pica_task **out,
-             pica_fn fn, void *arg, const pica_attr *attr, const char *site)
+int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *of, pica_task **place,
+             pica_task **out, pica_fn fn, void *arg, const pica_attr *attr, const char *site)
 {
     model_check(ex == &executor && worker == pi_worker_current && of == &group->scope);
     model_check(!out && fn && !arg && !attr && site);
     pica_task *task = &memory.tasks[next_member];
     pi_store_relaxed(&task->group, of);
-    if (kin)
-        pi_kin_note(kin, task);
+    if (place)
+        pi_store_release(place, task);
     pi_store_release(&task->word, PI_TASK_REF);
     uint32_t n = pi_add_relaxed(&running, 1u) + 1;
     model_check(!most || n <= most);
@@ -119,11 +121,6 @@ int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *of, pi_kin *kin, 
 bool pi_inline_breathe_slow(pi_worker *worker, pi_fiber *fiber)
 {
     model_fail("%p %p", (void *)worker, (void *)fiber);
-}
-
-pi_claim pi_inline_claim(pi_worker *worker, pi_fiber *fiber, pica_task *task)
-{
-    model_fail("%p %p %p", (void *)worker, (void *)fiber, (void *)task);
 }
 
 void pi_task_finish(pi_worker *worker, pica_task *task, intptr_t result, bool held)
@@ -188,7 +185,7 @@ static void reset(unsigned n, uint32_t flags, uint32_t limit)
     failures = 99;
     group = model_alloc(sizeof(*group), 16);
     model_check(pica_group_begin_with(group, &options) == 0);
-    group->members = 2 * n; /* as n spawns leave them */
+    group->members = n * (PI_MEMBER_EVER + PI_MEMBER); /* as n spawns leave them */
     group->running = limit ? n : 0;
     running = n;
     next_member = n + 1;
@@ -199,6 +196,26 @@ static void reset(unsigned n, uint32_t flags, uint32_t limit)
 static void one_member(void)
 {
     reset(1, 0, 0);
+}
+
+/* The next one is noted in the first room, or in the second, or nowhere. */
+static void one_of_seven(void)
+{
+    one_member();
+    group->members += (PI_PLACES_HERE - 1) * PI_MEMBER_EVER;
+}
+
+static void one_of_many(void)
+{
+    one_member();
+    group->members += (PI_PLACES - 1) * PI_MEMBER_EVER;
+}
+
+/* The room is not to be had. */
+static void one_of_seven_without_memory(void)
+{
+    one_of_seven();
+    model_alloc_fails(true);
 }
 
 static void two_members(void)
@@ -346,6 +363,11 @@ static void first_failure(void)
     model_check(failures == 1 && outcome == -11);
 }
 
+static void first_failure_unlisted(void)
+{
+    model_check(failures == 0 && outcome == -11);
+}
+
 static void one_of_two_failures(void)
 {
     model_check(failures == 2 && (outcome == -11 || outcome == -12));
@@ -386,6 +408,34 @@ static const model_test tests[] = {
      first_failure,
      false,
      2,
+     1},
+    {"a failure, and a spawn into a room",
+     one_of_seven,
+     {spawns_and_ends, fails, is_spawned_and_waits},
+     first_failure,
+     false,
+     2,
+     1},
+    {"a failure, and a spawn without a room",
+     one_of_seven_without_memory,
+     {spawns_and_ends, fails, is_spawned_and_waits},
+     first_failure_unlisted,
+     false,
+     2,
+     1},
+    {"a failure, and one too many",
+     one_of_many,
+     {spawns_and_ends, fails, is_spawned_and_waits},
+     first_failure,
+     false,
+     2,
+     1},
+    {"two into a room",
+     one_of_seven,
+     {spawns_and_ends, spawns_then_succeeds, is_spawned, is_spawned},
+     came_to_zero,
+     false,
+     1,
      1},
     {"a failure, and a member's spawn",
      two_members,
@@ -448,11 +498,11 @@ static const model_reason reasons[] = {
     {"group_model.c", NULL, "", 0, "the model's own"},
     {"model_waits.h", NULL, "", 0, "the wait word is wait_model.c's"},
     {"lock.h", NULL, "", 0, "wait_model.c"},
-    {"interrupt_members", "acquire load -> relaxed", "kin->others", 1, FENCED},
-    {"interrupt_members", "acquire load -> relaxed", "kin->task[i]", 1, FENCED},
-    {"interrupt_members", "acquire load -> relaxed", "task->word", 1, FENCED},
-    {"pi_kin_note", "release store -> relaxed", "kin->task[kin->count++]", 1, FENCED},
-    {"spawn_kin", "release store -> relaxed", "kin->others", 1, FENCED},
+    {"pi_members_interrupt", "acquire load -> relaxed", "group->members", 1, FENCED},
+    {"pi_members_interrupt", "acquire load -> relaxed", "group->others", 1, FENCED},
+    {"interrupt_noted", "acquire load -> relaxed", "task->word", 1, FENCED},
+    {"interrupt_noted", "acquire load -> relaxed", "places[i]", 1, FENCED},
+    {"pi_members_place_slow", "release store -> relaxed", "group->others", 1, FENCED},
     {"pica_group_cancel", "seq_cst or -> acq_rel", "group->scope.flags", 1,
      "the fence that follows does it; at least a release, so that the fence may be free"},
 };

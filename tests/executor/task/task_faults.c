@@ -122,6 +122,25 @@ static void errors_of_a_group(void)
     pica_group_deinit(&group);
 }
 
+/* No room to note members in: the group says so, and a cancel finds them all the same. */
+static void members_of_a_group(void)
+{
+    for (unsigned armed = 0; armed < 2; armed++) { /* first fill the caches of tasks */
+        check_latch asleep = {0};
+        pica_group group;
+        pica_group_begin(&group);
+        if (armed)
+            fault_arm(FAULT_MALLOC, 1, 1, ENOMEM);
+        for (unsigned i = 0; i < 20; i++)
+            CHECK_OK(pica_group_spawn(&group, body_sleeps, &asleep));
+        fault_disarm();
+        CHECK_EQ(group.others, armed);
+        CHECK_HITS(&asleep, 20);
+        pica_group_cancel(&group);
+        CHECK_EQ(pica_group_end(&group, 0), -ECANCELED);
+    }
+}
+
 static intptr_t sleeps_for(void *arg)
 {
     int64_t duration = *(const int64_t *)arg, until = pica_after(duration);
@@ -373,6 +392,7 @@ CHECK_MAIN
     check_run("every k-th allocation", every_kth_allocation);
     check_run("gathering", gathering);
     check_run("errors of a group", errors_of_a_group);
+    check_run("members of a group", members_of_a_group);
     check_run("timers", timers);
     check_run("stacks run out for a while", stacks_run_out_for_a_while);
     check_run_in(CHECK_ONE | CHECK_TWO, "stacks are scarce", stacks_are_scarce);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* members.c: see members.h. */
+#include "executor/task/members.h"
+
+#include "executor/base/alloc.h"
+#include "executor/sched/scope.h"
+
+_Static_assert(sizeof(((pica_group *)NULL)->noted) == PI_PLACES_HERE * sizeof(void *), "places");
+
+static const struct {
+    uint32_t first, count; /* numbers of the members that are noted there */
+} rooms[2] = {{PI_PLACES_HERE, PI_PLACES_FIRST - PI_PLACES_HERE},
+              {PI_PLACES_FIRST, PI_PLACES - PI_PLACES_FIRST}};
+
+/* A room that several may want at the same time. @return NULL: there is no memory */
+static __attribute__((noinline)) pica_task **fetch_room(void **at, uint32_t places)
+{
+    void *none = NULL, *room = pi_zalloc(places * sizeof(pica_task *));
+    if (room && !pi_cas_acq_rel(at, &none, room)) {
+        pi_free(room);
+        room = none;
+    }
+    return room;
+}
+
+__attribute__((noinline)) pica_task **pi_members_place_slow(pica_group *group, uint64_t number)
+{
+    if (number < PI_PLACES) {
+        unsigned k = number >= PI_PLACES_FIRST;
+        pica_task **room = fetch_room(&group->rooms[k], rooms[k].count);
+        if (room)
+            return room + (number - rooms[k].first);
+    }
+    pi_store_release(&group->others, 1u); /* partner: pi_members_interrupt() */
+    return NULL;
+}
+
+static void interrupt(pica_task *task, void *scope)
+{
+    if (pi_load_relaxed(&task->group) == scope) /* pi_scope_interrupt() looks again */
+        pi_scope_interrupt(task, scope, 0, true);
+}
+
+/* Places that are empty have been given to members that are not noted yet. */
+static void interrupt_noted(pica_group *group, pica_task **places, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        pica_task *task = pi_load_acquire(&places[i]); /* partner: pi_spawn_fill() */
+        if (task && pi_load_acquire(&task->word))
+            interrupt(task, &group->scope);
+    }
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+void pi_members_interrupt(pica_group *group, pica_executor *ex)
+{
+    uint64_t ever = pi_load_acquire(&group->members) / PI_MEMBER_EVER;
+    if (pi_load_acquire(&group->others)) {
+        pi_pool_each(&ex->pool, interrupt, &group->scope);
+        return;
+    }
+    interrupt_noted(group, (pica_task **)group->noted, least(ever, PI_PLACES_HERE));
+    for (unsigned k = 0; k < 2 && ever > rooms[k].first; k++) {
+        pica_task **room = pi_load_acquire(&group->rooms[k]);
+        if (room)
+            interrupt_noted(group, room, least(ever - rooms[k].first, rooms[k].count));
+    }
+}
+
+__attribute__((noinline)) void pi_members_free_slow(pica_group *group)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        pi_free(group->rooms[k]);
+        group->rooms[k] = NULL;
+    }
+}
