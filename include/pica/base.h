@@ -4,7 +4,8 @@
  *
  * Errors.   A call that can fail returns a value >= 0, or a negative code: `-E...` of
  *           <errno.h>, or one of the PICA_E... below. Results go through out-parameters,
- *           which stay untouched on failure. errno itself is never part of a contract.
+ *           which stay untouched on failure. errno itself is never part of a contract. Who
+ *           means to ignore a code writes `(void)!call()`: gcc warns of a mere (void).
  * NULL.     A call that returns a code gives -EINVAL where it gets NULL for what it needs (for a
  *           buffer -EFAULT, as the kernel says), and calls that release something take NULL.
  *           Elsewhere NULL is a mistake that aborts or faults, as in libc: in the calls of a

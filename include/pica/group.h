@@ -125,8 +125,13 @@ PICA_API PICA_NODISCARD int pica_group_begin_with(pica_group *group,
 #define pica_group_spawn(group, fn, arg)                                                           \
     pica_group_spawn_at((group), NULL, (fn), (arg), NULL, PICA_SITE)
 
-/** What pica_group_spawn() expands to, with all options. @param out as pica_spawn(), but
- *  NULL loses no error: the group keeps it. */
+/** pica_group_spawn() with a handle and attributes. (An eager member suspends its spawner.)
+ *  @param out   as pica_spawn(), but NULL loses no error: the group keeps it
+ *  @param attr  as pica_spawn_with(); may be NULL */
+#define pica_group_spawn_with(group, out, fn, arg, attr)                                           \
+    pica_group_spawn_at((group), (out), (fn), (arg), (attr), PICA_SITE)
+
+/** What the two expand to. */
 PICA_API PICA_NODISCARD int pica_group_spawn_at(pica_group *group, pica_task **out, pica_fn fn,
                                                 void *arg, const pica_attr *attr, const char *site);
 
@@ -135,7 +140,11 @@ PICA_API PICA_NODISCARD int pica_group_spawn_at(pica_group *group, pica_task **o
 #define pica_group_try_spawn(group, fn, arg)                                                       \
     pica_group_try_spawn_at((group), NULL, (fn), (arg), NULL, PICA_SITE)
 
-/** What pica_group_try_spawn() expands to, with all options. */
+/** pica_group_try_spawn() with a handle and attributes, as pica_group_spawn_with(). */
+#define pica_group_try_spawn_with(group, out, fn, arg, attr)                                       \
+    pica_group_try_spawn_at((group), (out), (fn), (arg), (attr), PICA_SITE)
+
+/** What the two expand to. */
 PICA_API PICA_NODISCARD int pica_group_try_spawn_at(pica_group *group, pica_task **out, pica_fn fn,
                                                     void *arg, const pica_attr *attr,
                                                     const char *site);

@@ -54,7 +54,7 @@ static intptr_t spawns_members(void *arg)
         attr.copy_size = sizeof(below);
         for (unsigned i = 0; i < 3; i++)
             CHECK_EQ(
-                pica_group_spawn_at(here->group, NULL, spawns_members, &below, &attr, PICA_SITE),
+                pica_group_spawn_with(here->group, NULL, spawns_members, &below, &attr),
                 0);
         if (here->depth % 2)
             CHECK_OK(pica_yield());
@@ -71,7 +71,7 @@ static void members_spawn_members(void)
     struct spawning top = {&group, &done, 5};
     pica_attr attr = PICA_ATTR_INIT;
     attr.copy_size = sizeof(top);
-    CHECK_EQ(pica_group_spawn_at(&group, NULL, spawns_members, &top, &attr, PICA_SITE), 0);
+    CHECK_EQ(pica_group_spawn_with(&group, NULL, spawns_members, &top, &attr), 0);
     CHECK_EQ(pica_group_end(&group, 0), 0);
     CHECK_EQ(check_hits(&done), 1 + 3 + 9 + 27 + 81 + 243);
 }
@@ -149,7 +149,7 @@ static void all_errors_are_kept(void)
     for (unsigned i = 0; i < 20; i++) {
         struct failing f = {&asleep, i % 4 == 3 ? -ECANCELED : -100 - (intptr_t)i};
         attr.copy_size = sizeof(f);
-        CHECK_EQ(pica_group_spawn_at(&group, NULL, fails_after_cancel, &f, &attr, PICA_SITE), 0);
+        CHECK_EQ(pica_group_spawn_with(&group, NULL, fails_after_cancel, &f, &attr), 0);
     }
     CHECK_HITS(&asleep, 20);
     CHECK_EQ(pica_group_end(&group, -EIO), -EIO); /* the body's is the first */
@@ -214,7 +214,7 @@ static void cancel_is_idempotent(void)
     pica_group_cancel(&group);
     int touched = 1;
     pica_task *out = NULL;
-    CHECK_EQ(pica_group_spawn_at(&group, &out, body_returns, &touched, NULL, PICA_SITE),
+    CHECK_EQ(pica_group_spawn_with(&group, &out, body_returns, &touched, NULL),
              -ESHUTDOWN);
     CHECK_EQ(out, NULL);
     CHECK_EQ(touched, 1); /* the argument is still the caller's */
@@ -295,7 +295,7 @@ static void cancelled_before_they_start(void)
     pica_attr attr = PICA_ATTR_INIT;
     attr.pin = body_pin_here(); /* where this task runs, until it suspends */
     for (unsigned i = 0; i < 10; i++)
-        CHECK_EQ(pica_group_spawn_at(&group, NULL, starts_cancelled, &started, &attr, PICA_SITE),
+        CHECK_EQ(pica_group_spawn_with(&group, NULL, starts_cancelled, &started, &attr),
                  0);
     pica_group_cancel(&group);
     CHECK_EQ(check_hits(&started), 0);
@@ -311,7 +311,7 @@ static void refusals(void)
     CHECK_EQ(pica_group_spawn(NULL, body_returns, NULL), -EINVAL);
     pica_attr attr = PICA_ATTR_INIT;
     attr.copy_size = PICA_COPY_MAX + 1;
-    CHECK_EQ(pica_group_spawn_at(&group, NULL, body_returns, &group, &attr, PICA_SITE), -EINVAL);
+    CHECK_EQ(pica_group_spawn_with(&group, NULL, body_returns, &group, &attr), -EINVAL);
     CHECK_EQ(pica_group_end(&group, 0), 0); /* and it waits for none of them */
     CHECK_EQ(pica_group_spawn(&group, body_returns, NULL), -ESHUTDOWN);
     CHECK_EQ(pica_group_try_spawn(&group, body_returns, NULL), -ESHUTDOWN);
@@ -447,8 +447,8 @@ static void stress(void)
         pica_task *members[24];
         unsigned n = 0;
         for (uint64_t k = check_rng_below(&rng, 24); k > 0; k--) {
-            int rc = pica_group_spawn_at(&group, &members[n], random_member,
-                                         body_arg((intptr_t)check_rng_next(&rng)), NULL, PICA_SITE);
+            int rc = pica_group_spawn_with(&group, &members[n], random_member,
+                                           body_arg((intptr_t)check_rng_next(&rng)), NULL);
             if (rc < 0) {
                 CHECK_EQ(rc, -ESHUTDOWN);
                 break;

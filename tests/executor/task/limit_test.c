@@ -57,9 +57,9 @@ static void try_spawn(void)
     pica_task *members[2];
     for (unsigned i = 0; i < 2; i++)
         CHECK_FATAL_OK(
-            pica_group_try_spawn_at(&group, &members[i], body_swallows, &asleep, NULL, PICA_SITE));
+            pica_group_try_spawn_with(&group, &members[i], body_swallows, &asleep, NULL));
     pica_task *out = NULL;
-    CHECK_EQ(pica_group_try_spawn_at(&group, &out, counts, &c, NULL, PICA_SITE), -EAGAIN);
+    CHECK_EQ(pica_group_try_spawn_with(&group, &out, counts, &c, NULL), -EAGAIN);
     CHECK_EQ(out, NULL);
     CHECK_HITS(&asleep, 2);
     CHECK_OK(pica_cancel(members[0]));
@@ -87,8 +87,8 @@ static void a_spawn_that_fails(void)
     attr.copy_size = PICA_COPY_MAX + 1;
     begin_limited(&group, 1, 0);
     for (unsigned i = 0; i < 3; i++) {
-        CHECK_EQ(pica_group_spawn_at(&group, NULL, counts, &c, &attr, PICA_SITE), -EINVAL);
-        CHECK_EQ(pica_group_try_spawn_at(&group, NULL, counts, &c, &attr, PICA_SITE), -EINVAL);
+        CHECK_EQ(pica_group_spawn_with(&group, NULL, counts, &c, &attr), -EINVAL);
+        CHECK_EQ(pica_group_try_spawn_with(&group, NULL, counts, &c, &attr), -EINVAL);
     }
     CHECK_EQ(group.running, 0);
     CHECK_EQ(pica_group_try_spawn(&group, counts, &c), 0);
@@ -114,7 +114,7 @@ static intptr_t spawns_one(void *arg)
 {
     const struct waiting *w = arg;
     pica_task *member = NULL;
-    int rc = pica_group_spawn_at(w->group, &member, says_when, w->order, NULL, PICA_SITE);
+    int rc = pica_group_spawn_with(w->group, &member, says_when, w->order, NULL);
     CHECK_EQ(rc, w->expected);
     return rc < 0 ? rc : body_end(member);
 }
@@ -135,7 +135,7 @@ static void first_come_first_served(void)
     pica_group group;
     begin_limited(&group, 1, 0);
     pica_task *member = NULL, *waiting[10];
-    CHECK_FATAL_OK(pica_group_spawn_at(&group, &member, body_swallows, &asleep, NULL, PICA_SITE));
+    CHECK_FATAL_OK(pica_group_spawn_with(&group, &member, body_swallows, &asleep, NULL));
     struct waiting w = {&group, &order, 0};
     line_up(waiting, 10, &w);
     CHECK_EQ(pica_group_try_spawn(&group, says_when, &order), -EAGAIN);
@@ -154,7 +154,7 @@ static void cancelled_spawners(void)
     pica_group group;
     begin_limited(&group, 1, 0);
     pica_task *member = NULL, *waiting[9];
-    CHECK_FATAL_OK(pica_group_spawn_at(&group, &member, body_swallows, &asleep, NULL, PICA_SITE));
+    CHECK_FATAL_OK(pica_group_spawn_with(&group, &member, body_swallows, &asleep, NULL));
     struct waiting serves = {&group, &order, 0}, leaves = {&group, NULL, -ECANCELED};
     for (unsigned i = 0; i < 9; i++) {
         waiting[i] = body_spawn(spawns_one, i % 3 ? &leaves : &serves);
@@ -332,7 +332,7 @@ static intptr_t grows(void *arg)
     pica_attr attr = PICA_ATTR_INIT;
     attr.copy_size = sizeof(below);
     for (unsigned i = 0; i < 2 && here->depth; i++) {
-        int rc = pica_group_spawn_at(here->group, NULL, grows, &below, &attr, PICA_SITE);
+        int rc = pica_group_spawn_with(here->group, NULL, grows, &below, &attr);
         CHECK(rc == 0 || rc == -EDEADLK);
         if (rc < 0)
             pi_add_relaxed(here->refused, 1u);
@@ -352,7 +352,7 @@ static void the_last_is_told(void)
         struct tree top = {&group, &c, &refused, 6};
         pica_attr attr = PICA_ATTR_INIT;
         attr.copy_size = sizeof(top);
-        CHECK_EQ(pica_group_spawn_at(&group, NULL, grows, &top, &attr, PICA_SITE), 0);
+        CHECK_EQ(pica_group_spawn_with(&group, NULL, grows, &top, &attr), 0);
         CHECK_EQ(pica_group_end(&group, 0), 0);
         CHECK_LE(c.most, limit);
         CHECK_LT(0, refused);
