@@ -2,6 +2,7 @@
 /* nest_test.c: scopes, shields and groups (plain, limited, collecting) in each other, in random
  * order, and one thing that happens to one of them, or to the task: who hears of it, what does
  * each end return, and is everything outside of it as before (pica/scope.h, pica/group.h)? */
+#include "executor/sched/scope.h"
 #include "tests/executor/bodies.h"
 
 #include <pica/group.h>
@@ -19,6 +20,7 @@ struct nest {
     unsigned where; /* the level that it happens to; not of TASK_CANCEL */
     check_latch asleep, go;
     pica_group *group; /* at that level */
+    int64_t due_ns;    /* of a DEADLINE */
 };
 
 static bool is_group(enum kind kind)
@@ -77,6 +79,8 @@ static void begin(struct nest *n, unsigned i, pica_scope *scope, pica_group *gro
 {
     bool expires = n->cause == DEADLINE && n->where == i;
     int64_t deadline_ns = expires ? pica_after(PICA_MS(2)) : PICA_NEVER;
+    if (expires)
+        n->due_ns = deadline_ns;
     if (n->kinds[i] == SCOPE) {
         pica_scope_begin(scope, deadline_ns);
     } else if (n->kinds[i] == SHIELD) {
@@ -99,6 +103,15 @@ static void begin(struct nest *n, unsigned i, pica_scope *scope, pica_group *gro
     }
 }
 
+static bool has_happened(const struct nest *n)
+{
+    if (n->cause == DEADLINE)
+        return pica_now() > n->due_ns;
+    if (n->cause == TASK_CANCEL)
+        return pica_cancelling() == 1;
+    return pi_load_relaxed(&n->group->scope.flags) & PI_SCOPE_CANCELLED;
+}
+
 /* What the innermost code hears. */
 static int innermost(struct nest *n)
 {
@@ -110,7 +123,8 @@ static int innermost(struct nest *n)
         check_hit(&n->go);
         return rc;
     }
-    CHECK_OK(pica_sleep(PICA_MS(4)));
+    CHECK_SOON(has_happened(n));
+    CHECK_OK(pica_sleep(PICA_US(50)));
     check_hit(&n->go);
     return 0;
 }
