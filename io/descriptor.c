@@ -26,6 +26,22 @@ static void open_direction(pi_direction *dir)
     pi_store_release(&dir->word, ((w + PI_SEQUENCE) & ~(PI_SEQUENCE - 1)) | PI_READY);
 }
 
+/* The number is ours, not to be polled (pollfd.c). Relaxed: between its end here and its next
+ * beginning lie the kernel's close and open of the number. */
+static void take_number(const pi_descriptor *d)
+{
+    uint32_t number = (uint32_t)d->fd;
+    if (number < PI_NUMBERS)
+        (void)pi_or_relaxed(&d->slots->taken[number / 64], UINT64_C(1) << number % 64);
+}
+
+static void give_number(const pi_descriptor *d)
+{
+    uint32_t number = (uint32_t)d->fd;
+    if (number < PI_NUMBERS)
+        (void)pi_and_relaxed(&d->slots->taken[number / 64], ~(UINT64_C(1) << number % 64));
+}
+
 void pi_descriptor_open(pi_descriptor *d, int fd, unsigned kind)
 {
     d->fd = fd;
@@ -36,8 +52,10 @@ void pi_descriptor_open(pi_descriptor *d, int fd, unsigned kind)
     pi_store_relaxed(&d->life, PI_LIFE_OPEN); /* whoever is given the handle sees it all */
     open_direction(&d->in);
     open_direction(&d->out);
-    if (!(kind & PI_KIND_FOREIGN))
-        pi_add_relaxed(&d->slots->open, (uint64_t)1);
+    if (kind & PI_KIND_FOREIGN)
+        return;
+    take_number(d);
+    pi_add_relaxed(&d->slots->open, (uint64_t)1);
 }
 
 /* The last share is gone: nobody is inside a call, and nobody will be. */
@@ -46,6 +64,7 @@ static void finish(pi_descriptor *d)
     if (d->kind & (PI_KIND_SHARED | PI_KIND_FOREIGN))
         pi_descriptor_unwatch(d);
     if (!(d->kind & PI_KIND_FOREIGN)) {
+        give_number(d);
         pi_sys_close(d->fd);
         pi_sub_relaxed(&d->slots->open, (uint64_t)1);
     }

@@ -5,9 +5,11 @@
  * left when its owner closes it. The event only ends the wait; what holds is asked of
  * poll(2), before and after. The slot's `in` direction serves for whatever is waited for.
  *
- *   1. A number has at most one waiter in an executor: who has set its bit in slots->polled. The
+ *   1. A number has at most one waiter in an executor: who has set its bit in slots->taken. The
  *      bit is set before the number is registered, and taken off when that has been undone:
  *      acquire and release, so that two registrations with one reactor never meet.
+ *   2. It has none while it belongs to a stream or a listener, whose bit it is then: a
+ *      registration of ours would take the place of theirs, or theirs of ours.
  */
 #include "io/epoll.h"
 #include "io/slots.h"
@@ -27,13 +29,13 @@ static short with_hang_up(short events)
 static bool claim(pi_slots *slots, uint32_t number)
 {
     uint64_t bit = UINT64_C(1) << number % 64;
-    return number >= PI_NUMBERS || !(pi_or_acq_rel(&slots->polled[number / 64], bit) & bit);
+    return number >= PI_NUMBERS || !(pi_or_acq_rel(&slots->taken[number / 64], bit) & bit);
 }
 
 static void disclaim(pi_slots *slots, uint32_t number)
 {
     if (number < PI_NUMBERS)
-        pi_and_release(&slots->polled[number / 64], ~(UINT64_C(1) << number % 64));
+        pi_and_release(&slots->taken[number / 64], ~(UINT64_C(1) << number % 64));
 }
 
 static pi_for awaited(short events)

@@ -29,9 +29,10 @@ typedef struct pi_slots {
     uint32_t slabs_made;                      /* [lock] */
     uint64_t open;                            /* [atomic] descriptors open; statistics, relaxed */
     struct pi_reactor *reactors[PI_REACTORS]; /* [atomic] by number; release when made */
-    pi_descriptor *slabs[PI_SLABS]; /* [atomic] release when made, before its first event */
-    uint64_t polled[PI_NUMBERS / 64]; /* [atomic] a bit for each number; see pollfd.c. Memory that
-                                         nobody has touched costs nothing */
+    pi_descriptor *slabs[PI_SLABS];  /* [atomic] release when made, before its first event */
+    uint64_t taken[PI_NUMBERS / 64]; /* [atomic] a bit for each number: it is a stream's or a
+                                        listener's, or somebody waits for it in pollfd.c. Memory
+                                        that nobody has touched costs nothing */
 } pi_slots;
 
 /** @return the table, or NULL */

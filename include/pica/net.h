@@ -191,12 +191,13 @@ PICA_API PICA_NODISCARD int pica_listener_adopt(pica_listener **out, int fd);
  * Wait until a foreign descriptor is ready, for libraries that own theirs.
  *
  * @param fd           stays the caller's, must stay open; one task at a time per descriptor, and
- *                     none that belongs to a stream or listener, which may be refused as busy
+ *                     none that belongs to a stream or listener
  * @param events       POLLIN, POLLOUT, POLLPRI of <poll.h>
  * @param deadline_ns  when to give up
  * @return the events that hold (POLLERR, POLLHUP, POLLRDHUP besides); -ETIMEDOUT;
  *         -ECANCELED; -EINVAL; -EBADF; -EPERM (epoll can't watch it, or a plain thread);
- *         -EBUSY (another task of the executor waits for the same descriptor); -ENOMEM
+ *         -EBUSY (another task of the executor waits for the same descriptor, or it is a stream's
+ *         or listener's); -ENOMEM
  * Where: a task. Suspends; a cancellation point.
  */
 PICA_API PICA_NODISCARD int pica_poll_fd(int fd, short events, int64_t deadline_ns);

@@ -114,7 +114,7 @@ static unsigned pieces, polls_left;
 
 static void setup(void)
 {
-    memset(&slots, 0, offsetof(pi_slots, polled)); /* the driver leaves that one alone */
+    memset(&slots, 0, offsetof(pi_slots, taken)); /* the driver leaves that one alone */
     memset(&bed, 0, sizeof(bed));
     memset(work, 0, sizeof(work));
     edge = writes = 0;

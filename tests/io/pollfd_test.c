@@ -148,6 +148,43 @@ static void two_at_once(void)
     close(in.fd);
 }
 
+static intptr_t reads_byte(void *arg)
+{
+    char byte;
+    return pica_read(arg, &byte, 1);
+}
+
+/* The number of a stream is refused, whether or not anybody has waited for the stream yet, and on
+ * whatever worker; and the stream is none the worse for it. */
+static void not_a_streams(void)
+{
+    int raw;
+    pica_stream *s = peers_stream(&raw);
+    job in = {.fd = pica_stream_fd(s), .events = POLLIN};
+    for (int round = 0; round < 2; round++) {
+        for (unsigned pin = 0; pin <= pica_executor_workers(check_executor()); pin++) {
+            pica_attr attr = PICA_ATTR_INIT;
+            pica_task *poller = NULL;
+            attr.pin = pin;
+            CHECK_FATAL_OK(pica_spawn_with(&poller, poll_a_while, &in, &attr));
+            CHECK_EQ(peers_result(poller), -EBUSY);
+        }
+        pica_task *reader = peers_spawn(reads_byte, s);
+        PEERS_UNTIL_WAITING(reader);
+        CHECK_EQ(pica_poll_fd(in.fd, POLLIN, PICA_NEVER), -EBUSY);
+        peers_send(raw, "x", 1);
+        CHECK_EQ(peers_result(reader), 1);
+    }
+    /* Whoever gets the number next may be polled. */
+    pica_close(s);
+    close(raw);
+    int event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), fd = fcntl(event, F_DUPFD_CLOEXEC, in.fd);
+    CHECK_EQ(event == in.fd || fd == in.fd, true);
+    CHECK_EQ(pica_poll_fd(in.fd, POLLIN, pica_after(PICA_MS(1))), -ETIMEDOUT);
+    close(fd);
+    close(event);
+}
+
 CHECK_MAIN
 {
     check_run("ready at once", ready_at_once);
@@ -158,4 +195,5 @@ CHECK_MAIN
     check_run("deadline", deadline);
     check_run("bad arguments", bad_arguments);
     check_run("two at once", two_at_once);
+    check_run("not a stream's", not_a_streams);
 }

@@ -69,7 +69,7 @@ static intptr_t scene_wait(void *arg)
         rc = pica_tcp_connect(&s, &x->at);
         break;
     default:
-        return pica_poll_fd(pica_stream_fd(x->stream), POLLIN, PICA_NEVER);
+        return pica_poll_fd(x->raw, POLLIN, PICA_NEVER);
     }
     CHECK((rc == 0) == (s != NULL));
     pica_close(s);
