@@ -52,6 +52,8 @@ struct pica_executor {
     uint32_t starved;         /* [mutex writes, atomic] how many */
     uint32_t stack_came_ms[PI_STACK_CLASSES]; /* [atomic] when one that had starved got its stack,
                                                  coarse; 0: never */
+    uint32_t starved_tried_ms; /* [atomic] when somebody last tried to start one, likewise */
+    uint32_t starved_held_ms;  /* [atomic] when somebody did who was the first for long, likewise */
     uint64_t foreign_spawned; /* [atomic] */
     uint64_t foreign_undone;  /* [atomic] counted, then refused */
 

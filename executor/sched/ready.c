@@ -135,9 +135,12 @@ void pi_worker_push_pinned(pi_worker *worker, pica_task *task)
  * workers try again every RETRY_NS, first of all those that have free stacks in their own caches.
  * When for so long nobody who waited has got a stack of its size, because it is the last thing
  * that can be done, the task ends with -ENOMEM, its function never called
- * (docs/decisions/memory.md). One that may be dropped and is cancelled needs none. */
+ * (docs/decisions/memory.md). Time in which nobody tried does not count: all workers, or the
+ * process, were held up, and so was who would have given a stack back. One that may be dropped
+ * and is cancelled needs none. */
 #define RETRY_NS 10000000
 #define PATIENCE_MS 1000u
+#define HELD_MS 250u
 
 /* A coarse time that is not 0. */
 static uint32_t stamp(int64_t now_ns)
@@ -156,8 +159,19 @@ static uint32_t ms_since(uint32_t then, uint32_t now)
 static bool is_hopeless(const pica_executor *ex, const pica_task *task, uint32_t now)
 {
     uint32_t came = pi_load_relaxed(&ex->stack_came_ms[pi_task_stack_class(task)]);
+    uint32_t held = pi_load_relaxed(&ex->starved_held_ms);
     return ms_since(task->starved, now) > PATIENCE_MS &&
-           !(came && ms_since(came, now) <= PATIENCE_MS);
+           !(came && ms_since(came, now) <= PATIENCE_MS) &&
+           !(held && ms_since(held, now) <= PATIENCE_MS);
+}
+
+/* Somebody tries: has nobody for long, though they do so every RETRY_NS? */
+static void notice_held(pica_executor *ex, uint32_t now)
+{
+    uint32_t tried = pi_load_relaxed(&ex->starved_tried_ms);
+    if (tried && ms_since(tried, now) > HELD_MS)
+        pi_store_relaxed(&ex->starved_held_ms, now);
+    pi_store_relaxed(&ex->starved_tried_ms, now);
 }
 
 __attribute__((noinline, cold)) void pi_ready_starve_slow(pi_worker *worker, pica_task *task)
@@ -168,6 +182,7 @@ __attribute__((noinline, cold)) void pi_ready_starve_slow(pi_worker *worker, pic
     worker->retry_ns = now + RETRY_NS;
     if (!task->starved)
         task->starved = now_ms;
+    notice_held(ex, now_ms);
     bool drop = pi_drop_is_due(task);
     if (drop || is_hopeless(ex, task, now_ms)) {
         pi_drop_unstarted(task);

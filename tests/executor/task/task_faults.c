@@ -6,6 +6,7 @@
 
 #include <pica/gather.h>
 #include <pica/group.h>
+#include <unistd.h>
 
 #define UNTOUCHED 0x7171
 
@@ -262,6 +263,25 @@ static void stacks_are_scarce(void)
     fault_disarm();
 }
 
+/* Nobody has got a stack for more than a second, but nobody could: the worker was held. */
+static void stacks_are_scarce_and_held(void)
+{
+    enum { FEW = 600 };
+    check_latch started = {0};
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.stack_size = (size_t)256 << 10;
+    CHECK_FATAL_OK(pica_spawn_with(&tasks[0], naps_long, &started, &attr));
+    CHECK_HITS(&started, 1);
+    fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
+    for (unsigned i = 1; i < FEW; i++)
+        CHECK_FATAL_OK(pica_spawn_with(&tasks[i], naps_long, &started, &attr));
+    CHECK_SOON(fault_failed(FAULT_MMAP) > 0);
+    usleep(1300000);
+    for (unsigned i = 0; i < FEW; i++)
+        CHECK_EQ(body_end(tasks[i]), 7);
+    fault_disarm();
+}
+
 static unsigned count_refused(void)
 {
     unsigned count = 0;
@@ -396,6 +416,7 @@ CHECK_MAIN
     check_run("timers", timers);
     check_run("stacks run out for a while", stacks_run_out_for_a_while);
     check_run_in(CHECK_ONE | CHECK_TWO, "stacks are scarce", stacks_are_scarce);
+    check_run_in(CHECK_ONE, "stacks are scarce, and all is held", stacks_are_scarce_and_held);
     check_run("stacks run out for good", stacks_run_out_for_good);
     check_run("stacks run out for droppables", stacks_run_out_for_droppables);
     check_run("stacks run out for eager ones", stacks_run_out_for_eager_ones);
