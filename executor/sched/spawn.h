@@ -94,8 +94,9 @@ pi_spawn_fast(pi_worker *worker, pica_scope *group, pica_task **place, pica_task
     void *argument = copy_size ? pi_spawn_copy(task, arg, copy_size) : (void *)(uintptr_t)arg;
     pi_spawn_fill(task, group, place, fn, argument, site,
                   worker->default_flags | (group ? PI_TASK_MEMBER : 0u) | kind, out ? 2 : 1);
-    if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->draining))) /* after word: (E) of closing.h */
-        pi_store_relaxed(&task->cancels, pi_load_relaxed(&worker->ex->phase) != PI_RUNNING);
+    if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->draining)) && /* after word: (E) of closing.h */
+        pi_load_relaxed(&worker->ex->phase) != PI_RUNNING)
+        pi_store_relaxed(&task->cancels, 1u); /* no zero, over what the walk has added */
     if (out)
         *out = task;
     /* Counted before it is queued: it may have ended when the push returns. */
