@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* conn.c: a connection's life: read a head, have it answered, go on; and its two buffers.
+/* conn.c: a connection's life: read a head, have it answered, go on.
  *
  * Always true
  *   1. head_at <= body_at <= pos <= end <= in_size while a request is being answered; nobody
  *      moves the head then, because the handler holds strings in it.
- *   2. Output leaves in the order of the requests, and before the task waits for input.
- *   3. One read and one write per request, or per bunch of requests that came together: a
- *      short read lets the socket's next read park without a system call.
- *   4. A connection has work while it has input or output, or answers a request.
+ *   2. Output leaves before the task waits for input.
  *
  * Callers: the connection's task alone, but pi_http_conn_new(), and pi_http_conn_drop() where
  * that task never runs.
- * Elsewhere: the sweep that ends waits (server.c), the phases (conn.h), bodies (request.c),
- * answers (reply.c).
+ * Elsewhere: reading and writing (wire.c), the sweep that ends waits (server.c), the phases
+ * (conn.h), bodies (request.c), answers (reply.c).
  */
 #include "io/http/conn.h"
 
@@ -22,119 +19,8 @@
 #include "io/sys.h"
 
 #include <poll.h>
-#include <string.h>
 
-/* For how many bytes (and for a second, see server.c) an answered client may go on sending
- * before the socket is closed under it. Closing with input unread resets the connection, and
- * the reset can overtake the answer. */
-#define LINGER_MAX 262144
-
-/* --- Waiting -------------------------------------------------------------------------------- */
-
-/* (B). Acquire pairs with the sweep's release in (C). */
-static void leave_wait(pi_http_conn *c)
-{
-    if (pi_xchg_acquire(&c->phase, (uint32_t)PI_HTTP_BUSY) == PI_HTTP_SHUT)
-        c->shut = true;
-}
-
-static ssize_t received(pi_http_conn *c, ssize_t rc)
-{
-    leave_wait(c);
-    if (PI_UNLIKELY(rc <= 0)) {
-        if (rc == 0 && c->shut)
-            rc = -ETIMEDOUT;
-        else if (rc < 0 && rc != -ECANCELED)
-            c->failed = (int)rc;
-    }
-    return rc;
-}
-
-/* As pica_read(). */
-static ssize_t read_some(pi_http_conn *c, char *to, size_t n)
-{
-    ssize_t rc;
-    do
-        rc = pi_own_wait(c->stream);
-    while (rc == 0 && (rc = pi_own_read(c->stream, to, n)) == -EAGAIN);
-    return rc;
-}
-
-ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n)
-{
-    return received(c, read_some(c, to, n));
-}
-
-/* --- Input ---------------------------------------------------------------------------------- */
-
-int pi_http_make_room(pi_http_conn *c, uint32_t from, size_t size)
-{
-    char *to = c->in;
-    if (size > c->in_size) {
-        to = pi_malloc(size);
-        if (!to)
-            return -ENOMEM;
-    }
-    memmove(to, c->in + from, c->end - from);
-    if (to != c->in) {
-        if (c->in != c->work->in)
-            pi_free(c->in);
-        c->in = to;
-        c->in_size = (uint32_t)size;
-    }
-    c->head_at -= from < c->head_at ? from : c->head_at;
-    c->body_at -= from < c->body_at ? from : c->body_at;
-    c->pos -= from;
-    c->end -= from;
-    return 0;
-}
-
-static int take_work(pi_http_conn *c)
-{
-    pi_http_work *work = pi_http_work_take(c->serving->spares, &c->serving->server->stamp);
-    if (!work)
-        return -ENOMEM;
-    c->work = work;
-    c->in = work->in;
-    c->in_size = PI_HTTP_IN_SMALL;
-    c->pos = c->end = 0;
-    c->out = work->out;
-    c->out_size = PI_HTTP_OUT_SMALL;
-    c->out_len = 0;
-    return 0;
-}
-
-static void give_work(pi_http_conn *c)
-{
-    pi_http_work *work = c->work;
-    if (!work)
-        return;
-    if (c->in != work->in)
-        pi_free(c->in);
-    if (c->out != work->out)
-        pi_free(c->out);
-    pi_http_work_give(c->serving->spares, work);
-    c->work = NULL;
-    c->pos = c->end = c->out_len = 0;
-}
-
-/* Wait for another request, without buffers. As pi_http_receive(). */
-static ssize_t receive_first(pi_http_conn *c)
-{
-    ssize_t rc;
-    give_work(c);
-    pi_http_wait(c, c->served ? PI_HTTP_IDLE : PI_HTTP_FRESH);
-    do {
-        rc = pi_own_wait(c->stream);
-        if (rc == 0)
-            rc = take_work(c);
-        if (rc == 0)
-            rc = pi_own_read(c->stream, c->in, c->in_size);
-        if (PI_UNLIKELY(rc <= 0))
-            give_work(c);
-    } while (rc == -EAGAIN);
-    return received(c, rc);
-}
+/* --- Heads ------------------------------------------------------------------------------------ */
 
 /* Read more of the head that begins at pos. @return > 0; 0: the client has finished;
  * -ETIMEDOUT, -ENOMEM, the connection's error */
@@ -142,7 +28,7 @@ static ssize_t more_head(pi_http_conn *c, bool *timed)
 {
     ssize_t rc;
     if (PI_LIKELY(c->pos == c->end)) {
-        rc = receive_first(c);
+        rc = pi_http_receive_first(c);
     } else {
         size_t size = c->in_size, most = c->serving->server->max_head;
         if (c->end == size) {
@@ -189,120 +75,6 @@ static int next_head(pi_http_conn *c)
             return -503;
         return rc == -ETIMEDOUT && c->pos < c->end ? -408 : 0;
     }
-}
-
-/* --- Output --------------------------------------------------------------------------------- */
-
-static void reset_output(pi_http_conn *c)
-{
-    c->out_len = 0;
-    if (PI_UNLIKELY(c->out != c->work->out)) {
-        pi_free(c->out);
-        c->out = c->work->out;
-        c->out_size = PI_HTTP_OUT_SMALL;
-    }
-}
-
-static int write_failed(pi_http_conn *c, int rc)
-{
-    return c->failed = c->shut && rc == -EPIPE ? -ETIMEDOUT : rc;
-}
-
-/* Write all parts. Each write that moves something begins a new wait. */
-static int write_parts(pi_http_conn *c, struct iovec *parts, int n)
-{
-    while (n > 0) {
-        if (parts->iov_len == 0) {
-            parts++;
-            n--;
-            continue;
-        }
-        pi_http_wait(c, PI_HTTP_WRITE);
-        ssize_t rc = pi_own_writev(c->stream, parts, n);
-        if (PI_UNLIKELY(rc < 0)) {
-            leave_wait(c);
-            return write_failed(c, (int)rc);
-        }
-        pi_store_release(&c->phase, (uint32_t)PI_HTTP_BUSY); /* (B) */
-        for (size_t done = (size_t)rc; done > 0;) {
-            size_t step = done < parts->iov_len ? done : parts->iov_len;
-            parts->iov_base = (char *)parts->iov_base + step;
-            parts->iov_len -= step;
-            done -= step;
-            if (done > 0) {
-                parts++;
-                n--;
-            }
-        }
-    }
-    return 0;
-}
-
-int pi_http_flush(pi_http_conn *c)
-{
-    if (c->failed || c->out_len == 0)
-        return c->failed;
-    /* Nearly always the socket takes all at once, and nobody has to know of a wait. */
-    ssize_t done = pi_own_try_write(c->stream, c->out, c->out_len);
-    int rc = 0;
-    if (PI_UNLIKELY(done != (ssize_t)c->out_len)) {
-        size_t from = done > 0 ? (size_t)done : 0;
-        struct iovec rest = {.iov_base = c->out + from, .iov_len = c->out_len - from};
-        rc = done < 0 && done != -EAGAIN ? write_failed(c, (int)done) : write_parts(c, &rest, 1);
-    }
-    reset_output(c);
-    return rc;
-}
-
-/* There is less room than n bytes: send what is there, or take more. */
-static __attribute__((noinline)) int reserve_slow(pi_http_conn *c, size_t n)
-{
-    if (c->out_len + n > PI_HTTP_OUT_MAX) {
-        int rc = pi_http_flush(c);
-        if (rc || n <= c->out_size)
-            return rc;
-    }
-    size_t size = 4096;
-    while (size < c->out_len + n)
-        size *= 2;
-    char *out = pi_malloc(size);
-    if (!out)
-        return c->failed = -ENOMEM;
-    memcpy(out, c->out, c->out_len);
-    if (c->out != c->work->out)
-        pi_free(c->out);
-    c->out = out;
-    c->out_size = (uint32_t)size;
-    return c->failed;
-}
-
-int pi_http_reserve(pi_http_conn *c, size_t n)
-{
-    return PI_LIKELY(c->out_len + n <= c->out_size) ? c->failed : reserve_slow(c, n);
-}
-
-int pi_http_send(pi_http_conn *c, struct iovec *parts, int n)
-{
-    size_t total = 0;
-    for (int i = 0; i < n; i++)
-        total += parts[i].iov_len;
-    if (PI_UNLIKELY(c->out_len + total > PI_HTTP_OUT_MAX)) {
-        struct iovec all[4] = {{.iov_base = c->out, .iov_len = c->out_len}};
-        if (c->failed)
-            return c->failed;
-        memcpy(all + 1, parts, (size_t)n * sizeof(parts[0]));
-        int rc = write_parts(c, all, n + 1);
-        reset_output(c);
-        return rc;
-    }
-    int rc = pi_http_reserve(c, total);
-    if (rc)
-        return rc;
-    for (int i = 0; i < n; i++) {
-        memcpy(c->out + c->out_len, parts[i].iov_base, parts[i].iov_len);
-        c->out_len += (uint32_t)parts[i].iov_len;
-    }
-    return 0;
 }
 
 /* --- Requests ------------------------------------------------------------------------------- */
@@ -392,7 +164,7 @@ void pi_http_conn_drop(void *conn)
     pi_lock_release(&serving->lock);
 
     pica_close(c->stream);
-    give_work(c);
+    pi_http_give_work(c);
     pi_free(c->added);
     pi_free(c);
     pica_sem_release(&serving->server->permits);
@@ -410,21 +182,6 @@ static bool is_talking(const pi_http_conn *c)
            pi_sys_poll_now(pica_stream_fd(c->stream), POLLIN) != 0;
 }
 
-/* Everything has been said: let the client read it before the socket goes. */
-static void linger(pi_http_conn *c)
-{
-    if (pica_shutdown(c->stream, SHUT_WR) < 0)
-        return;
-    pi_http_wait(c, PI_HTTP_LINGER);
-    char waste[1024];
-    for (size_t most = LINGER_MAX; most > sizeof(waste);) {
-        ssize_t rc = read_some(c, waste, sizeof(waste));
-        if (rc <= 0)
-            break;
-        most -= (size_t)rc;
-    }
-}
-
 intptr_t pi_http_conn_run(void *conn)
 {
     pi_http_conn *c = conn;
@@ -434,7 +191,7 @@ intptr_t pi_http_conn_run(void *conn)
     while (serve_one(c)) {
     }
     if (pi_http_flush(c) == 0 && is_talking(c))
-        linger(c);
+        pi_http_linger(c);
     pi_own_end(c->stream);
     pi_http_conn_drop(c);
     return 0;

@@ -105,7 +105,7 @@ struct pica_http_request {
     pi_http_link link; /* [serving's lock] */
 };
 
-/* --- conn.c --------------------------------------------------------------------------------- */
+/* --- wire.c --------------------------------------------------------------------------------- */
 
 /** Say what the connection waits for, from now on. */
 static inline void pi_http_wait(pi_http_conn *c, pi_http_phase phase)
@@ -124,6 +124,12 @@ static inline void pi_http_wait_on(pi_http_conn *c, pi_http_phase phase)
 /** Read into [to, to + n), in the phase that was said, and leave that phase.
  *  @return as pica_read(); -ETIMEDOUT where the sweep ended it */
 ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n);
+
+/** Wait for another request, which has no buffers until it comes. As pi_http_receive(). */
+ssize_t pi_http_receive_first(pi_http_conn *c);
+
+/** The input and output buffers go back; what they hold is lost. */
+void pi_http_give_work(pi_http_conn *c);
 
 /** See to it that in[from] and the bytes behind it lie at the buffer's start and that size
  *  bytes of buffer are there. All positions move along. @return 0 or -ENOMEM */
@@ -152,6 +158,9 @@ static inline int pi_http_append(pi_http_conn *c, const void *bytes, size_t n)
 
 /** Send all output. @return 0 or the connection's error */
 int pi_http_flush(pi_http_conn *c);
+
+/** Everything has been said: let the client read it before the socket goes. */
+void pi_http_linger(pi_http_conn *c);
 
 /* --- reply.c -------------------------------------------------------------------------------- */
 
