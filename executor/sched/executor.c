@@ -20,14 +20,6 @@
     (PICA_NO_INLINE | PICA_FORCE_MIGRATION | PICA_NAME_OVERFLOWS | PICA_STRICT_GUARDS |           \
      PICA_NO_SPARE | PICA_PIN_WORKERS | PICA_REPORT_LEFT | PICA_ARENAS)
 
-void pi_executor_wake(pica_executor *ex, int i)
-{
-    if (i < 0)
-        return;
-    pi_add_relaxed(&ex->workers[i].wakes, UINT64_C(1));
-    ex->driver->wake(ex->workers[i].driver);
-}
-
 static int check_options(const pica_options *given, pica_options *o)
 {
     if (pi_sized_copy(o, sizeof(*o), given) < 0 || o->workers > PI_IDLE_MAX ||

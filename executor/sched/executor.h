@@ -76,7 +76,7 @@ static inline uint32_t pi_executor_seats(const pica_executor *ex)
     return pi_load_acquire(&ex->seats); /* partner: take_seats() */
 }
 
-/** Wake worker i, if i >= 0. */
+/** Wake worker i, if i >= 0. loop.c. */
 void pi_executor_wake(pica_executor *ex, int i);
 
 #endif

@@ -62,7 +62,7 @@ bool pi_idle_sleep_begin(pi_idle *idle, unsigned w, bool searching)
 {
     uint32_t old = pi_add_relaxed(&idle->counts, PI_IDLE_ONE_ASLEEP - (searching ? 1u : 0u));
     pi_assert(!searching || (old & PI_IDLE_SEARCHING));
-    uint64_t bed = pi_or_relaxed(&idle->beds[w / PER_BED], asleep_bit(w));
+    uint64_t bed = pi_or_release(&idle->beds[w / PER_BED], asleep_bit(w)); /* (D) */
     pi_assert(!(bed & (asleep_bit(w) | called_bit(w))));
     (void)bed;
     pi_fence_after_rmw(); /* (A) */
@@ -103,7 +103,7 @@ static int take_sleeper(pi_idle *idle)
         uint64_t sleepers;
         while ((sleepers = pi_load_relaxed(&idle->beds[i]) & all_asleep)) {
             uint64_t bit = sleepers & -sleepers;
-            if (pi_and_release(&idle->beds[i], ~bit) & bit)
+            if (pi_and_acq_rel(&idle->beds[i], ~bit) & bit)
                 return (int)(i * PER_BED) + __builtin_ctzll(bit) / BITS;
         }
     }

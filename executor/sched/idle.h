@@ -14,7 +14,7 @@
  *   3. counts.searching >= the workers that search; more only while a waker is inside.
  *
  * Callers: any thread, worker functions by worker w itself. No lock.
- * Elsewhere: how a worker sleeps (driver.h), where work lies (worker.c).
+ * Elsewhere: how a worker sleeps (driver.h), where work lies (loop.h).
  */
 #ifndef PI_IDLE_H
 #define PI_IDLE_H
@@ -66,11 +66,12 @@
  *              relies on it: it looks after (A), or after a fence picks a sleeper.
  *   (D) pick   counts.searching 0 -> 1 by compare-and-swap, so that of many bringers one
  *              wakes; then ASLEEP cleared, release: the sleeper must see the 1 before it
- *              subtracts it. Pairs with (F). If every bed is empty: searching - 1, fence,
- *              and (C) again.
+ *              subtracts it. Pairs with (F). Acquire, as setting it is a release: the sleeper
+ *              may be newer than what the picker knows of workers (reserve.h), and is woken.
+ *              If every bed is empty: searching - 1, fence, and (C) again.
  *   (E) call   ASLEEP -> CALLED by compare-and-swap, release.       Pairs with (F).
  *   (F) up     the sleeper clears both bits, acquire; what it found tells who was first.
- *   Proof      tests/executor/sched/idle_model.c.
+ *   Proof      tests/executor/sched/idle_model.c; of a new sleeper, reserve_model.c.
  */
 typedef struct pi_idle {
     uint32_t counts;  /* [atomic] any thread */

@@ -52,11 +52,12 @@ bool pi_pace_wait(pica_executor *ex, pi_pace pace, int64_t deadline_ns)
 /** (C) */
 void pi_pace_hurry_slow(pica_executor *ex, pi_pace pace);
 
-/** (B) The caller has just counted itself among the sleepers (SLOW), or among them or those at rest
- *  no longer (SLEEPS), by a read-modify-write. */
+/** (B) The caller has just counted itself among the sleepers (SLOW), by pi_idle_sleep_begin(),
+ *  which fences; or among them or those at rest no longer (SLEEPS), by a read-modify-write. */
 static inline void pi_pace_notice(pica_executor *ex, pi_pace pace)
 {
-    pi_fence_after_rmw();
+    if (pace == PI_PACE_SLEEPS)
+        pi_fence_after_rmw();
     if (PI_UNLIKELY(pi_load_relaxed(&ex->monitor_pace) == (uint32_t)pace))
         pi_pace_hurry_slow(ex, pace);
 }

@@ -136,32 +136,39 @@ static void push_batch(pi_pool *pool, unsigned kind, pica_task **chain)
     pool->batches[kind] = first;
 }
 
+/* [mutex] As many loose ones as there are, up to *count. */
+static pica_task *pop_loose(pi_pool *pool, unsigned kind, uint32_t *count)
+{
+    pica_task *first = pool->loose[kind];
+    pica_task *last = first;
+    uint32_t n = 1;
+    if (!first)
+        return NULL;
+    for (; n < *count && last->next; n++)
+        last = last->next;
+    pool->loose[kind] = last->next;
+    last->next = NULL;
+    *count = n;
+    return first;
+}
+
 static pica_task *alloc_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind)
 {
-    pica_task *task = NULL;
+    pica_task *task;
+    uint32_t count = cache ? PI_POOL_BATCH : 1;
     pthread_mutex_lock(&pool->mutex);
+    if (!pool->batches[kind] && !pool->loose[kind])
+        (void)slab_new(pool, kind);
     /* Loose objects first where one is wanted, a whole batch where it goes to a cache. */
-    if (!cache && pool->loose[kind]) {
-        task = pool->loose[kind];
-        pool->loose[kind] = task->next;
-    } else {
-        if (!pool->batches[kind] && !pool->loose[kind])
-            (void)slab_new(pool, kind);
+    if (pool->batches[kind] && (cache || !pool->loose[kind]))
         task = pop_batch(pool, kind);
-        uint32_t count = PI_POOL_BATCH;
-        if (!task && pool->loose[kind]) {
-            task = pool->loose[kind];
-            pool->loose[kind] = NULL;
-            count = 0;
-            for (pica_task *t = task; t; t = t->next)
-                count++;
-        }
-        if (task && cache) {
-            cache->free[kind] = task->next;
-            cache->count[kind] = count - 1;
-        } else if (task) {
-            pool->loose[kind] = task->next; /* was empty, or it would have served */
-        }
+    else
+        task = pop_loose(pool, kind, &count);
+    if (task && cache) {
+        cache->free[kind] = task->next;
+        cache->count[kind] = count - 1;
+    } else if (task && task->next) {
+        pool->loose[kind] = task->next; /* there were none, or they would have served */
     }
     pthread_mutex_unlock(&pool->mutex);
     return task;

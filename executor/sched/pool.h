@@ -19,9 +19,11 @@
 
 #include <pthread.h>
 
-#define PI_SLAB_BYTES ((size_t)64 << 10)
 #define PI_TASK_KINDS 2u
+#ifndef PI_SLAB_BYTES /* a model's are smaller */
+#define PI_SLAB_BYTES ((size_t)64 << 10)
 #define PI_POOL_BATCH 128u /* objects that travel together */
+#endif
 
 typedef struct pi_task_slab {
     pica_executor *ex;         /* [const] */

@@ -43,7 +43,7 @@ static int send_to_work(pica_executor *ex, uint32_t index)
     }
     if (rc < 0)
         return rc;
-    pi_store_release(&worker->rests, 0u);
+    pi_store_relaxed(&worker->rests, 0u);
     ex->driver->wake(worker->driver);
     return 0;
 }
@@ -52,8 +52,9 @@ static int send_to_work(pica_executor *ex, uint32_t index)
  * lying down stand between. */
 static void send_to_rest(pica_executor *ex, pi_worker *worker)
 {
-    if (pi_xchg_acq_rel(&worker->rests, 1u))
+    if (worker->rests)
         return;
+    pi_store_relaxed(&worker->rests, 1u);
     pi_store_relaxed(&worker->look_at, pi_load_relaxed(&worker->turns));
     if (pi_idle_claim(&ex->idle, worker->index))
         pi_executor_wake(ex, (int)worker->index);
@@ -124,7 +125,7 @@ void pi_reserve_rest(pi_worker *worker)
     pi_worker_set_self(worker);
     pi_store_relaxed(&worker->at_rest, 1u);
     while (pi_load_relaxed(&worker->rests) && pi_load_acquire(&ex->phase) != PI_STOPPED) {
-        /* What it has spawned and ended before, against closing; see idle() in worker.c. */
+        /* What it has spawned and ended before, against closing; see pi_loop_idle(). */
         pi_fence_seq_cst();
         pi_worker_notice_closing(worker);
         pi_executor_task_ended(ex);

@@ -38,7 +38,7 @@
  *   Floor:  the level of the outermost scope that can cancel this wait; a canceller of a
  *           scope further out (behind a shield) leaves the wait alone.
  *   So      a wait ends once, and no wake is lost.
- *   Proof   tests/executor/sched/wait_model.c.
+ *   Proof   tests/executor/sched/wait_model.c; of cancels, scope_model.c.
  */
 #ifndef PI_WAIT_H
 #define PI_WAIT_H

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* worker.c: a worker's loop. What it takes from where, and in which order, is in next_task();
- * what it does when there is nothing, in idle(). See worker.h. */
+/* worker.c: a worker, and how it and its fibers change places. See worker.h; which task comes next
+ * is in loop.h. */
 #include "executor/sched/worker.h"
 
 #include "executor/base/assert.h"
 #include "executor/base/clock.h"
-#include "executor/sched/closing.h"
 #include "executor/sched/defer.h"
 #include "executor/sched/exception.h"
-#include "executor/sched/pace.h"
-#include "executor/sched/ready.h"
-#include "executor/sched/rescue.h"
-#include "executor/sched/reserve.h"
-#include "executor/sched/steal.h"
+#include "executor/sched/loop.h"
 #include "executor/sched/trim.h"
 
 #include <errno.h>
@@ -109,108 +104,7 @@ bool pi_worker_start_eagerly(pi_worker *worker, pica_task *task, pica_task **out
     return true;
 }
 
-/* ---- the loop ---- */
-
-__attribute__((noinline)) int pi_worker_share_slow(pi_worker *worker)
-{
-    pi_store_relaxed(&worker->own_until, INT64_C(0));
-    pi_executor_wake(worker->ex, pi_idle_pick(worker->idle));
-    return 0;
-}
-
-/* After a poll: fire the timers, read the clock once for all that wants it.
- * @return how many waits have ended */
-static unsigned take_batch(pi_worker *worker, pi_worker *at, int events, bool was_empty)
-{
-    int64_t now = pi_now();
-    worker->now_ms = (uint32_t)(now / 1000000);
-    unsigned found = (unsigned)(events > 0 ? events : 0) + pi_timers_expire(&at->timers, now);
-    if (found && was_empty)
-        pi_store_relaxed(&worker->own_until, now + PI_OWN_NS);
-    return found;
-}
-
-unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at)
-{
-    bool was_empty = pi_deque_size(&worker->deque) <= 0;
-    return take_batch(worker, at, worker->ex->driver->poll(at->driver, 0), was_empty);
-}
-
-static __attribute__((noinline)) bool look_around_slow(pi_worker *worker)
-{
-    pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET);
-    pi_worker_notice_closing(worker);
-    pi_trim_answer(worker);
-    if (!pi_idle_asleep(worker->idle) && !pi_idle_searching(worker->idle))
-        pi_deque_privatize(&worker->deque);
-    unsigned found = pi_worker_look_around(worker, worker);
-    pi_rescue_recovered(worker);
-    pi_rescue_serve(worker);
-    return found > 0;
-}
-
-bool pi_worker_breathe(pi_worker *worker)
-{
-    bool found = look_around_slow(worker);
-    if (pi_upmc_empty(&worker->mailbox))
-        return found;
-    pi_ready_take_mailbox(worker);
-    return true;
-}
-
-/* After something was taken from the own deque: is there more, and somebody to help? The
- * take's exchange is the first half of the fence. */
-static inline void share(pi_worker *worker)
-{
-    pi_fence_after_rmw();
-    if (PI_UNLIKELY(pi_idle_wanted(worker->idle)) && pi_deque_size(&worker->deque) > 0 &&
-        pi_steal_allowed(worker))
-        (void)pi_worker_share_slow(worker);
-}
-
-/* Without inlining, breadth first would start everything before it ends anything. */
-#define CROWD 1024
-static inline pi_node *take_own(pi_worker *worker)
-{
-    pi_deque *deque = &worker->deque;
-    if (PI_UNLIKELY(worker->flags & PICA_NO_INLINE) && pi_deque_size(deque) > CROWD &&
-        worker->turns % PI_BUDGET)
-        return pi_deque_take_newest(deque);
-    return pi_deque_take_oldest(deque);
-}
-
-static inline pica_task *next_task(pi_worker *worker)
-{
-    pica_task *task = worker->next;
-    if (PI_UNLIKELY(task != NULL)) {
-        worker->next = task->next;
-        task->next = NULL;
-        return task;
-    }
-    if (pi_worker_spend(worker)) {
-        (void)look_around_slow(worker);
-        if (PI_UNLIKELY(pi_load_relaxed(&worker->rests)))
-            return NULL;
-        task = worker->comeback;
-        worker->comeback = NULL;
-        if (task && pi_deque_claim(&worker->deque, &task->node))
-            return task;
-        if (pi_load_relaxed(&worker->ex->inject_length) && (task = pi_ready_take_injected(worker)))
-            return task;
-    }
-    if (PI_UNLIKELY(!pi_upmc_empty(&worker->mailbox)))
-        pi_ready_take_mailbox(worker);
-    if (PI_UNLIKELY(worker->pinned_head != NULL) && (worker->pinned_turn = !worker->pinned_turn))
-        return pi_ready_pop_pinned(worker);
-    pi_node *node = take_own(worker);
-    if (PI_LIKELY(node != NULL)) {
-        share(worker);
-        return pi_task_of(node);
-    }
-    if ((task = pi_ready_pop_pinned(worker)))
-        return task;
-    return pi_load_relaxed(&worker->ex->inject_length) ? pi_ready_take_injected(worker) : NULL;
-}
+/* ---- what the loop does with a task ---- */
 
 static inline void execute(pi_worker *worker, pica_task *task)
 {
@@ -249,95 +143,6 @@ static inline void execute(pi_worker *worker, pica_task *task)
     }
 }
 
-/* Look everywhere: mailbox, inject queue, all deques. In the own deque, too: going to sleep may
- * have woken tasks (pi_worker_notice_closing()). */
-static pica_task *look(pi_worker *worker)
-{
-    pica_executor *ex = worker->ex;
-    pi_node *own = pi_deque_take_oldest(&worker->deque);
-    if (own)
-        return pi_task_of(own);
-    if (!pi_upmc_empty(&worker->mailbox))
-        pi_ready_take_mailbox(worker);
-    pica_task *task = pi_ready_pop_pinned(worker);
-    if (!task && pi_load_relaxed(&ex->inject_length))
-        task = pi_ready_take_injected(worker);
-    return task ? task : pi_steal(worker);
-}
-
-/* Sleep in the driver until something happens. @return the events that ended it */
-static int sleep_now(pi_worker *worker)
-{
-    pica_executor *ex = worker->ex;
-    int64_t deadline = pi_timers_next(&worker->timers);
-    int64_t rescued = pi_rescue_deadline(worker);
-    deadline = rescued < deadline ? rescued : deadline;
-    int64_t trim = pi_trim_deadline(worker);
-    deadline = trim < deadline ? trim : deadline;
-    if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)) && worker->retry_ns < deadline)
-        deadline = worker->retry_ns;
-    if (deadline <= 0)
-        deadline = 1; /* 0 means: do not sleep, and does not let a wake in */
-    pi_store_relaxed(&worker->parked, 1u);
-    pi_store_relaxed(&worker->sleeps, worker->sleeps + 1);
-    int events = ex->driver->poll(worker->driver, deadline);
-    pi_store_relaxed(&worker->parked, 0u);
-    return events;
-}
-
-/* Nothing to run here. @return a task found elsewhere; NULL: look into the own queues again,
- * or the executor has stopped */
-static pica_task *idle(pi_worker *worker, bool *searching)
-{
-    pica_executor *ex = worker->ex;
-    pi_idle *idle = &ex->idle;
-    pica_task *task;
-    if (!*searching && pi_trim_idle(worker))
-        return NULL;
-    if (!*searching && (pi_load_relaxed(&ex->workers_count) > 1 || pi_spare_works(ex))) {
-        /* What waits in the own reactor comes before what others have queued: its sockets are
-         * warm here, and theirs there. */
-        if (pi_worker_look_around(worker, worker) > 0)
-            return NULL;
-        *searching = pi_idle_search_begin(idle);
-    }
-    if (*searching && (task = look(worker))) {
-        *searching = false;
-        if (pi_idle_search_end(idle))
-            pi_executor_wake(ex, pi_idle_pick(idle));
-        return task;
-    }
-    pi_rescue_recovered(worker);
-    bool last = pi_idle_sleep_begin(idle, worker->index, *searching);
-    *searching = false;
-    pi_pace_notice(ex, PI_PACE_SLOW);
-    pi_worker_notice_closing(worker);
-    /* Its last task's end and somebody's `draining` may have missed each other; the fence of
-     * sleep_begin stands between the two now. */
-    pi_executor_task_ended(ex);
-    /* So is the one that rests and whoever sends it to: one of them sees the other. And whoever
-     * asks all to trim. */
-    if ((task = look(worker)) || pi_load_relaxed(&ex->phase) == PI_STOPPED ||
-        pi_load_relaxed(&worker->rests) || pi_trim_asked(worker)) {
-        if (!pi_idle_sleep_abort(idle, worker->index))
-            last = pi_idle_search_end(idle);
-        pi_pace_notice(ex, PI_PACE_SLEEPS);
-        if (last)
-            pi_executor_wake(ex, pi_idle_pick(idle));
-        pi_trim_answer(worker);
-        return task;
-    }
-    int events = sleep_now(worker);
-    if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)) && pi_now() >= worker->retry_ns)
-        pi_ready_retry_slow(worker);
-    *searching = pi_idle_woken(idle, worker->index);
-    pi_pace_notice(ex, PI_PACE_SLEEPS);
-    pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */
-    (void)take_batch(worker, worker, events, true);
-    pi_rescue_serve(worker);
-    return NULL;
-}
-
 #ifdef PI_TSAN
 void AnnotateBenignRaceSized(const char *file, int line, const volatile void *at, size_t size,
                              const char *why);
@@ -356,33 +161,11 @@ static __attribute__((noinline)) int *errno_address(void)
 
 void pi_worker_run(pi_worker *worker)
 {
-    pica_executor *ex = worker->ex;
-    bool searching = false;
     pi_worker_set_self(worker);
     worker->errno_at = errno_address();
-    pi_context_unordered(&worker->loop, ex->workers_max > 1);
+    pi_context_unordered(&worker->loop, worker->ex->workers_max > 1);
     worker->now_ms = (uint32_t)(pi_now() / 1000000);
-    for (;;) {
-        /* A switch leaves no register as it was. Without this the compiler computes the address
-         * of each member once and for all, and reads it from the stack on every turn. */
-        __asm__ __volatile__("" : "+r"(worker));
-        pica_task *task = next_task(worker);
-        if (!task && (pi_load_relaxed(&worker->rests) || !(task = idle(worker, &searching)))) {
-            /* Stopped: no task lives, so nothing was found. */
-            if (pi_load_acquire(&worker->ex->phase) == PI_STOPPED ||
-                pi_load_relaxed(&worker->rests))
-                break;
-            continue;
-        }
-        if (searching) {
-            searching = false;
-            if (pi_idle_search_end(worker->idle))
-                (void)pi_worker_share_slow(worker);
-        }
-        execute(worker, task);
-    }
-    if (searching && pi_idle_search_end(worker->idle))
-        (void)pi_worker_share_slow(worker); /* nothing to find, but it shall stop */
+    pi_loop(worker, execute);
     if (pi_load_relaxed(&worker->rests))
         (void)pi_fibers_shed(worker, 0);
     pi_worker_set_self(NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* worker.h: a worker thread, its queues, and how tasks get into them.
  *
- * A worker's loop (worker.c) stands on the thread's own stack. It takes a task, switches to
+ * A worker's loop (loop.h) stands on the thread's own stack. It takes a task, switches to
  * its fiber, and when the fiber switches back does what the fiber asked for (`after`): queue
  * it again, commit its park, or put it away. That happens here, off the fiber's stack,
  * because only then are its registers saved and may another worker run it.
@@ -70,6 +70,7 @@ typedef struct pi_worker {
     pica_task *pinned_head;   /* [owner] ready tasks that only this worker runs, in order */
     pica_task **pinned_tail;  /* [owner] */
     bool pinned_turn;         /* [owner] pinned and deque take turns */
+    bool searching;           /* [owner] it counts as one that searches (idle.h) */
     uint32_t victim;          /* [owner] who paid last time */
     uint64_t random;          /* [owner] */
     uint32_t node;            /* [owner, atomic] of memory, its CPU's; 0 if it is not pinned */

@@ -539,7 +539,7 @@ static void final_is_kept(void)
     model_check(d.in.word & PI_FINAL && d.in.word & PI_READY);
 }
 
-static const model_test tests[] = {
+const model_test model_tests[] = {
     {"bytes are read", setup, {reads_two, arrives_twice, polls}, all_was_read, true, 0, 0},
     {"two poll", setup, {reads_two, arrives_twice, polls, rescues}, all_was_read, true, 2, 1},
     {"an owner reads", setup, {owner_reads_two, arrives_twice, polls}, all_was_read, true, 0, 0},
@@ -615,23 +615,19 @@ static const model_test tests[] = {
      0},
     {"two next owners", setup, {closes, opens_next, opens_next}, three_lives_ended, 0, 3, 1},
     {"a hang-up", setup, {reads_one, arrives_and_polls, hangs_up}, final_is_kept, 0, 0, 0},
+    {0},
 };
 
 /* A token of a later arming must come with the word that precedes it. The checker lets no
  * store overtake an earlier one, so here it always does; other machines may differ. */
 #define OLD_TOKEN "the checker executes stores in program order"
 
-static const model_reason reasons[] = {
+const model_reason model_reasons[] = {
     {"pi_direction_wait", "release store -> relaxed", "dir->token.wait", 1, OLD_TOKEN},
     {"pi_direction_wait", "release store -> relaxed", "dir->token.word", 1, OLD_TOKEN},
     {"read_token", "acquire load -> relaxed", "dir->token.wait", 1, OLD_TOKEN},
     {"read_token", "acquire load -> relaxed", "dir->token.word", 1, OLD_TOKEN},
     {"pi_slots_at", "acquire load -> relaxed", "slots->slabs[index >> PI_SLAB_SHIFT]", 1,
      "there is one slab, and it was there before"},
+    {0},
 };
-
-int main(int argc, char **argv)
-{
-    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), reasons,
-                      sizeof(reasons) / sizeof(reasons[0]));
-}

@@ -199,7 +199,7 @@ static void nothing_spins(void)
     model_check(writes <= pieces + 2);
 }
 
-static const model_test tests[] = {
+const model_test model_tests[] = {
     {"a wake", setup, {owner, brings_one}, nothing_spins, false, 0, 0},
     {"a wake of a busy one", setup, {busy_owner, brings_one}, nothing_spins, false, 0, 0},
     {"a stale edge", setup_stale, {owner, brings_one}, nothing_spins, false, 0, 0},
@@ -214,9 +214,7 @@ static const model_test tests[] = {
      0,
      0},
     {"a rescuer, two wakes", setup_two, {owner, brings_both, rescues}, nothing_spins, false, 0, 0},
+    {0},
 };
 
-int main(int argc, char **argv)
-{
-    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), NULL, 0);
-}
+const model_reason model_reasons[] = {{0}};

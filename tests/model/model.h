@@ -23,7 +23,8 @@
  * that the program passes; a reason that no mutant needs is a failure as well.
  *
  * Program: test [--preemptions N] [--old-reads N] [--deeper] [--test NAME] [--no-mutants]
- * [--mutant N] [--sites FILE]. Sites: write there which orders were tried. Deeper: one preemption more for the tests with a bound. Exit: 0, 1.
+ * [--mutant N] [--sites FILE]. Sites: write there which orders were tried. Deeper: one preemption
+ * more for the tests with a bound. Exit: 0, 1.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -46,17 +47,22 @@ typedef struct model_test {
     unsigned old_reads; /* with a bound: how many reads of stores not the newest */
 } model_test;
 
-/** Why a mutant may survive; or, with NULL for op, why a file's are not tried. A reason is for so
- *  many mutants as it says, no more and no less: the next weak spot needs one of its own. */
+/** Why a mutant may survive; or, with NULL for op, why a file's or a function's are not tried. A
+ *  reason is for so many mutants as it says, no more and no less: the next weak spot needs one of
+ *  its own. */
 typedef struct model_reason {
     const char *where;  /* the function that the operation stands in; "deque.h" */
     const char *op;     /* as in the report: "acquire load -> relaxed" */
-    const char *object; /* as in the report: "task->word"; of a fence, or a file: "" */
-    unsigned mutants;   /* that survive; of a file: 0 */
+    const char *object; /* as in the report: "task->word"; of a fence, or NULL for op: "" */
+    unsigned mutants;   /* that survive; with NULL for op: 0 */
     const char *reason;
 } model_reason;
 
-/** The main of a model test. */
+/** What a program tries, and its reasons; an entry of zeros ends each. Then main.c is its main. */
+extern const model_test model_tests[];
+extern const model_reason model_reasons[];
+
+/** The main of a program that has its lists elsewhere. */
 int model_main(int argc, char **argv, const model_test *tests, unsigned n_tests,
                const model_reason *reasons, unsigned n_reasons);
 

@@ -65,11 +65,10 @@ const char *model_order_name(model_order order)
     return names[order];
 }
 
+/* Of the CPU: clock_gettime() may be a model's own. */
 static double seconds(void)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+    return (double)clock() / CLOCKS_PER_SEC;
 }
 
 static model_result explore(const model_test *test, bool trace)
@@ -184,7 +183,8 @@ static const model_reason *reason_for(const mutant *m, const model_reason *reaso
         if (reasons[i].op ? strcmp(reasons[i].where, site->function) == 0 &&
                                 strcmp(reasons[i].op, m->what) == 0 &&
                                 strcmp(reasons[i].object, object_of(site)) == 0
-                          : strcmp(reasons[i].where, base_name(site->file)) == 0)
+                          : strcmp(reasons[i].where, base_name(site->file)) == 0 ||
+                                strcmp(reasons[i].where, site->function) == 0)
             return &reasons[i];
     return NULL;
 }
@@ -198,7 +198,7 @@ static unsigned check_reasons(const model_reason *reasons, unsigned n, const uns
         if (r->op ? used[i] == r->mutants : used[i] > 0)
             continue;
         printf("a reason for %u mutants that %u need: %s: %s: %s\n", r->mutants, used[i], r->where,
-               r->op ? r->op : "all of the file", r->object);
+               r->op ? r->op : "all of it", r->object);
         bad++;
     }
     return bad;

@@ -358,7 +358,7 @@ static void foreign_claims_one(void)
     claim_foreign(0);
 }
 
-static const model_test tests[] = {
+const model_test model_tests[] = {
     /* Cheap ones first: a mutant is tried on each until one kills it. */
     {"take, one thief", setup, {owner_take, thief_two}, finish, false, 0, 0},
     {"newest, one thief", setup, {owner_newest, thief_two}, finish, false, 0, 0},
@@ -420,6 +420,7 @@ static const model_test tests[] = {
      false,
      3,
      1},
+    {0},
 };
 
 #define OWNER_FENCES                                                                               \
@@ -430,14 +431,9 @@ static const model_test tests[] = {
     "the checker makes a thread's stores visible to read-modify-writes in program order; where a " \
     "machine does not, the slot could become empty after the thief has seen taking 0"
 
-static const model_reason reasons[] = {
+const model_reason model_reasons[] = {
     {"pi_deque_exchange", "seq_cst xchg -> acq_rel", "slot", 1, OWNER_FENCES},
     {"pi_deque_exchange", "release store -> relaxed", "deque->taking", 1, IN_ORDER},
     {"revoke_slow", "acquire load -> relaxed", "deque->taking", 1, IN_ORDER},
+    {0},
 };
-
-int main(int argc, char **argv)
-{
-    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), reasons,
-                      sizeof(reasons) / sizeof(reasons[0]));
-}

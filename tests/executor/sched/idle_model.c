@@ -318,7 +318,7 @@ static void did_nothing(void)
     finish(0);
 }
 
-static const model_test tests[] = {
+const model_test model_tests[] = {
     {"goes to sleep", one_awake, {awake, bring_0}, did_0, true, 0, 0},
     {"sleeps", one_asleep, {asleep, bring_0}, did_0, true, 0, 0},
     {"sleeps: mail", one_asleep, {asleep, bring_mail}, did_mail, true, 0, 0},
@@ -342,24 +342,23 @@ static const model_test tests[] = {
     {"three", two_of_three_asleep, {awake, asleep, asleep, bring_both}, did_both, true, 1, 0},
     {"a spawner, one awake", spawner_and_awake, {spawns_two, awake}, did_both, true, 2, 1},
     {"a spawner, one asleep", spawner_and_asleep, {spawns_two, asleep}, did_both, true, 2, 1},
+    {0},
 };
 
 #define APPENDS                                                                                    \
     "in the model a store is newer than those executed before it; on a machine that reorders "     \
     "them the sleeper's subtraction could otherwise come before the picker's addition"
 
-static const model_reason reasons[] = {
+const model_reason model_reasons[] = {
+    {"pi_idle_sleep_begin", "release or -> relaxed", "idle->beds[w / PER_BED]", 1,
+     "reserve_model.c says why"},
     {"deque.h", NULL, "", 0, "deque_model.c"},
     {"deque.c", NULL, "", 0, "deque_model.c"},
-    {"take_sleeper", "release and -> relaxed", "idle->beds[i]", 1, APPENDS},
+    {"take_sleeper", "acq_rel and -> acquire", "idle->beds[i]", 1, APPENDS},
+    {"take_sleeper", "acq_rel and -> release", "idle->beds[i]", 1, "reserve_model.c kills it"},
     {"get_up", "acquire and -> relaxed", "idle->beds[w / PER_BED]", 1, APPENDS},
     {"pi_idle_claim", "release cas -> relaxed", "bed", 1,
      "a called worker that does not see its mail yet goes to bed, where its fenced look finds it: "
      "slower, not wrong"},
+    {0},
 };
-
-int main(int argc, char **argv)
-{
-    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), reasons,
-                      sizeof(reasons) / sizeof(reasons[0]));
-}

@@ -220,7 +220,7 @@ static void has_ended(void)
     model_check(finished && executor.monitor_pace == PI_PACE_STOPS);
 }
 
-static const model_test tests[] = {
+const model_test model_tests[] = {
     {"one lies down", both_up, {lies_down, monitors}, looks_after_all, true, 0, 0},
     {"both lie down", both_up, {lies_down, lies_down, monitors}, looks_after_all, true, 3, 1},
     {"one gets up", both_asleep_one_called, {gets_up, monitors}, looks_after_all, true, 0, 0},
@@ -299,16 +299,12 @@ static const model_test tests[] = {
      false,
      3,
      1},
+    {0},
 };
 
-static const model_reason reasons[] = {
+const model_reason model_reasons[] = {
     {"idle.c", NULL, "", 0, "idle_model.c"},
     {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
      "it publishes a new worker's at_rest; without, it is taken for one that is up, for a tick"},
+    {0},
 };
-
-int main(int argc, char **argv)
-{
-    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), reasons,
-                      sizeof(reasons) / sizeof(reasons[0]));
-}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* rescue_model.c: who serves a stuck worker (rescue.h): helpers that are asked, one after the other
- * or at once, against the stuck one that turns again. rescue.c is the real one; here are a mutex
- * that spins, drivers that know who is attached to whom and how a wake orders memory (epoll.c, (B)
- * and (C)), and of the worker's loop what it needs.
+ * or at once, against the stuck one that turns again. rescue.c is the real one; here are drivers
+ * that know who is attached to whom and how a wake orders memory (epoll.c, (B) and (C)), and of the
+ * worker's loop what it needs.
  *
  * What has to hold in each interleaving, at the end: the attachments, the rescuers and their counts
  * say the same; nobody has two rescuers, or is its own; who has turned since, or sleeps, has none;
@@ -30,27 +30,6 @@ static model_event called[WORKERS];
 static uint32_t told[WORKERS]; /* [atomic] the drivers' words */
 
 /* --- What rescue.c stands on ----------------------------------------------------------------- */
-
-/* The linker sends the mutex functions here. */
-static pi_lock *lock_of(pthread_mutex_t *mutex)
-{
-    return (pi_lock *)(void *)mutex;
-}
-
-int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
-int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
-
-int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
-{
-    pi_lock_acquire(lock_of(mutex));
-    return 0;
-}
-
-int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
-{
-    pi_lock_release(lock_of(mutex));
-    return 0;
-}
 
 struct pi_driver { /* plain, as a worker's driver is; whose it is */
     uint32_t index;
@@ -260,7 +239,7 @@ static void the_added_is_served(void)
     model_check(!workers[ADDED].rescuer == !served[ADDED]);
 }
 
-static const model_test tests[] = {
+const model_test model_tests[] = {
     {"asked", all_are_there, {nothing, helps, asks_the_first}, it_is_served, false, 0, 0},
     {"two are asked", all_are_there, {nothing, helps, helps, asks_both}, it_is_served, false, 3, 1},
     {"another one",
@@ -315,17 +294,13 @@ static const model_test tests[] = {
      false,
      0,
      0},
+    {0},
 };
 
-static const model_reason reasons[] = {
+const model_reason model_reasons[] = {
     {"rescue_model.c", NULL, "", 0, "epoll_model.c; and adds_one() is ready_model.c's"},
     {"lock.h", NULL, "", 0, "sem_model.c"},
     {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
      "whom one finds that one rescues, one has known since one was asked"},
+    {0},
 };
-
-int main(int argc, char **argv)
-{
-    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), reasons,
-                      sizeof(reasons) / sizeof(reasons[0]));
-}

@@ -36,10 +36,6 @@ static unsigned disposed;
 
 /* --- What task.c calls ------------------------------------------------------------------------ */
 
-extern __thread pi_worker *pi_worker_current;
-__thread pi_worker *pi_worker_current
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
-
 void pi_task_free(pi_pool *pool, pi_task_cache *cache, pica_task *t, unsigned kind)
 {
     model_check(pool == &executor.pool && !cache && t == task && kind == 0);
@@ -192,7 +188,7 @@ static void disposed_once(void)
     model_check(disposed == 1);
 }
 
-static const model_test tests[] = {
+const model_test model_tests[] = {
     {"nobody holds it", no_holder, {ends}, disposed_once, false, 0, 0},
     {"an end and a drop", one_holder, {ends, drops}, disposed_once, false, 0, 0},
     {"an end and a look", one_holder, {ends, looks}, disposed_once, false, 0, 0},
@@ -206,19 +202,15 @@ static const model_test tests[] = {
     {"one awaits, one gives up", two_holders, {ends, awaits, gives_up}, disposed_once, false, 2, 1},
     {"two give up", two_holders, {ends, gives_up, gives_up}, disposed_once, false, 2, 1},
     {"one awaits, one drops", two_holders, {ends, awaits, drops}, disposed_once, false, 0, 0},
+    {0},
 };
 
-static const model_reason reasons[] = {
+const model_reason model_reasons[] = {
     {"pi_task_wait_link", "release and -> relaxed", "task->word", 1,
      "nothing was written under the lock"},
     {"pi_task_wait_unlink", "release sub -> relaxed", "task->word", 1,
      "it publishes the list's links, plain memory that the model is not told of"},
     {"pi_task_end_inline", "release store -> relaxed", "task->word", 1,
      "nobody else holds the task; who gets it from its awaiter is ordered by how it gets it"},
+    {0},
 };
-
-int main(int argc, char **argv)
-{
-    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), reasons,
-                      sizeof(reasons) / sizeof(reasons[0]));
-}

@@ -15,16 +15,13 @@
 #include "executor/sched/worker.h"
 
 #include "tests/model/model.h"
+#include "tests/model/model_self.h"
 
 #include <string.h>
 
 enum { WORKERS = 2, NEIGHBOURS = 2, THREADS = 4 };
 
 /* --- Workers, as far as timers need them --------------------------------------------------------- */
-
-extern __thread pi_worker *pi_worker_current;
-__thread pi_worker *pi_worker_current
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 static pi_worker workers[WORKERS];
 static pica_executor executor;
@@ -234,6 +231,7 @@ static void setup(void)
     how[0] = how[1] = PI_WAIT_IDLE;
     fired = won = 0;
     pi_worker_current = &workers[0];
+    model_on_switch(set_worker);
 }
 
 /* Others' timers stand in the set, one due, one not. */
@@ -304,7 +302,7 @@ static void neighbours_stand(void)
     model_check(workers[0].timers.next_ns == PICA_NEVER);
 }
 
-static const model_test tests[] = {
+const model_test model_tests[] = {
     {"owner and rescuer", setup, {waits_once, fires_0, fires_0, wakes_first}, ended_once, 0, 2, 0},
     {"a wake and an expiry", setup, {waits_once, fires_0, wakes_first}, ended_once, 0, 3, 1},
     {"moves on", setup, {waits_twice, fires_0, wakes_both}, ended_twice, 0, 2, 1},
@@ -343,15 +341,10 @@ static const model_test tests[] = {
      0,
      1,
      1},
+    {0},
 };
 
-static const model_reason reasons[] = {
+const model_reason model_reasons[] = {
     {"wait.c", NULL, "", 0, "wait_model.c"},
+    {0},
 };
-
-int main(int argc, char **argv)
-{
-    model_on_switch(set_worker);
-    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), reasons,
-                      sizeof(reasons) / sizeof(reasons[0]));
-}

@@ -1,38 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* trim_model.c: pica_trim() against workers that go to sleep, all interleavings: each of them
- * answers. trim.c and idle.c are the real ones; here is the part of worker.c's idle() that lies
- * down, and no stack nor arena.
+ * answers. trim.c and the workers' loop are the real ones; there is no stack nor arena.
  */
-#include "executor/sched/trim.h"
+#include "executor/sched/loop.h"
 
 #include "executor/coro/trim.h"
 
-#include "tests/model/model.h"
+#include "tests/model/model_self.h"
+#include "tests/model/model_workers.h"
 
-#include <string.h>
-
-enum { WORKERS = 2 };
-
-extern __thread pi_worker *pi_worker_current;
-__thread pi_worker *pi_worker_current
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
-
-static pica_executor executor;
-static pi_worker workers[WORKERS];
-static model_event drivers[WORKERS];
-static bool sleeping[WORKERS];
-static unsigned n_workers; /* threads 0 to n_workers - 1 */
-
-static void set_worker(void)
-{
-    pi_worker_current = model_self() < n_workers ? &workers[model_self()] : NULL;
-}
-
-void pi_executor_wake(pica_executor *ex, int i)
-{
-    model_check(ex == &executor && i >= 0);
-    model_wake(&drivers[i]);
-}
+static unsigned n_workers;
 
 /* --- Nothing to trim ------------------------------------------------------------------------ */
 
@@ -44,12 +21,12 @@ uint32_t pi_fibers_shed(pi_worker *worker, uint32_t keep)
 
 void pi_pool_turn(pi_pool *pool)
 {
-    model_check(pool == &executor.pool);
+    model_check(pool == &model_executor.pool);
 }
 
 pi_fiber *pi_pool_take_aged(pi_pool *pool, size_t n)
 {
-    model_check(pool == &executor.pool && n == PI_TRIM_BATCH);
+    model_check(pool == &model_executor.pool && n == PI_TRIM_BATCH);
     return NULL;
 }
 
@@ -80,39 +57,25 @@ bool pi_arena_used(const pi_arena *arena)
 
 /* --- Threads -------------------------------------------------------------------------------- */
 
-static void goes_to_bed(pi_worker *worker, bool up)
+static void execute(pi_worker *worker, pica_task *task)
 {
-    for (;; up = true) {
-        unsigned i = worker->index;
-        if (up) {
-            bool last = pi_idle_sleep_begin(&executor.idle, i, false);
-            model_check(!last);
-            if (pi_trim_asked(worker)) {
-                model_check(pi_idle_sleep_abort(&executor.idle, i));
-                pi_trim_answer(worker);
-                continue;
-            }
-        }
-        sleeping[i] = true;
-        model_sleep(&drivers[i]);
-        sleeping[i] = false;
-        model_check(!pi_idle_woken(&executor.idle, i));
-    }
+    model_fail("%p %p: there are no tasks", (void *)worker, (void *)task);
 }
 
 static void lies_down(void)
 {
-    goes_to_bed(&workers[model_self()], true);
+    pi_loop(&model_workers[model_self()], execute);
 }
 
 static void sleeps(void)
 {
-    goes_to_bed(&workers[model_self()], false);
+    model_worker_sleeps_on();
+    lies_down();
 }
 
 static void asks(void)
 {
-    model_check(pica_trim(&executor) == 0);
+    model_check(pica_trim(&model_executor) == 0);
 }
 
 static void asks_and_lies_down(void)
@@ -126,19 +89,9 @@ static void asks_and_lies_down(void)
 static void setup(unsigned n, unsigned n_asleep)
 {
     n_workers = n;
-    memset(&executor, 0, sizeof(executor));
-    memset(workers, 0, sizeof(workers));
-    memset(drivers, 0, sizeof(drivers));
-    memset(sleeping, 0, sizeof(sleeping));
-    executor.workers = workers;
-    executor.seats = n;
-    pi_idle_init(&executor.idle, n);
-    for (unsigned i = 0; i < n; i++) {
-        workers[i].ex = &executor;
-        workers[i].index = i;
-    }
+    model_workers_reset(n);
     for (unsigned i = n - n_asleep; i < n; i++)
-        model_check(!pi_idle_sleep_begin(&executor.idle, i, false));
+        model_worker_lay_down(i);
 }
 
 static void one_awake(void)
@@ -158,14 +111,13 @@ static void one_of_two_asleep(void)
 
 static void all_have_answered(void)
 {
-    for (unsigned i = 0; i < n_workers; i++) {
-        model_check(sleeping[i]);
-        model_check(workers[i].trim_answered == executor.trim_asked);
-    }
-    model_check(executor.trim_asked > 0);
+    model_workers_check_asleep();
+    for (unsigned i = 0; i < n_workers; i++)
+        model_check(model_workers[i].trim_answered == model_executor.trim_asked);
+    model_check(model_executor.trim_asked > 0);
 }
 
-static const model_test tests[] = {
+const model_test model_tests[] = {
     {"a request", one_awake, {lies_down, asks}, all_have_answered, true, 0, 0},
     {"a request, asleep", one_asleep, {sleeps, asks}, all_have_answered, true, 0, 0},
     {"two requests", one_asleep, {sleeps, asks, asks}, all_have_answered, true, 0, 0},
@@ -174,27 +126,30 @@ static const model_test tests[] = {
      {asks_and_lies_down, sleeps},
      all_have_answered,
      true,
-     0,
-     0},
+     3,
+     1},
     {"a worker asks, and a stranger",
      one_of_two_asleep,
      {asks_and_lies_down, sleeps, asks},
      all_have_answered,
      true,
-     3,
+     1,
      1},
+    {0},
 };
 
-static const model_reason reasons[] = {
-    {"get_up", "acquire and -> relaxed", "idle->beds[w / PER_BED]", 1, "idle_model.c says why"},
+const model_reason model_reasons[] = {
+    {"pi_idle_sleep_begin", "release or -> relaxed", "idle->beds[w / PER_BED]", 1,
+     "reserve_model.c says why"},
+    {"take_sleeper", NULL, "", 0, "idle_model.c"},
+    {"get_up", NULL, "", 0, "idle_model.c"},
+    {"pi_idle_pick", NULL, "", 0, "idle_model.c"},
+    {"pi_idle_search_end", NULL, "", 0, "idle_model.c"},
     {"pi_idle_claim", "release cas -> relaxed", "bed", 1, "idle_model.c says why"},
+    {"pi_loop", "acquire load -> relaxed", "worker->ex->phase", 1,
+     "nothing is read because of it but what the executor's end joins first"},
+    {"pi_pace_notice", NULL, "", 0, "pace_model.c"},
     {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
      "it publishes the fields of a worker that is added, and none is added here"},
+    {0},
 };
-
-int main(int argc, char **argv)
-{
-    model_on_switch(set_worker);
-    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), reasons,
-                      sizeof(reasons) / sizeof(reasons[0]));
-}

@@ -20,10 +20,6 @@
 
 /* --- What sem.c calls ------------------------------------------------------------------------- */
 
-extern __thread pi_worker *pi_worker_current;
-__thread pi_worker *pi_worker_current
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
-
 bool pi_scopes_cancelled_slow(pi_fiber *fiber)
 {
     model_fail("%p: there is no fiber", (void *)fiber);
@@ -265,7 +261,7 @@ static void one_was_refused(void)
     adds_up_to(1);
 }
 
-static const model_test tests[] = {
+const model_test model_tests[] = {
     {"value", none, {receives, releases}, adds_up_to_one, false, 0, 0},
     {"value, zeroed", zeroed, {receives, releases}, adds_up_to_one, false, 0, 0},
     {"value, bounded", none_of_one, {receives, releases}, adds_up_to_one, false, 0, 0},
@@ -325,16 +321,12 @@ static const model_test tests[] = {
     {"close against value", none, {receives, releases, closes}, adds_up_to_one, false, 2, 1},
     {"close against cancel", none, {acquires, closes, cancels}, adds_up_to_none, false, 3, 1},
     {"all four", none, {receives, releases, closes, cancels}, adds_up_to_one, false, 2, 1},
+    {0},
 };
 
-static const model_reason reasons[] = {
+const model_reason model_reasons[] = {
     {"model_waits.h", NULL, "", 0, "the wait word is wait_model.c's"},
     {"sem_model.c", NULL, "", 0, "the threads' own bookkeeping"},
     {"lock.h", NULL, "", 0, "wait_model.c"},
+    {0},
 };
-
-int main(int argc, char **argv)
-{
-    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), reasons,
-                      sizeof(reasons) / sizeof(reasons[0]));
-}

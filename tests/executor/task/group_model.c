@@ -17,6 +17,7 @@
 #include "executor/task/inline.h"
 #include "executor/task/members.h"
 
+#include "tests/model/model_self.h"
 #include "tests/model/model_waits.h"
 
 #include <pica/group.h>
@@ -24,10 +25,6 @@
 #include <errno.h>
 
 /* --- A worker for each thread, as far as groups need one -------------------------------------- */
-
-extern __thread pi_worker *pi_worker_current;
-__thread pi_worker *pi_worker_current
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 static pi_worker workers[MODEL_THREADS];
 static pi_fiber fibers[MODEL_THREADS];
@@ -85,7 +82,7 @@ void pi_scope_fence(const pica_executor *ex)
     pi_fence_seq_cst();
 }
 
-/* That no cancel of a wait is lost is wait_model.c's: here one that comes before it is. */
+/* That no cancel of a wait is lost is scope_model.c's: here one that comes before it is. */
 void pi_scope_interrupt(pica_task *task, const pica_scope *of, uint16_t level, bool fenced)
 {
     (void)level;
@@ -179,6 +176,7 @@ static void reset(unsigned n, uint32_t flags, uint32_t limit)
         fibers[i].worker = &workers[i];
     }
     pi_worker_current = &workers[0];
+    model_on_switch(set_worker);
     model_waits_reset();
     most = limit;
     outcome = -1;
@@ -383,7 +381,7 @@ static void the_success(void)
     model_check(failures == 1 && outcome == 12);
 }
 
-static const model_test tests[] = {
+const model_test model_tests[] = {
     {"one member", one_member, {ends, succeeds}, came_to_zero, false, 0, 0},
     {"two members", two_members, {ends, succeeds, succeeds}, came_to_zero, false, 3, 1},
     {"three members",
@@ -490,11 +488,12 @@ static const model_test tests[] = {
      false,
      1,
      0},
+    {0},
 };
 
 #define FENCED "the fences in the cancel and in the member's wait do it, too; for ThreadSanitizer"
 
-static const model_reason reasons[] = {
+const model_reason model_reasons[] = {
     {"group_model.c", NULL, "", 0, "the model's own"},
     {"model_waits.h", NULL, "", 0, "the wait word is wait_model.c's"},
     {"lock.h", NULL, "", 0, "wait_model.c"},
@@ -505,11 +504,5 @@ static const model_reason reasons[] = {
     {"pi_members_place_slow", "release store -> relaxed", "group->others", 1, FENCED},
     {"pica_group_cancel", "seq_cst or -> acq_rel", "group->scope.flags", 1,
      "the fence that follows does it; at least a release, so that the fence may be free"},
+    {0},
 };
-
-int main(int argc, char **argv)
-{
-    model_on_switch(set_worker);
-    return model_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]), reasons,
-                      sizeof(reasons) / sizeof(reasons[0]));
-}
