@@ -35,7 +35,7 @@
  *                 the same user's next call needs no order.
  *   So  no readiness is lost, an event ends at most the wait it was meant for, and the
  *       number is not closed under a system call.
- *   Proof  tests/io/descriptor_model.c.
+ *   Proof  tests/io/direction_model.c; of its life, descriptor_model.c.
  *
  * Life: a descriptor is open with three shares, one of each direction and one of the
  * closer; pi_descriptor_hold() adds more. A closer gives up its own and those of the
