@@ -152,7 +152,7 @@ static uint32_t stamp(int64_t now_ns)
 static uint32_t ms_since(uint32_t then, uint32_t now)
 {
     uint32_t ms = (now - then) % PI_TASK_STARVED;
-    return ms < PI_TASK_STARVED / 2 ? ms : 0;
+    return ms < PI_TASK_STARVED - PATIENCE_MS ? ms : 0;
 }
 
 /* For so long it has waited, and nobody like it has got a stack? */
@@ -207,7 +207,7 @@ __attribute__((noinline, cold)) void pi_ready_fed_slow(pi_worker *worker, pica_t
     task->starved = 0;
 }
 
-/* The one that has waited longest for a stack of this class. */
+/* The first in the queue for a stack of this class. */
 static pica_task *take_starved(pica_executor *ex, unsigned class)
 {
     pica_task **at = &ex->starved_head, *task;
@@ -241,6 +241,7 @@ __attribute__((noinline, cold)) void pi_ready_feed_slow(pi_worker *worker, unsig
 __attribute__((noinline, cold)) void pi_ready_retry_slow(pi_worker *worker)
 {
     pica_executor *ex = worker->ex;
+    worker->retry_ns = pi_now() + RETRY_NS;
     pthread_mutex_lock(&ex->inject_mutex);
     pica_task *task = ex->starved_head;
     ex->starved_head = NULL;

@@ -27,7 +27,7 @@ void pi_ready_starve_slow(pi_worker *worker, pica_task *task);
 /** A task that has waited for a stack gets one. */
 void pi_ready_fed_slow(pi_worker *worker, pica_task *task);
 
-/** A stack of this class has been put away: who has waited longest for one gets it. The loop. */
+/** A stack of this class has been put away: the first in the queue for one gets it. The loop. */
 void pi_ready_feed_slow(pi_worker *worker, unsigned class);
 
 /** Let all tasks that wait for a stack try again here. */

@@ -84,7 +84,8 @@ struct pica_task {
     const char *site;   /* [const] */
     const char *name;   /* [const] or NULL */
     union {
-        uint32_t starved; /* [runner] until it has a stack: since when there is none, or 0 */
+        uint32_t starved; /* [runner] until it has a stack: since when there is none, or 0;
+                             left so if it runs on its awaiter's */
         uint32_t ignored; /* [runner] then: see ignored.h */
     };
     uint32_t cancelling; /* [atomic] calls of pica_cancel() under way; never reset */

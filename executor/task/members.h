@@ -64,7 +64,7 @@ void pi_members_free_slow(pica_group *group);
 /** No member is left. The owner. */
 static inline void pi_members_end(pica_group *group)
 {
-    if (PI_UNLIKELY(pi_load_relaxed(&group->rooms[0]) != NULL))
+    if (PI_UNLIKELY(pi_load_relaxed(&group->rooms[0]) || pi_load_relaxed(&group->rooms[1])))
         pi_members_free_slow(group);
 }
 

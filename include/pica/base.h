@@ -6,10 +6,11 @@
  *           <errno.h>, or one of the PICA_E... below. Results go through out-parameters,
  *           which stay untouched on failure. errno itself is never part of a contract. Who
  *           means to ignore a code writes `(void)!call()`: gcc warns of a mere (void).
- * NULL.     A call that returns a code gives -EINVAL where it gets NULL for what it needs (for a
- *           buffer -EFAULT, as the kernel says), and calls that release something take NULL.
- *           Elsewhere NULL is a mistake that aborts or faults, as in libc: in the calls of a
- *           semaphore, a scope or an HTTP request, and in those that just tell something.
+ * NULL.     A call that returns a code gives -EINVAL where it gets NULL for what it needs (for the
+ *           buffer of a read or write -EFAULT, as the kernel says), and calls that release
+ *           something take NULL. Elsewhere NULL is a mistake that aborts or faults, as in libc:
+ *           in the calls of a semaphore, a scope or an HTTP request, and in those that just tell
+ *           something.
  * Mistakes. What could corrupt something (one unref too many, ending another scope than the
  *           innermost) writes "pica: " and a sentence to stderr and calls abort(). A mistake that
  *           corrupts nothing is an error code.

@@ -196,8 +196,8 @@ PICA_API PICA_NODISCARD int pica_listener_adopt(pica_listener **out, int fd);
  * @param deadline_ns  when to give up
  * @return the events that hold (POLLERR, POLLHUP, POLLRDHUP besides); -ETIMEDOUT;
  *         -ECANCELED; -EINVAL; -EBADF; -EPERM (epoll can't watch it, or a plain thread);
- *         -EBUSY (another task of the executor waits for the same descriptor, or it is a stream's
- *         or listener's); -ENOMEM
+ *         -EBUSY (it would have to wait, and another task of the executor waits for the same
+ *         descriptor, or it is a stream's or listener's); -ENOMEM
  * Where: a task. Suspends; a cancellation point.
  */
 PICA_API PICA_NODISCARD int pica_poll_fd(int fd, short events, int64_t deadline_ns);

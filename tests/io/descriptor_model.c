@@ -6,7 +6,7 @@
  * What has to hold: an event of an earlier life ends no wait; the number is closed once, by the
  * last of all who use it, and not under a call; a slot has one owner.
  */
-#include "tests/io/model_socket.h"
+#include "tests/model/model_socket.h"
 
 /* --- Who takes part --------------------------------------------------------------------------- */
 

@@ -4,7 +4,7 @@
  *
  * What has to hold: bytes that came are read, and nobody sleeps beside them.
  */
-#include "tests/io/model_socket.h"
+#include "tests/model/model_socket.h"
 
 /* --- Who takes part --------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 
 #include "model_self.h"
 
+#include "executor/base/futex.h"
 #include "executor/sched/audit.h"
 #include "executor/sched/closing.h"
 #include "executor/sched/defer.h"
@@ -156,6 +157,20 @@ void model_workers_check_asleep(void)
 /* --- What a model without the source of it does not come to --------------------------------- */
 
 #define WEAK __attribute__((weak))
+
+/* Of an executor's end, which all wait for and nobody with a deadline. */
+WEAK int pi_futex_wait(uint32_t *at, uint32_t value, int64_t deadline_ns)
+{
+    model_check(deadline_ns == PICA_NEVER);
+    model_futex_wait(at, value);
+    return 0;
+}
+
+WEAK void pi_futex_wake(uint32_t *at, int n)
+{
+    model_check(n > 1);
+    model_futex_wake(at);
+}
 
 WEAK unsigned pi_timers_expire(pi_timers *set, int64_t now_ns)
 {

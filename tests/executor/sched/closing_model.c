@@ -37,19 +37,6 @@ static uint32_t parked[TASKS];     /* [atomic] it waits for its cancel */
 static unsigned late, returned;    /* of calls of shutdown */
 static int refused;                /* what a stranger's spawn returned */
 
-int pi_futex_wait(uint32_t *at, uint32_t value, int64_t deadline_ns)
-{
-    model_check(deadline_ns == PICA_NEVER);
-    model_futex_wait(at, value);
-    return 0;
-}
-
-void pi_futex_wake(uint32_t *at, int n)
-{
-    model_check(n > 1);
-    model_futex_wake(at);
-}
-
 /* --- What closing.c, finish.c and spawn.c stand on ------------------------------------------ */
 
 pica_task *pi_task_alloc_slow(pi_pool *pool, pi_task_cache *cache, unsigned kind)

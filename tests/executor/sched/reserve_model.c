@@ -70,19 +70,6 @@ unsigned pi_timers_expire(pi_timers *set, int64_t now_ns)
     return 1;
 }
 
-int pi_futex_wait(uint32_t *at, uint32_t value, int64_t deadline_ns)
-{
-    model_check(deadline_ns == PICA_NEVER);
-    model_futex_wait(at, value);
-    return 0;
-}
-
-void pi_futex_wake(uint32_t *at, int n)
-{
-    model_check(n > 1);
-    model_futex_wake(at);
-}
-
 void pi_pool_each(pi_pool *pool, void (*visit)(pica_task *task, void *arg), void *arg)
 {
     (void)arg;

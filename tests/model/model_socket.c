@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* model_socket.c: see model_socket.h. */
-#include "tests/io/model_socket.h"
+#include "tests/model/model_socket.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
  * (descriptor_model.c), and what both stand on. The kernel is a count of bytes and an edge; its
  * locks are there with the half of their order that is needed. Waits are the simplest that do.
  */
-#ifndef PICA_TESTS_IO_MODEL_SOCKET_H
-#define PICA_TESTS_IO_MODEL_SOCKET_H
+#ifndef PICA_TESTS_MODEL_SOCKET_H
+#define PICA_TESTS_MODEL_SOCKET_H
 
 #include "executor/sched/driver.h"
 #include "io/epoll.h"
