@@ -35,7 +35,7 @@ static void registering_a_writer(void)
     int raw;
     char byte = 0;
     static char block[65536];
-    pica_stream *s = peers_stream(&raw);
+    pica_stream *s = peers_local_stream(&raw);
     peers_fill(s);
     fault_arm(FAULT_EPOLL_CTL, 1, 1, ENOMEM);
     CHECK_EQ(pica_write(s, &byte, 1), -ENOMEM);

@@ -127,7 +127,7 @@ static intptr_t gives_up_first(void *arg)
 static void failed_waits(void)
 {
     int raw;
-    patience p = {.s = peers_stream(&raw)};
+    patience p = {.s = peers_local_stream(&raw)};
     static char waste[65536];
     pica_task *task = peers_spawn(gives_up_first, &p);
     CHECK_SOON(pi_load_relaxed(&p.given_up) == 1);

@@ -93,16 +93,23 @@ static inline void peers_pair(pica_stream **a, pica_stream **b)
     CHECK_FATAL_OK(pica_stream_adopt(b, raw));
 }
 
-/** Fill the buffers between a stream and its peer, so that the next write waits. What was
- *  sent goes on from the one's buffer to the other's for a while, and makes room again. */
+/** A stream that is not TCP, and its peer, a plain blocking socket. */
+static inline pica_stream *peers_local_stream(int *raw)
+{
+    int ends[2];
+    pica_stream *s = NULL;
+    CHECK_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    CHECK_FATAL_OK(pica_stream_adopt(&s, ends[0]));
+    *raw = ends[1];
+    return s;
+}
+
+/** Fill the buffers between such a stream and its peer, so that the next write waits. With TCP they
+ *  are full only until the peer's kernel acknowledges, some 40 ms later, which makes room again. */
 static inline void peers_fill(pica_stream *s)
 {
     static const char block[65536];
-    int fd = pica_stream_fd(s);
-    for (int full = 0; full < 5; full++) {
-        while (send(fd, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
-            full = 0;
-        usleep(1000);
+    while (send(pica_stream_fd(s), block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
     }
 }
 

@@ -32,10 +32,11 @@ static void scene_open(scene *x, int what)
             x->filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
             (void)!connect(x->filler[i], (struct sockaddr *)&x->at.storage, x->at.length);
         }
+    } else if (what == WRITES) {
+        x->stream = peers_local_stream(&x->raw);
+        peers_fill(x->stream);
     } else {
         x->stream = peers_stream(&x->raw);
-        if (what == WRITES)
-            peers_fill(x->stream);
     }
 }
 
