@@ -5,16 +5,22 @@
 #
 #     cmake -DPROGRAM=... -DEXPECTED=... -DMIN_MS=... -DMAX_MS=... [-DEMULATOR=...] -P run.cmake
 
+# What took too long may have waited for a CPU, and counts only if it does so each time.
 math(EXPR time_out_s "${MAX_MS} / 1000 + 10")
-string(TIMESTAMP begin_us "%s%f" UTC)
-execute_process(
-    COMMAND ${EMULATOR} "${PROGRAM}"
-    TIMEOUT ${time_out_s}
-    RESULT_VARIABLE result
-    OUTPUT_VARIABLE output
-    ERROR_VARIABLE errors)
-string(TIMESTAMP end_us "%s%f" UTC)
-math(EXPR took_ms "(${end_us} - ${begin_us}) / 1000")
+foreach(try RANGE 1 3)
+    string(TIMESTAMP begin_us "%s%f" UTC)
+    execute_process(
+        COMMAND ${EMULATOR} "${PROGRAM}"
+        TIMEOUT ${time_out_s}
+        RESULT_VARIABLE result
+        OUTPUT_VARIABLE output
+        ERROR_VARIABLE errors)
+    string(TIMESTAMP end_us "%s%f" UTC)
+    math(EXPR took_ms "(${end_us} - ${begin_us}) / 1000")
+    if(NOT result STREQUAL "0" OR NOT took_ms GREATER MAX_MS)
+        break()
+    endif()
+endforeach()
 file(READ "${EXPECTED}" expected)
 
 set(story "It ended with ${result} after ${took_ms} ms.

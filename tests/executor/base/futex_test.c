@@ -68,12 +68,13 @@ static void a_wake(void)
     CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
-/* Others want the CPU as well: so some of its tries have to return in time. */
+/* One that sleeps on by what was left to it is late by all of that, however long it was. Others want
+ * the CPU as well, and that does not grow with it: so a longer one is tried if it was late. */
 static bool returns_in_time(int64_t (*wait)(int64_t until))
 {
     bool in_time = false;
-    for (unsigned i = 0; i < 8 && !in_time; i++) {
-        int64_t ns = PICA_MS(100), until = pica_after(ns);
+    for (int64_t ns = PICA_MS(100); ns < PICA_SEC(4) && !in_time; ns *= 2) {
+        int64_t until = pica_after(ns);
         held_until = until;
         in_time = wait(until) < until + ns / 2;
         held_until = 0;
