@@ -370,18 +370,16 @@ static pica_http_options short_timeouts(void)
     return o;
 }
 
-static void head_timeout(void)
+/* What clients and server do next takes far less than the timeouts, but for one who waits for a CPU:
+ * then a scene is played again. @return has all been in time? */
+static bool heads_that_last(const site *s)
 {
-    scene sc = {0};
-    site s;
-    pica_http_options o = short_timeouts();
-    o.head_timeout_ns = PICA_MS(80);
-    site_open(&s, play, &sc, &o);
-    client *dribbling = client_open(&s), *silent = client_open(&s), *second = client_open(&s);
+    client *dribbling = client_open(s), *silent = client_open(s), *second = client_open(s);
     client_say(second, GET);
-    CHECK_EQ(client_answer(second), 200);
-    client_say(second, "GET /");
+    bool in_time = client_answer(second) == 200;
     int64_t began = pica_now();
+    if (in_time)
+        client_say(second, "GET /");
     /* Bytes that go on coming do not put it off. */
     for (const char *p = "GET / HTTP/1.1\r\nHost: a\r\nX: slow slow slow"; *p; p++) {
         size_t n;
@@ -390,38 +388,64 @@ static void head_timeout(void)
             break;
         CHECK_OK(pica_sleep(PICA_MS(5)));
     }
-    CHECK_EQ(client_answer(dribbling), 408);
+    int told = client_answer(dribbling);
+    CHECK(told == 408 || told == 0); /* 0: not a byte had come */
     CHECK(client_ended(dribbling));
-    CHECK_EQ(client_answer(second), 408);
+    if (in_time)
+        CHECK_EQ(client_answer(second), 408);
     CHECK(client_ended(second));
     CHECK(client_ended(silent));
-    CHECK_LE(PICA_MS(70), pica_now() - began);
+    int64_t took = pica_now() - began;
     client_close(dribbling);
     client_close(silent);
     client_close(second);
+    return in_time && told == 408 && took >= PICA_MS(70);
+}
+
+static bool an_idle_one(const site *s)
+{
+    client *c = client_open(s);
+    bool in_time = true;
+    CHECK_OK(pica_sleep(PICA_MS(100))); /* not for a connection that has not begun */
+    int64_t began = 0;
+    for (int i = 0; i < 3 && in_time; i++) {
+        size_t n;
+        CHECK_OK(pica_sleep(PICA_MS(10)));
+        began = pica_now();
+        in_time = pica_write_all(c->stream, GET, sizeof(GET) - 1, &n) == 0 &&
+                  client_answer(c) == 200 && !client_has(c, "\r\nConnection: close\r\n");
+        CHECK(in_time || i > 0);
+    }
+    CHECK(client_ended(c));
+    int64_t took = pica_now() - began;
+    client_close(c);
+    return in_time && took >= PICA_MS(50);
+}
+
+static void in_time(bool (*once)(const site *s), const pica_http_options *options)
+{
+    scene sc = {0};
+    site s;
+    bool seen = false;
+    site_open(&s, play, &sc, options);
+    for (int tries = 0; tries < 10 && !seen; tries++)
+        seen = once(&s);
+    CHECK(seen);
     site_close(&s);
+}
+
+static void head_timeout(void)
+{
+    pica_http_options o = short_timeouts();
+    o.head_timeout_ns = PICA_MS(80);
+    in_time(heads_that_last, &o);
 }
 
 static void idle_timeout(void)
 {
-    scene sc = {0};
-    site s;
     pica_http_options o = short_timeouts();
     o.idle_timeout_ns = PICA_MS(60);
-    site_open(&s, play, &sc, &o);
-    client *c = client_open(&s);
-    CHECK_OK(pica_sleep(PICA_MS(100))); /* not for a connection that has not begun */
-    int64_t began = 0;
-    for (int i = 0; i < 3; i++) {
-        CHECK_OK(pica_sleep(PICA_MS(10)));
-        client_say(c, GET);
-        CHECK_EQ(client_answer(c), 200);
-        began = pica_now();
-    }
-    CHECK(client_ended(c));
-    CHECK_LE(PICA_MS(30), pica_now() - began);
-    client_close(c);
-    site_close(&s);
+    in_time(an_idle_one, &o);
 }
 
 static void body_timeout(void)
