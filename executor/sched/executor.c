@@ -71,7 +71,6 @@ static int executor_new(pica_executor **out, const pica_options *options)
     ex->hook_arg = o->hook_arg;
     ex->trim_after_ms = pi_trim_period_ms(o->trim_after_ns);
     ex->inject_tail = &ex->inject_head;
-    ex->starved_tail = &ex->starved_head;
     pthread_mutex_init(&ex->inject_mutex, NULL);
     pthread_mutex_init(&ex->rescue_mutex, NULL);
     pthread_mutex_init(&ex->reserve_mutex, NULL);

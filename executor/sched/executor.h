@@ -16,6 +16,13 @@ enum {
     PI_STOPPED = 2
 };
 
+/** Those who wait for a stack of one class, in their order. Zeroed: nobody. */
+typedef struct pi_starving {
+    pica_task *first; /* [inject mutex writes, atomic] */
+    pica_task *last;  /* [inject mutex] */
+    uint32_t came_ms; /* [atomic] when one of them last got its stack, coarse; 0: never */
+} pi_starving;
+
 struct pica_executor {
     uint32_t workers_count; /* [reserve mutex writes, atomic] that work, the spare aside */
     uint32_t workers_min;   /* [const] with which it began, and which never rest */
@@ -47,15 +54,15 @@ struct pica_executor {
     pica_task *inject_head;   /* [mutex] */
     pica_task **inject_tail;  /* [mutex] */
     uint32_t inject_length;   /* [mutex writes, atomic] */
-    pica_task *starved_head;  /* [mutex] unstarted tasks that found no stack */
-    pica_task **starved_tail; /* [mutex] */
-    uint32_t starved;         /* [mutex writes, atomic] how many */
-    uint32_t stack_came_ms[PI_STACK_CLASSES]; /* [atomic] when one that had starved got its stack,
-                                                 coarse; 0: never */
-    uint32_t starved_tried_ms; /* [atomic] when somebody last tried to start one, likewise */
-    uint32_t starved_held_ms;  /* [atomic] when somebody did who was the first for long, likewise */
     uint64_t foreign_spawned; /* [atomic] */
     uint64_t foreign_undone;  /* [atomic] counted, then refused */
+
+    /* Unstarted tasks that found no stack: starved.h. The mutex is the same. */
+    pi_starving starving[PI_STACK_CLASSES]; /* by the class of the stack that they need */
+    uint32_t starved;           /* [mutex writes, atomic] how many in all */
+    uint32_t starved_cancelled; /* [atomic] 1: one of them may have been cancelled */
+    uint32_t starved_tried_ms;  /* [atomic] when somebody last tried to start one, coarse */
+    uint32_t starved_held_ms;   /* [atomic] when somebody did who was the first for long */
 
     /* Monitor. */
     pthread_t monitor;

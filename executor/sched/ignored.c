@@ -40,7 +40,6 @@ void pi_ignored_note(pi_fiber *fiber)
 {
     pica_task *task = fiber->current;
     uint16_t level = pi_load_relaxed(&task->level);
-    pi_ignored_begin(task);
     if (task->ignored & PI_IGNORED_REPORTED)
         return;
     if (++task->ignored == 1 && (!fiber->ignored_level || level <= fiber->ignored_level)) {

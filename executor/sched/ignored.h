@@ -29,13 +29,6 @@
 /** Of pica_task.ignored, beside the count: it has been reported. */
 #define PI_IGNORED_REPORTED (1u << 30)
 
-/** A task that had no stack and then ran on its awaiter's still has the time of that there. */
-static inline void pi_ignored_begin(pica_task *task)
-{
-    if (task->ignored & PI_TASK_STARVED)
-        task->ignored = 0;
-}
-
 /** A wait of the fiber's current task has found on entry that it is cancelled. */
 void pi_ignored_note(pi_fiber *fiber);
 
@@ -43,7 +36,6 @@ void pi_ignored_note(pi_fiber *fiber);
 static inline void pi_ignored_forget(pi_fiber *fiber)
 {
     pica_task *task = fiber->current;
-    pi_ignored_begin(task);
     task->ignored &= PI_IGNORED_REPORTED;
     if (fiber->ignored_level >= pi_load_relaxed(&task->level))
         fiber->ignored_level = 0;

@@ -2,6 +2,8 @@
 /* loop.c: see loop.h. Here is what few turns come to. */
 #include "executor/sched/loop.h"
 
+#include "executor/base/clock.h"
+
 void pi_executor_wake(pica_executor *ex, int i)
 {
     if (i < 0)

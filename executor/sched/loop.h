@@ -14,12 +14,12 @@
 #ifndef PI_LOOP_H
 #define PI_LOOP_H
 
-#include "executor/base/clock.h"
 #include "executor/sched/closing.h"
 #include "executor/sched/pace.h"
 #include "executor/sched/ready.h"
 #include "executor/sched/rescue.h"
 #include "executor/sched/reserve.h"
+#include "executor/sched/starved.h"
 #include "executor/sched/steal.h"
 #include "executor/sched/trim.h"
 
@@ -64,6 +64,7 @@ static inline pica_task *pi_loop_next(pi_worker *worker)
         (void)pi_loop_budget_slow(worker);
         if (PI_UNLIKELY(pi_load_relaxed(&worker->rests)))
             return NULL;
+        pi_starved_retry(worker);
         task = worker->comeback;
         worker->comeback = NULL;
         if (task && pi_deque_claim(&worker->deque, &task->node))
@@ -164,8 +165,7 @@ static inline pica_task *pi_loop_idle(pi_worker *worker)
         return task;
     }
     int events = pi_loop_sleep(worker);
-    if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)) && pi_now() >= worker->retry_ns)
-        pi_ready_retry_slow(worker);
+    pi_starved_retry(worker);
     worker->searching = pi_idle_woken(idle, worker->index);
     pi_pace_notice(ex, PI_PACE_SLEEPS);
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */

@@ -5,7 +5,8 @@
  *   pinned list    tasks that only this worker runs, in order; the owner's alone
  *   mailbox        the way into it for everybody else (ck.h)
  *   inject queue   from outside of the workers, for any of them; inject_mutex [rank INJECT]
- *   starved list   unstarted tasks that found no stack; the same mutex
+ *
+ * Elsewhere: unstarted tasks that found no stack (starved.h).
  */
 #ifndef PI_READY_H
 #define PI_READY_H
@@ -20,17 +21,5 @@ void pi_ready_take_mailbox(pi_worker *worker);
 
 /** One task from the inject queue, or NULL; a fair share of the rest goes to the own deque. */
 pica_task *pi_ready_take_injected(pi_worker *worker);
-
-/** There is no stack for a task that was about to start. */
-void pi_ready_starve_slow(pi_worker *worker, pica_task *task);
-
-/** A task that has waited for a stack gets one. */
-void pi_ready_fed_slow(pi_worker *worker, pica_task *task);
-
-/** A stack of this class has been put away: the first in the queue for one gets it. The loop. */
-void pi_ready_feed_slow(pi_worker *worker, unsigned class);
-
-/** Let all tasks that wait for a stack try again here. */
-void pi_ready_retry_slow(pi_worker *worker);
 
 #endif

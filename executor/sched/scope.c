@@ -7,6 +7,7 @@
 #include "executor/base/membarrier.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/ignored.h"
+#include "executor/sched/starved.h"
 
 void pi_scope_open(pi_fiber *fiber, pica_scope *scope, int64_t deadline_ns, uint32_t flags)
 {
@@ -161,8 +162,10 @@ void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level
         pi_scope_fence(pi_task_executor(task)); /* partner: pi_inline_run() */
         fiber = pi_load_acquire(&task->fiber);
     }
-    if (!fiber)
-        return; /* not started: it looks at the flag itself */
+    if (!fiber) { /* not started: it looks at the flag itself, if it can start */
+        pi_starved_cancelled(pi_task_executor(task));
+        return;
+    }
     pi_xchg_seq_cst(&fiber->attention, 1u);
     pi_fence_after_rmw();
     uint64_t word = pi_load_acquire(&fiber->wait.word);

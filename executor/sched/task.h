@@ -46,9 +46,6 @@ enum {
     PI_TASK_CLASS_SHIFT = 4
 };
 
-/** In pica_task.starved, with a coarse time: when a task that has not started found no stack. */
-#define PI_TASK_STARVED (1u << 31)
-
 struct pica_task {
     /* All that an await needs, in one cache line. */
     pi_node node;    /* [pusher] where it was queued last */
@@ -84,8 +81,7 @@ struct pica_task {
     const char *site;   /* [const] */
     const char *name;   /* [const] or NULL */
     union {
-        uint32_t starved; /* [runner] until it has a stack: since when there is none, or 0;
-                             left so if it runs on its awaiter's */
+        uint32_t starved; /* [runner] while it is in a queue of starved.h: since when */
         uint32_t ignored; /* [runner] then: see ignored.h */
     };
     uint32_t cancelling; /* [atomic] calls of pica_cancel() under way; never reset */

@@ -68,13 +68,24 @@ __attribute__((noinline)) void pi_worker_suspend(pi_worker *worker, pi_fiber *fi
     pi_switch(&fiber->context, &worker->loop);
 }
 
+/* The loop looks into the inject queue, and for stacks, when the budget is used up there. Where it
+ * always is in the middle of a task, it must be reminded. */
+__attribute__((noinline)) void pi_worker_give_way(pi_worker *worker, pi_fiber *fiber)
+{
+    pica_task *task;
+    if (pi_load_relaxed(&worker->ex->inject_length) && (task = pi_ready_take_injected(worker)))
+        pi_worker_push_next(worker, task);
+    if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->starved)))
+        pi_store_relaxed(&worker->look_at, worker->turns);
+    worker->comeback = fiber->base;
+    pi_worker_suspend(worker, fiber, PI_AFTER_YIELD);
+}
+
 bool pi_worker_bind(pi_worker *worker, pica_task *task)
 {
     pi_fiber *fiber = pi_fiber_get(worker, pi_task_stack_class(task));
     if (PI_UNLIKELY(!fiber))
         return false;
-    if (PI_UNLIKELY(task->starved))
-        pi_ready_fed_slow(worker, task);
     pi_fiber_bind(fiber, task, !(worker->flags & PICA_NO_INLINE));
     return true;
 }
@@ -98,8 +109,7 @@ bool pi_worker_start_eagerly(pi_worker *worker, pica_task *task, pica_task **out
     if (PI_UNLIKELY(spent || worker->flags & PICA_FORCE_MIGRATION)) {
         /* A loop of eager spawns must not keep all others waiting. As in pi_inline_breathe(). */
         (void)pi_worker_breathe(worker);
-        worker->comeback = spawner->base;
-        pi_worker_suspend(worker, spawner, PI_AFTER_YIELD);
+        pi_worker_give_way(worker, spawner);
     }
     return true;
 }
@@ -111,7 +121,7 @@ static inline void execute(pi_worker *worker, pica_task *task)
     pi_fiber *fiber = pi_load_relaxed(&task->fiber);
     if (!fiber) {
         if (PI_UNLIKELY(!pi_worker_bind(worker, task))) {
-            pi_ready_starve_slow(worker, task);
+            pi_starved_add_slow(worker, task);
             return;
         }
         fiber = task->fiber;
@@ -138,7 +148,7 @@ static inline void execute(pi_worker *worker, pica_task *task)
     case PI_AFTER_END:
         pi_fiber_put(worker, fiber);
         if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->starved)))
-            pi_ready_feed_slow(worker, fiber->class);
+            (void)pi_starved_feed_slow(worker, fiber->class);
         break;
     }
 }

@@ -10,7 +10,8 @@
  *      tagged [owner].
  *   2. pi_worker_self() is read anew after everything that may suspend (law 3).
  *   3. A task that is ready lies in exactly one place: some deque, pinned list, mailbox, or
- *      the inject queue, or among the `next` of a worker.
+ *      the inject queue, or among the `next` of a worker; one that finds no stack, in a queue of
+ *      starved.h.
  *
  * Elsewhere: what sleeps and wakes (idle.h), stuck workers (monitor.h, rescue.h), memory (pool.h).
  */
@@ -149,6 +150,10 @@ static inline int pi_worker_yield(pi_worker *worker, pi_fiber *fiber)
     pi_fiber_leaves(fiber);
     return pi_switch_away(&fiber->context, &worker->loop);
 }
+
+/** The budget is used up in the middle of a task, which lets all others run that are ready, and
+ *  goes on at the next look around, if not before. Returns on whatever worker goes on. */
+void pi_worker_give_way(pi_worker *worker, pi_fiber *fiber);
 
 /** Queue a task that is ready again. Any thread of the process. */
 void pi_worker_ready(pica_task *task);

@@ -15,8 +15,7 @@ bool pi_inline_breathe_slow(pi_worker *worker, pi_fiber *fiber)
         return false; /* parks often enough */
     /* Not behind all that is queued: that may be a million children that the caller is about
      * to run one by one on its own stack. */
-    worker->comeback = fiber->base;
-    pi_worker_suspend(worker, fiber, PI_AFTER_YIELD);
+    pi_worker_give_way(worker, fiber);
     return true;
 }
 

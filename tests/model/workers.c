@@ -12,6 +12,7 @@
 #include "executor/sched/pace.h"
 #include "executor/sched/ready.h"
 #include "executor/sched/rescue.h"
+#include "executor/sched/starved.h"
 #include "executor/sched/trim.h"
 
 #include <string.h>
@@ -113,7 +114,6 @@ void model_workers_reset(unsigned n)
     ex->workers_count = ex->workers_min = ex->workers_max = n;
     ex->seats = ex->seats_max = n;
     ex->inject_tail = &ex->inject_head;
-    ex->starved_tail = &ex->starved_head;
     pi_idle_init(&ex->idle, n);
     ex->idle.cpus = ex->idle.limit = 1;
     for (unsigned i = 0; i < n; i++) {
@@ -141,8 +141,7 @@ void model_workers_check_asleep(void)
     pica_executor *ex = &model_executor;
     model_check(ex->inject_length == 0 && !ex->inject_head);
     model_check(ex->inject_tail == &ex->inject_head);
-    model_check(ex->starved == 0 && !ex->starved_head);
-    model_check(ex->starved_tail == &ex->starved_head);
+    model_check(ex->starved == 0 && !ex->starving[0].first && !ex->starving[0].last);
     for (unsigned i = 0; i < ex->workers_count; i++) {
         pi_worker *worker = &model_workers[i];
         model_check(model_drivers[i].asleep);
@@ -240,14 +239,9 @@ WEAK pica_task *pi_ready_take_injected(pi_worker *worker)
     model_fail("%p: nothing is injected", (void *)worker);
 }
 
-WEAK void pi_ready_retry_slow(pi_worker *worker)
+WEAK void pi_starved_retry_slow(pi_worker *worker)
 {
     model_fail("%p: there are stacks for all", (void *)worker);
-}
-
-WEAK bool pi_worker_bind(pi_worker *worker, pica_task *task)
-{
-    model_fail("%p %p: there are stacks for all", (void *)worker, (void *)task);
 }
 
 WEAK bool pi_drop_is_due(const pica_task *task)

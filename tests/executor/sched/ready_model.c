@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* ready_model.c: the ways of a ready task to its worker (ready.h): inject queue, mailbox and the
- * list of those without a stack, against workers that go to sleep. ready.c, the workers' loop and
- * what it stands on are the real ones (model_workers.h); of ck.h's stack there is the model's.
+ * queue of those without a stack (starved.h), against workers that go to sleep. ready.c, starved.c,
+ * the workers' loop and what it stands on are the real ones (model_workers.h); of ck.h's stack
+ * there is the model's.
  *
  * What has to hold in each interleaving, once nobody can go on: each task that was brought has
  * run once, with what its bringer wrote before; a pinned one where it belongs; what one bringer
@@ -10,11 +11,13 @@
  * is a loss even while others are busy. And who has handed over the last task of an executor
  * touches nothing of it any more.
  */
+#include "executor/sched/drop.h"
 #include "executor/sched/loop.h"
 
 #include "tests/model/model_self.h"
 #include "tests/model/model_workers.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum { TASKS = MODEL_TASKS };
@@ -26,8 +29,9 @@ static pica_executor *const ex = &model_executor;
 static int payload[TASKS]; /* plain: what a bringer writes before it brings */
 static model_event done[TASKS];
 static unsigned holds_for[TASKS]; /* 1 + whose end is waited for by this one */
-static unsigned needs_stack;      /* bits of tasks that have none yet */
+static bool needs_stack;          /* task 0, to run */
 static unsigned stacks;           /* how many lie in worker 1's cache */
+static pi_fiber fiber;            /* the one that there is */
 static unsigned runs[TASKS], runner[TASKS], order[TASKS], n_run;
 static bool is_the_last;          /* task 0, of the executor */
 static bool has_ended;            /* it has run, and the executor's memory is gone */
@@ -53,22 +57,49 @@ static void run(pi_worker *w, pica_task *task)
     model_wake(&done[i]);
 }
 
-bool pi_worker_bind(pi_worker *w, pica_task *task)
+pi_fiber *pi_fiber_get(pi_worker *w, unsigned class)
 {
+    model_check(class == 0);
     if (w->index == 0 || stacks == 0)
-        return false;
+        return NULL;
     stacks--;
-    needs_stack &= ~(1u << model_task_number(task));
-    return true;
+    return &fiber;
+}
+
+void pi_fiber_put(pi_worker *w, pi_fiber *unused)
+{
+    model_check(w->index == 1 && unused == &fiber);
+    stacks++;
+}
+
+/* It has an on_drop, where it needs a stack. */
+bool pi_drop_is_due(const pica_task *task)
+{
+    return pi_load_relaxed(&task->cancels);
+}
+
+void pi_drop_unstarted(pica_task *task)
+{
+    model_check(pi_drop_is_due(task));
+}
+
+void pi_task_finish(pi_worker *w, pica_task *task, intptr_t result, bool held)
+{
+    model_check(w->index == model_self() && result == -ECANCELED && !held);
+    model_check(task->next == NULL);
+    runs[model_task_number(task)]++;
 }
 
 /* Here a fiber would be bound, and switched to. */
 static void execute(pi_worker *w, pica_task *task)
 {
-    if (needs_stack & 1u << model_task_number(task) && !pi_worker_bind(w, task)) {
-        task->starved = 0; /* its patience is not tried here */
-        pi_ready_starve_slow(w, task);
-        return;
+    if (needs_stack && task == &model_tasks[0] && !pi_load_relaxed(&task->fiber)) {
+        pi_fiber *found = pi_fiber_get(w, 0);
+        if (!found) {
+            pi_starved_add_slow(w, task);
+            return;
+        }
+        pi_fiber_bind(found, task, true);
     }
     run(w, task);
     if (is_the_last)
@@ -133,8 +164,16 @@ static void frees_a_stack(void)
 {
     stacks = 1;
     if (pi_load_relaxed(&ex->starved))
-        pi_ready_feed_slow(&model_workers[1], 0);
+        (void)pi_starved_feed_slow(&model_workers[1], 0);
     works();
+}
+
+/* What pi_scope_cancel() comes to, of a task without a fiber. */
+static void cancels_0(void)
+{
+    pi_add_seq_cst(&model_tasks[0].cancels, 1u);
+    pi_fence_after_rmw();
+    pi_starved_cancelled(ex);
 }
 
 /* The executor's last task, and then executor_free(). */
@@ -156,8 +195,8 @@ static void setup(unsigned n, unsigned n_asleep)
     memset(done, 0, sizeof(done));
     memset(holds_for, 0, sizeof(holds_for));
     memset(runs, 0, sizeof(runs));
-    n_run = stacks = needs_stack = 0;
-    is_the_last = has_ended = false;
+    n_run = stacks = 0;
+    needs_stack = is_the_last = has_ended = false;
     for (unsigned i = n - n_asleep; i < n; i++)
         model_worker_lay_down(i);
 }
@@ -241,7 +280,14 @@ static void one_without_stack(void)
 {
     setup(2, 0);
     bring(0);
-    needs_stack = 1u;
+    needs_stack = true;
+}
+
+static void one_alone_without_stack(void)
+{
+    setup(1, 0);
+    bring(0);
+    needs_stack = true;
 }
 
 static void the_last_task(void)
@@ -308,9 +354,18 @@ static void ran_or_is_kept(void)
         ran_0();
         return;
     }
-    model_check(ex->starved == 1 && ex->starved_head == &model_tasks[0]);
-    model_check(ex->starved_tail == &model_tasks[0].next && !model_tasks[0].next);
+    model_check(ex->starved == 1 && !model_tasks[0].next);
+    model_check(ex->starving[0].first == &model_tasks[0]);
+    model_check(ex->starving[0].last == &model_tasks[0]);
     model_check(tries_again(0) || tries_again(1));
+}
+
+/* It has ended, or who will try again knows that it may. */
+static void ended_or_is_noted(void)
+{
+    model_check(runs[0] <= 1);
+    if (!runs[0])
+        model_check(ex->starved == 1 && ex->starved_cancelled && tries_again(0));
 }
 
 static void ended(void)
@@ -354,6 +409,13 @@ const model_test model_tests[] = {
      true,
      2,
      0},
+    {"no stack, cancelled",
+     one_alone_without_stack,
+     {works, cancels_0, time_passes},
+     ended_or_is_noted,
+     true,
+     0,
+     0},
     {"the last task", the_last_task, {works_to_the_end, brings_0}, ended, false, 0, 0},
     {"the last task, pinned",
      the_last_task_is_pinned,
@@ -379,6 +441,7 @@ const model_reason model_reasons[] = {
     {"pi_loop", "acquire load -> relaxed", "worker->ex->phase", 1,
      "nothing is read because of it but what the executor's end joins first"},
     {"pi_pace_notice", NULL, "", 0, "pace_model.c"},
+    {"pi_fiber_bind", NULL, "", 0, "scope_model.c"},
     {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
      "it publishes the fields of a worker that is added, and none is added here"},
     {0},

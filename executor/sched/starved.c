@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* starved.c: see starved.h. */
+#include "executor/sched/starved.h"
+
+#include "executor/base/clock.h"
+#include "executor/sched/drop.h"
+
+/* So long nobody tried, though they do so every PI_STARVED_RETRY_NS: all were held. */
+#define HELD_MS 250u
+/* So many end at a time, before the worker looks at other things. */
+#define BATCH 64
+
+/* ---- the queues; all under the mutex ---- */
+
+static void count(pica_executor *ex, uint32_t more)
+{
+    pi_store_relaxed(&ex->starved, ex->starved + more);
+}
+
+static void put_last(pi_starving *queue, pica_task *task)
+{
+    task->next = NULL;
+    if (queue->last)
+        queue->last->next = task;
+    else
+        pi_store_relaxed(&queue->first, task);
+    queue->last = task;
+}
+
+static pica_task *take_first(pica_executor *ex, pi_starving *queue)
+{
+    pica_task *task = queue->first;
+    if (task) {
+        pi_store_relaxed(&queue->first, task->next);
+        if (!task->next)
+            queue->last = NULL;
+        task->next = NULL;
+        count(ex, -1u);
+    }
+    return task;
+}
+
+/* ---- giving up ---- */
+
+/* For so long it has waited, and nobody like it has got a stack? */
+static bool is_hopeless(const pica_executor *ex, const pi_starving *queue, const pica_task *task,
+                        uint32_t now)
+{
+    uint32_t came = pi_load_relaxed(&queue->came_ms);
+    uint32_t held = pi_load_relaxed(&ex->starved_held_ms);
+    return pi_starved_ms(task->starved, now) > PI_STARVED_PATIENCE_MS &&
+           !(came && pi_starved_ms(came, now) <= PI_STARVED_PATIENCE_MS) &&
+           !(held && pi_starved_ms(held, now) <= PI_STARVED_PATIENCE_MS);
+}
+
+/* Somebody tries: has nobody for long? */
+static void notice_held(pica_executor *ex, uint32_t now)
+{
+    uint32_t tried = pi_load_relaxed(&ex->starved_tried_ms);
+    if (tried && pi_starved_ms(tried, now) > HELD_MS)
+        pi_store_relaxed(&ex->starved_held_ms, now);
+    pi_store_relaxed(&ex->starved_tried_ms, now);
+}
+
+static void end(pi_worker *worker, pica_task *task, intptr_t result)
+{
+    pi_drop_unstarted(task);
+    pi_task_finish(worker, task, result, false);
+}
+
+/* Those in front, as they have waited longest. @return whether there may be more of them */
+static bool end_hopeless(pi_worker *worker, pi_starving *queue, uint32_t now)
+{
+    pica_executor *ex = worker->ex;
+    for (unsigned i = 0; i < BATCH; i++) {
+        pica_task *task = NULL;
+        pthread_mutex_lock(&ex->inject_mutex);
+        if (queue->first && is_hopeless(ex, queue, queue->first, now))
+            task = take_first(ex, queue);
+        pthread_mutex_unlock(&ex->inject_mutex);
+        if (!task)
+            return false;
+        end(worker, task, -ENOMEM);
+    }
+    return true;
+}
+
+/* (C) Those that need not start, wherever they are. */
+static void end_dropped(pi_worker *worker, pi_starving *queue)
+{
+    pica_executor *ex = worker->ex;
+    pica_task *due = NULL, **due_end = &due, *before = NULL, *task, *next;
+    pthread_mutex_lock(&ex->inject_mutex);
+    for (task = queue->first; task; task = next) {
+        next = task->next;
+        if (!pi_drop_is_due(task)) {
+            before = task;
+            continue;
+        }
+        if (before)
+            before->next = next;
+        else
+            pi_store_relaxed(&queue->first, next);
+        if (!next)
+            queue->last = before;
+        count(ex, -1u);
+        *due_end = task;
+        due_end = &task->next;
+    }
+    *due_end = NULL;
+    pthread_mutex_unlock(&ex->inject_mutex);
+    while ((task = due)) {
+        due = task->next;
+        task->next = NULL;
+        end(worker, task, -ECANCELED);
+    }
+}
+
+/* ---- coming and going ---- */
+
+__attribute__((noinline, cold)) void pi_starved_add_slow(pi_worker *worker, pica_task *task)
+{
+    pica_executor *ex = worker->ex;
+    int64_t now = pi_now();
+    worker->retry_ns = now + PI_STARVED_RETRY_NS;
+    task->starved = pi_starved_stamp(now);
+    notice_held(ex, task->starved);
+    pthread_mutex_lock(&ex->inject_mutex);
+    bool first = ex->starved == 0;
+    count(ex, 1);
+    pi_fence_seq_cst(); /* (A) */
+    bool drop = pi_drop_is_due(task);
+    if (drop)
+        count(ex, -1u);
+    else
+        put_last(&ex->starving[pi_task_stack_class(task)], task);
+    pthread_mutex_unlock(&ex->inject_mutex);
+    if (drop) {
+        end(worker, task, -ECANCELED);
+        return;
+    }
+    /* Who sleeps since before that has set no alarm; all others try of themselves. */
+    for (uint32_t i = 0; first && i < pi_executor_seats(ex); i++)
+        if (i != worker->index && pi_idle_claim(&ex->idle, i))
+            pi_executor_wake(ex, (int)i);
+}
+
+__attribute__((noinline, cold)) bool pi_starved_feed_slow(pi_worker *worker, unsigned class)
+{
+    pica_executor *ex = worker->ex;
+    pi_starving *queue = &ex->starving[class];
+    if (!pi_load_relaxed(&queue->first))
+        return false;
+    pi_fiber *fiber = pi_fiber_get(worker, class);
+    if (!fiber)
+        return false;
+    pthread_mutex_lock(&ex->inject_mutex);
+    pica_task *task = take_first(ex, queue);
+    pthread_mutex_unlock(&ex->inject_mutex);
+    if (!task) { /* another worker was quicker */
+        pi_fiber_put(worker, fiber);
+        return false;
+    }
+    task->starved = 0;
+    pi_store_relaxed(&queue->came_ms, pi_starved_stamp(pi_now()));
+    pi_fiber_bind(fiber, task, !(worker->flags & PICA_NO_INLINE));
+    pi_worker_ready(task);
+    return true;
+}
+
+__attribute__((noinline, cold)) void pi_starved_retry_slow(pi_worker *worker)
+{
+    pica_executor *ex = worker->ex;
+    int64_t now = pi_now();
+    if (now < worker->retry_ns)
+        return;
+    bool more = false;
+    uint32_t now_ms = pi_starved_stamp(now);
+    notice_held(ex, now_ms);
+    bool cancelled = pi_load_relaxed(&ex->starved_cancelled) &&
+                     pi_xchg_acquire(&ex->starved_cancelled, 0u);
+    for (unsigned class = 0; class < PI_STACK_CLASSES; class++) {
+        pi_starving *queue = &ex->starving[class];
+        if (cancelled)
+            end_dropped(worker, queue);
+        if (pi_load_relaxed(&queue->first))
+            more |= pi_starved_feed_slow(worker, class) || end_hopeless(worker, queue, now_ms);
+    }
+    worker->retry_ns = more ? 0 : now + PI_STARVED_RETRY_NS;
+}

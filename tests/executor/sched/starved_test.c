@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* starved_test.c: tasks for which there is no stack, seen from close by: their order, how often
+ * somebody tries for them, when they are given up, what is left of the time for which they waited.
+ * How it looks to programs that run out of stacks is in executor/task/task_faults.c. */
+#include "executor/sched/starved.h"
+#include "tests/executor/bodies.h"
+#include "tests/fault.h"
+
+#include <pica/scope.h>
+
+/* --- Coarse time ----------------------------------------------------------------------------- */
+
+#define DAY_NS (INT64_C(86400) * 1000000000)
+
+static void stamps(void)
+{
+    static const int64_t since_boot[] = {0, 1000000, 3 * DAY_NS, 24 * DAY_NS, 25 * DAY_NS,
+                                         400 * DAY_NS};
+    for (unsigned i = 0; i < 6; i++) {
+        int64_t then = since_boot[i];
+        uint32_t stamp = pi_starved_stamp(then);
+        CHECK_NE(stamp, 0);
+        CHECK_EQ(pi_starved_ms(stamp, stamp), 0);
+        for (uint32_t ms = 1; ms < 2000; ms += 7)
+            CHECK_EQ(pi_starved_ms(stamp, pi_starved_stamp(then + PICA_MS(ms))), ms);
+        /* Of days ago, it is no time to come. */
+        for (int64_t days = 1; days < 24; days++)
+            CHECK_EQ(pi_starved_ms(stamp, pi_starved_stamp(then + days * DAY_NS)),
+                     days * 86400000);
+        /* A little later than now. */
+        for (uint32_t ms = 1; ms < PI_STARVED_PATIENCE_MS; ms += 7)
+            CHECK_EQ(pi_starved_ms(pi_starved_stamp(then + PICA_MS(ms)), stamp), 0);
+    }
+}
+
+/* --- Without stacks -------------------------------------------------------------------------- */
+
+enum { CLASS = 3, MOST = 1000 };
+
+static struct {
+    pica_task *task[MOST]; /* those that have all the stacks there are, and wait for a cancel */
+    unsigned n;
+    check_latch started;
+} holders;
+
+static pica_attr of_class(void)
+{
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.stack_size = pi_stack_class_size(CLASS);
+    return attr;
+}
+
+static pica_task *spawn_in_class(pica_fn fn, void *arg)
+{
+    pica_task *task = NULL;
+    pica_attr attr = of_class();
+    CHECK_FATAL_OK(pica_spawn_with(&task, fn, arg, &attr));
+    return task;
+}
+
+static uint32_t starved(void)
+{
+    return pi_load_relaxed(&pica_executor_self()->starved);
+}
+
+/* As if all had been held up just now: nobody is given up for a second. */
+static void nobody_gives_up(void)
+{
+    pi_store_relaxed(&pica_executor_self()->starved_held_ms, pi_starved_stamp(pica_now()));
+}
+
+/* Hold all the stacks of a class; the last holder is starved. */
+static void hold_all(void)
+{
+    memset(&holders, 0, sizeof(holders));
+    holders.task[holders.n++] = spawn_in_class(body_sleeps, &holders.started);
+    CHECK_HITS(&holders.started, 1); /* there is a slab of them */
+    fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
+    while (starved() == 0) {
+        CHECK_FATAL(holders.n < MOST);
+        holders.task[holders.n++] = spawn_in_class(body_sleeps, &holders.started);
+        CHECK_SOON(check_hits(&holders.started) + starved() == holders.n);
+    }
+}
+
+/* Cancel a holder, whose stack goes to the first that waits for one. */
+static void give_one_back(void)
+{
+    pica_task *task = holders.task[--holders.n];
+    CHECK_EQ(pica_cancel(task), 0);
+    CHECK_EQ(body_end(task), -ECANCELED);
+}
+
+static void give_all_back(void)
+{
+    fault_disarm();
+    while (holders.n > 0)
+        give_one_back();
+}
+
+/* The one that starved as the last holder comes first, and so takes a stack for good. */
+static void hold_all_and_one(void)
+{
+    hold_all();
+    pica_task *waits = holders.task[--holders.n];
+    give_one_back();
+    CHECK_HITS(&holders.started, holders.n + 2);
+    CHECK_EQ(starved(), 0);
+    holders.task[holders.n++] = waits;
+}
+
+/* --- In their order -------------------------------------------------------------------------- */
+
+enum { FEW = 20 };
+
+static struct {
+    uint32_t n; /* [atomic] */
+    intptr_t who[FEW];
+} order;
+
+static intptr_t notes_order(void *arg)
+{
+    uint32_t at = pi_add_relaxed(&order.n, 1u);
+    CHECK_FATAL(at < FEW);
+    order.who[at] = (intptr_t)arg;
+    return 0;
+}
+
+/* A stack that returns goes from one to the next, among them those that came later. */
+static void in_their_order(void)
+{
+    pica_task *tasks[FEW];
+    memset(&order, 0, sizeof(order));
+    hold_all_and_one();
+    for (unsigned i = 0; i < FEW; i++) {
+        tasks[i] = spawn_in_class(notes_order, body_arg(i));
+        CHECK_SOON(starved() == i + 1);
+        nobody_gives_up();
+    }
+    CHECK_EQ(order.n, 0);
+    give_one_back();
+    for (unsigned i = 0; i < FEW; i++) {
+        CHECK_EQ(body_end(tasks[i]), 0);
+        CHECK_EQ(order.who[i], i);
+    }
+    give_all_back();
+}
+
+/* Those of another class, however many there are, hold up nobody of this one. */
+static void each_class_by_itself(void)
+{
+    pica_task *tasks[FEW];
+    hold_all_and_one();
+    for (unsigned i = 0; i < FEW; i++)
+        tasks[i] = spawn_in_class(body_returns, body_arg(i));
+    CHECK_SOON(starved() == FEW);
+    uint64_t tried = fault_met(FAULT_MMAP);
+    for (unsigned i = 0; i < 2000; i++) {
+        intptr_t result = 0;
+        nobody_gives_up();
+        pica_task *task = body_spawn(body_returns, body_arg(i));
+        CHECK_OK(pica_join(task, &result)); /* on a stack of its own */
+        CHECK_EQ(result, i);
+        pica_unref(task);
+    }
+    CHECK_LT(fault_met(FAULT_MMAP) - tried, 2000);
+    give_one_back();
+    for (unsigned i = 0; i < FEW; i++)
+        CHECK_EQ(body_end(tasks[i]), i);
+    give_all_back();
+}
+
+/* --- How often somebody tries ---------------------------------------------------------------- */
+
+/* Never leave a worker idle until the task has ended. */
+static void keep_busy_beside(const pica_task *task)
+{
+    int64_t give_up = pica_after(PICA_SEC(15));
+    while (pica_task_status(task) != PICA_DONE && pica_now() < give_up)
+        (void)!pica_yield();
+    CHECK_EQ(pica_task_status(task), PICA_DONE);
+}
+
+/* Until they are given up, whether or not their workers have something else to do. */
+static void tries_now_and_then(bool busy)
+{
+    pica_task *tasks[FEW];
+    hold_all_and_one();
+    uint64_t tried = fault_met(FAULT_MMAP);
+    int64_t since = pica_now();
+    for (unsigned i = 0; i < FEW; i++)
+        tasks[i] = spawn_in_class(body_returns, NULL);
+    if (busy)
+        keep_busy_beside(tasks[0]);
+    for (unsigned i = 0; i < FEW; i++) {
+        intptr_t result = 0;
+        CHECK_OK(pica_join(tasks[i], &result));
+        CHECK_EQ(result, -ENOMEM);
+        pica_unref(tasks[i]);
+    }
+    tried = fault_met(FAULT_MMAP) - tried;
+    int64_t took = pica_now() - since;
+    CHECK_LE(PICA_MS(PI_STARVED_PATIENCE_MS), took);
+    /* Each worker, the spare as well; and each task once, at first. */
+    uint64_t each = (uint64_t)(took / PI_STARVED_RETRY_NS) + 2;
+    CHECK_LE(tried, FEW + each * (pica_executor_workers(check_executor()) + 1));
+    CHECK_LT(FEW, tried); /* somebody does, all the same */
+    give_all_back();
+}
+
+static void tried_by_idle_ones(void)
+{
+    tries_now_and_then(false);
+}
+
+static void tried_by_busy_ones(void)
+{
+    tries_now_and_then(true);
+}
+
+/* Memory comes back, from elsewhere: to one that nobody here gives a stack, though its worker never
+ * sleeps. */
+static void found_by_a_busy_worker(void)
+{
+    hold_all_and_one();
+    pica_task *task = spawn_in_class(body_returns, body_arg(5));
+    CHECK_SOON(starved() == 1);
+    fault_disarm();
+    keep_busy_beside(task);
+    CHECK_EQ(body_end(task), 5);
+    give_all_back();
+}
+
+/* --- Cancelled meanwhile --------------------------------------------------------------------- */
+
+static void counts(void *latch)
+{
+    check_hit(latch);
+}
+
+/* Of those that may be dropped, in the middle of a queue that does not move, the cancelled ones
+ * end, as they need no stack; and nobody else. */
+static void cancelled_wherever_they_are(void)
+{
+    check_latch dropped = {0};
+    pica_task *tasks[FEW];
+    pica_attr attr = of_class();
+    attr.on_drop = counts;
+    hold_all_and_one();
+    for (unsigned i = 0; i < FEW; i++)
+        CHECK_FATAL_OK(pica_spawn_with(&tasks[i], body_hits, &dropped, &attr));
+    CHECK_SOON(starved() == FEW);
+    nobody_gives_up();
+    for (unsigned i = 1; i < FEW; i += 2)
+        CHECK_EQ(pica_cancel(tasks[i]), 0);
+    for (unsigned i = 1; i < FEW; i += 2) {
+        intptr_t result = 0;
+        CHECK_OK(pica_join(tasks[i], &result));
+        CHECK_EQ(result, -ECANCELED);
+        pica_unref(tasks[i]);
+        nobody_gives_up();
+    }
+    CHECK_EQ(check_hits(&dropped), FEW / 2);
+    CHECK_EQ(starved(), FEW / 2);
+    give_one_back();
+    for (unsigned i = 0; i < FEW; i += 2)
+        CHECK_EQ(body_end(tasks[i]), 1);
+    CHECK_EQ(check_hits(&dropped), FEW);
+    give_all_back();
+}
+
+/* --- Afterwards ------------------------------------------------------------------------------ */
+
+static uint32_t returns; /* [atomic] of the report; 0: none yet */
+
+static void on_ignored_cancel(void *arg, const pica_ignored_cancel *report)
+{
+    CHECK_EQ(arg, &returns);
+    pi_store_release(&returns, report->returns);
+}
+
+/* @return how many waits told it that it is cancelled, when it was reported */
+static intptr_t never_looks(void *arg)
+{
+    uint32_t waits = 0;
+    int64_t give_up = pica_after(PICA_SEC(20));
+    (void)arg;
+    while (!pi_load_acquire(&returns) && pica_now() < give_up) {
+        CHECK_EQ(pica_sleep(PICA_MS(1)), -ECANCELED);
+        waits++;
+    }
+    return waits;
+}
+
+static intptr_t one_that_starved_never_looks(void *arg)
+{
+    (void)arg;
+    hold_all_and_one();
+    pica_task *task = spawn_in_class(never_looks, NULL);
+    CHECK_SOON(starved() == 1);
+    CHECK_EQ(pica_cancel(task), 0);
+    give_one_back();
+    intptr_t waits = body_end(task);
+    CHECK_LT(64, waits);
+    CHECK_EQ(pi_load_acquire(&returns), waits);
+    give_all_back();
+    return 0;
+}
+
+/* What a starved task ignores later is counted from 0, in the place of the time that it waited. */
+static void counts_what_it_ignores(void)
+{
+    returns = 0;
+    pica_options options = check_options();
+    options.on_ignored_cancel = on_ignored_cancel;
+    options.hook_arg = &returns;
+    pica_executor *ex = check_executor_open(&options);
+    CHECK_EQ(body_end(body_spawn_in(ex, one_that_starved_never_looks, NULL)), 0);
+    check_executor_close(ex);
+}
+
+CHECK_MAIN
+{
+    check_plain("stamps", stamps);
+    check_run("in their order", in_their_order);
+    check_run("each class by itself", each_class_by_itself);
+    check_run("tried by idle ones", tried_by_idle_ones);
+    check_run("tried by busy ones", tried_by_busy_ones);
+    check_run("found by a busy worker", found_by_a_busy_worker);
+    check_run("cancelled wherever they are", cancelled_wherever_they_are);
+    check_plain_in(CHECK_ALL, "counts what it ignores", counts_what_it_ignores);
+}
