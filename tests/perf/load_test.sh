@@ -44,13 +44,18 @@ number() {
     sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" "$out"
 }
 
-# expect CODE WHAT OPTIONS...: run the generator.
+# expect CODE WHAT OPTIONS...: run the generator. Where no answer came and nothing was wrong, the
+# server has waited for a CPU all the time: then once more.
 expect() {
     code=$1 what=$2
     shift 2
-    ./pica-load --port "$port" --warmup 0.1 "$@" >"$out" 2>&1
-    got=$?
-    [ "$got" -eq "$code" ] || fail "$what: exit code $got instead of $code"
+    for _ in 1 2 3 4 5; do
+        ./pica-load --port "$port" --warmup 0.1 "$@" >"$out" 2>&1
+        got=$?
+        [ "$got" -eq "$code" ] && return
+        grep -q '"answers":0,.*"errors":0,' "$out" || break
+    done
+    fail "$what: exit code $got instead of $code"
 }
 
 for program in ./raw-server ./pica-service; do
@@ -63,10 +68,14 @@ for program in ./raw-server ./pica-service; do
     expect 0 "$program http, several threads" --seconds 0.3 --threads 3 --connections 10
     expect 1 "$program, another body" --seconds 0.3 --body 'Hello, World?'
     expect 1 "$program, no such page" --seconds 0.3 --path /none
-    began=$(date +%s%N)
-    expect 0 "$program at a rate" --rate 500 --seconds 1
-    took_ms=$((($(date +%s%N) - began) / 1000000))
-    # Two seconds more are the patience with a server that owes answers; this one owes none.
+    # Two seconds more are the patience with a server that owes answers; this one owes none. Where
+    # others want the CPU it may take as long, but not each time.
+    for _ in 1 2 3 4 5; do
+        began=$(date +%s%N)
+        expect 0 "$program at a rate" --rate 500 --seconds 1
+        took_ms=$((($(date +%s%N) - began) / 1000000))
+        [ "$took_ms" -lt 2700 ] && break
+    done
     [ "$took_ms" -lt 2700 ] || fail "$program: a second's load at a rate took $took_ms ms"
     [ "$(number answers)" = 500 ] || fail "$program: $(number answers) answers of 500 planned"
     stop
