@@ -52,8 +52,8 @@ static intptr_t never_looks(void *arg)
 {
     int64_t give_up = pica_after(PICA_SEC(20));
     unsigned waits = 0;
-    while (pica_cancelling() == 0) { /* it is about to be */
-    }
+    while (pica_cancelling() == 0) /* it is about to be, perhaps by who waits for this worker */
+        waits += pica_yield() == -ECANCELED;
     while (reported() < (unsigned)(uintptr_t)arg && pica_now() < give_up) {
         CHECK_EQ(pica_sleep(PICA_MS(1)), -ECANCELED);
         waits++;
