@@ -3,8 +3,6 @@
 #include "io/own.h"
 
 #include "executor/base/assert.h"
-#include "executor/sched/check.h"
-#include "io/sys.h"
 
 int pi_own_begin(pica_stream *stream)
 {
@@ -49,10 +47,9 @@ static inline int await(pi_descriptor *d, pi_direction *dir, uint8_t *streak)
     return PI_UNLIKELY(rc < 0) ? come_back_slow(dir, rc) : 0;
 }
 
-/* A call goes on without a wait. @return 0 or -ECANCELED */
-static inline int go_on(pi_descriptor *d, pi_direction *dir, uint8_t *streak)
+int pi_own_yield_slow(pi_descriptor *d, pi_direction *dir)
 {
-    int rc = pi_streak(d, dir, streak, true);
+    int rc = pi_streak_end_slow(d, dir, true);
     return PI_UNLIKELY(rc < 0) ? come_back_slow(dir, rc) : 0;
 }
 
@@ -64,7 +61,7 @@ int pi_own_wait(pica_stream *stream)
         return rc;
     if (!pi_direction_is_ready(&d->in))
         return await(d, &d->in, &d->in_streak);
-    rc = go_on(d, &d->in, &d->in_streak);
+    rc = pi_own_go_on(d, &d->in, &d->in_streak);
     if (rc == 0)
         pi_direction_take_ready(&d->in);
     return rc;
@@ -72,25 +69,12 @@ int pi_own_wait(pica_stream *stream)
 
 ssize_t pi_own_read(pica_stream *stream, void *buffer, size_t n)
 {
-    pi_descriptor *d = pi_of_stream(stream);
-    ssize_t rc = pi_sys_recv(d->fd, buffer, n);
-    bool emptied = d->kind & PI_KIND_TCP && rc > 0 && (size_t)rc < n &&
-                   !(pi_load_relaxed(&d->in.word) & PI_FINAL);
-    if (PI_UNLIKELY(!emptied) && rc != -EAGAIN)
-        pi_direction_make_ready(&d->in);
-    return rc;
+    return pi_own_read_here(stream, buffer, n);
 }
 
 ssize_t pi_own_try_write(pica_stream *stream, const void *buffer, size_t n)
 {
-    pi_descriptor *d = pi_of_stream(stream);
-    int rc = pi_check_worker();
-    if (rc < 0)
-        return rc;
-    if (PI_UNLIKELY(!pi_direction_is_ready(&d->out)))
-        return -EAGAIN;
-    rc = go_on(d, &d->out, &d->out_streak);
-    return rc < 0 ? rc : pi_sys_send(d->fd, buffer, n);
+    return pi_own_try_write_here(stream, buffer, n);
 }
 
 ssize_t pi_own_writev(pica_stream *stream, const struct iovec *parts, int n)
@@ -98,7 +82,7 @@ ssize_t pi_own_writev(pica_stream *stream, const struct iovec *parts, int n)
     pi_descriptor *d = pi_of_stream(stream);
     ssize_t rc = pi_check_worker();
     if (rc == 0)
-        rc = go_on(d, &d->out, &d->out_streak);
+        rc = pi_own_go_on(d, &d->out, &d->out_streak);
     if (rc < 0)
         return rc;
     do {

@@ -20,7 +20,9 @@
 #ifndef PI_IO_OWN_H
 #define PI_IO_OWN_H
 
+#include "executor/sched/check.h"
 #include "io/stream.h"
+#include "io/sys.h"
 
 /** Enter both directions of a socket, from a task. @return 0; -EBUSY, -EBADF */
 int pi_own_begin(pica_stream *stream);
@@ -40,5 +42,39 @@ ssize_t pi_own_read(pica_stream *stream, void *buffer, size_t n);
  *  would have to wait. @param parts  n of them, at least 1 */
 ssize_t pi_own_try_write(pica_stream *stream, const void *buffer, size_t n);
 ssize_t pi_own_writev(pica_stream *stream, const struct iovec *parts, int n);
+
+/* --- Inline: for the one caller whose calls are made most, where calls are bare (sys.h) ------- */
+
+static inline __attribute__((always_inline)) ssize_t
+pi_own_read_here(pica_stream *stream, void *buffer, size_t n)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    ssize_t rc = pi_sys_recv(d->fd, buffer, n);
+    bool emptied = d->kind & PI_KIND_TCP && rc > 0 && (size_t)rc < n &&
+                   !(pi_load_relaxed(&d->in.word) & PI_FINAL);
+    if (PI_UNLIKELY(!emptied) && rc != -EAGAIN)
+        pi_direction_make_ready(&d->in);
+    return rc;
+}
+
+/** A call goes on without a wait, but now and then yields first. @return 0 or -ECANCELED */
+int pi_own_yield_slow(pi_descriptor *d, pi_direction *dir);
+static inline int pi_own_go_on(pi_descriptor *d, pi_direction *dir, uint8_t *streak)
+{
+    return PI_UNLIKELY(pi_streak_is_over(streak)) ? pi_own_yield_slow(d, dir) : 0;
+}
+
+static inline __attribute__((always_inline)) ssize_t
+pi_own_try_write_here(pica_stream *stream, const void *buffer, size_t n)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    int rc = pi_check_worker();
+    if (rc < 0)
+        return rc;
+    if (PI_UNLIKELY(!pi_direction_is_ready(&d->out)))
+        return -EAGAIN;
+    rc = pi_own_go_on(d, &d->out, &d->out_streak);
+    return PI_UNLIKELY(rc < 0) ? rc : pi_sys_send(d->fd, buffer, n);
+}
 
 #endif

@@ -33,16 +33,20 @@ static inline pica_listener *pi_as_listener(pi_descriptor *d)
  *  for each request has no need to let others run before each 64th answer. */
 #define PI_STREAK_MAX 64
 
-/** Count a call that did not wait, and yield when it is time. The caller uses dir.
- *  @return 0; -ECANCELED: it has been left */
-int pi_streak_end_slow(pi_descriptor *d, pi_direction *dir, bool ready);
-
-static inline int pi_streak(pi_descriptor *d, pi_direction *dir, uint8_t *streak, bool ready)
+/** Count a call that did not wait. @return whether it was the last before a yield */
+static inline bool pi_streak_is_over(uint8_t *streak)
 {
     if (PI_LIKELY(++*streak < PI_STREAK_MAX))
-        return 0;
+        return false;
     *streak = 0;
-    return pi_streak_end_slow(d, dir, ready);
+    return true;
+}
+
+/** The same, and yield if it was. The caller uses dir. @return 0; -ECANCELED: it has been left */
+int pi_streak_end_slow(pi_descriptor *d, pi_direction *dir, bool ready);
+static inline int pi_streak(pi_descriptor *d, pi_direction *dir, uint8_t *streak, bool ready)
+{
+    return PI_UNLIKELY(pi_streak_is_over(streak)) ? pi_streak_end_slow(d, dir, ready) : 0;
 }
 
 #endif

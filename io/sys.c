@@ -88,6 +88,7 @@ int pi_sys_get_option(int fd, int level, int name, int *value)
     return 0;
 }
 
+#if !PI_BARE_CALLS
 /* recv() and send() are cancellation points of pthread_cancel(): in a process of several threads
  * the C library wraps each in two locked instructions (0.7 % of an echo). No thread that runs
  * tasks is ever cancelled so. The sanitizers watch the functions, not the system calls. */
@@ -126,6 +127,7 @@ ssize_t pi_sys_send(int fd, const void *buffer, size_t n)
     while (rc < 0 && errno == EINTR);
     return rc < 0 ? failure() : rc;
 }
+#endif
 
 /* struct msghdr and writev(2) want the vector without const, and leave it alone. */
 static struct iovec *unconst(const struct iovec *iov)

@@ -4,7 +4,8 @@
  *
  * Why: a task that suspends may come back on another thread, and compilers keep the
  * address of errno over a suspension. Here it is read right after the call, in a frame
- * that cannot suspend. Nothing else in io/ touches errno.
+ * that cannot suspend. Nothing else in io/ touches errno. (recv and send, which every message
+ * takes, are inline where they need no errno: see there.)
  *
  * EINTR is retried. The kernel's ETIMEDOUT of a connection becomes -PICA_EPEERTIMEDOUT,
  * because -ETIMEDOUT is what a deadline gives. No call here blocks: descriptors are
@@ -15,15 +16,31 @@
 #ifndef PI_IO_SYS_H
 #define PI_IO_SYS_H
 
+#include "executor/base/atomics.h"
+
 #include <pica/base.h>
 
+#include <errno.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 
 #define PI_SYSTEM_CALL __attribute__((noinline))
+
+/* recv(2) and send(2) by the bare instruction. A CPU that comes out of the kernel no longer knows
+ * where the functions that it went in through return to, and guesses wrong at each, which costs
+ * more than what they do; so the call stands where its result is used. The kernel returns the
+ * code itself: no errno is read. Elsewhere than on x86-64, and in builds that watch or replace
+ * the C library's functions (sanitizers; tests/faults), the calls go through that: sys.c. */
+#if defined(__x86_64__) && defined(__LP64__) && !defined(PI_ASAN) && !defined(PI_TSAN) &&          \
+    !defined(PI_CALLS_BY_NAME)
+#define PI_BARE_CALLS 1
+#else
+#define PI_BARE_CALLS 0
+#endif
 
 /** Sockets. All are made non-blocking and close-on-exec. */
 int pi_sys_socket(int domain, int type, int protocol) PI_SYSTEM_CALL;
@@ -41,8 +58,13 @@ int pi_sys_get_option(int fd, int level, int name, int *value) PI_SYSTEM_CALL;
 
 /** Bytes. Sockets never raise SIGPIPE; pi_sys_write() and pi_sys_writev(), for pipes and
  *  terminals, take back the one that their own call raised. */
+#if PI_BARE_CALLS
+static inline ssize_t pi_sys_recv(int fd, void *buffer, size_t n);
+static inline ssize_t pi_sys_send(int fd, const void *buffer, size_t n);
+#else
 ssize_t pi_sys_recv(int fd, void *buffer, size_t n) PI_SYSTEM_CALL;
 ssize_t pi_sys_send(int fd, const void *buffer, size_t n) PI_SYSTEM_CALL;
+#endif
 ssize_t pi_sys_recvv(int fd, const struct iovec *iov, int n) PI_SYSTEM_CALL;
 ssize_t pi_sys_sendv(int fd, const struct iovec *iov, int n) PI_SYSTEM_CALL;
 ssize_t pi_sys_read(int fd, void *buffer, size_t n) PI_SYSTEM_CALL;
@@ -69,5 +91,35 @@ int pi_sys_epoll_wait_ns(int epfd, struct epoll_event *events, int n,
                          const struct timespec *timeout) PI_SYSTEM_CALL;
 int pi_sys_eventfd(void) PI_SYSTEM_CALL;
 void pi_sys_eventfd_write(int fd) PI_SYSTEM_CALL;
+
+#if PI_BARE_CALLS
+/* recvfrom(2) and sendto(2) have the same arguments, the last two an address that is not given. */
+static inline __attribute__((always_inline)) ssize_t pi_sys_transfer(long number, int fd,
+                                                                     const void *buffer, size_t n,
+                                                                     int flags)
+{
+    long rc;
+    do
+        __asm__ __volatile__("movl %k[flags], %%r10d\n\t"
+                             "xorl %%r8d, %%r8d\n\t"
+                             "xorl %%r9d, %%r9d\n\t"
+                             "syscall"
+                             : "=a"(rc)
+                             : "a"(number), "D"(fd), "S"(buffer), "d"(n), [flags] "ri"(flags)
+                             : "rcx", "r8", "r9", "r10", "r11", "memory", "cc");
+    while (PI_UNLIKELY(rc == -EINTR));
+    return PI_UNLIKELY(rc == -ETIMEDOUT) ? -PICA_EPEERTIMEDOUT : rc;
+}
+
+static inline ssize_t pi_sys_recv(int fd, void *buffer, size_t n)
+{
+    return pi_sys_transfer(SYS_recvfrom, fd, buffer, n, 0);
+}
+
+static inline ssize_t pi_sys_send(int fd, const void *buffer, size_t n)
+{
+    return pi_sys_transfer(SYS_sendto, fd, buffer, n, MSG_NOSIGNAL);
+}
+#endif
 
 #endif

@@ -11,11 +11,10 @@
  * Elsewhere: reading and writing (wire.c), the sweep that ends waits (server.c), the phases
  * (conn.h), bodies (request.c), answers (reply.c).
  */
-#include "io/http/conn.h"
+#include "io/http/wire.h"
 
 #include "executor/base/alloc.h"
 #include "executor/base/assert.h"
-#include "io/own.h"
 #include "io/sys.h"
 
 #include <poll.h>
@@ -66,7 +65,7 @@ static int next_head(pi_http_conn *c)
             if (rc)
                 return rc;
         }
-        if (c->out_len && pi_http_flush(c) < 0)
+        if (c->out_len && pi_http_flush_here(c) < 0)
             return 0;
         ssize_t rc = more_head(c, &timed);
         if (PI_LIKELY(rc > 0))

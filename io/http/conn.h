@@ -105,63 +105,6 @@ struct pica_http_request {
     pi_http_link link; /* [serving's lock] */
 };
 
-/* --- wire.c --------------------------------------------------------------------------------- */
-
-/** Say what the connection waits for, from now on. */
-static inline void pi_http_wait(pi_http_conn *c, pi_http_phase phase)
-{
-    pi_store_relaxed(&c->since, 0);               /* published by the phase */
-    pi_store_release(&c->phase, (uint32_t)phase); /* (A) */
-}
-
-/** The same, but the time counts from where it did: for the later waits of several that have one
- *  time together. */
-static inline void pi_http_wait_on(pi_http_conn *c, pi_http_phase phase)
-{
-    pi_store_release(&c->phase, (uint32_t)phase); /* (A) */
-}
-
-/** Read into [to, to + n), in the phase that was said, and leave that phase.
- *  @return as pica_read(); -ETIMEDOUT where the sweep ended it */
-ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n);
-
-/** Wait for another request, which has no buffers until it comes. As pi_http_receive(). */
-ssize_t pi_http_receive_first(pi_http_conn *c);
-
-/** The input and output buffers go back; what they hold is lost. */
-void pi_http_give_work(pi_http_conn *c);
-
-/** See to it that in[from] and the bytes behind it lie at the buffer's start and that size
- *  bytes of buffer are there. All positions move along. @return 0 or -ENOMEM */
-int pi_http_make_room(pi_http_conn *c, uint32_t from, size_t size);
-
-/** Room for n more bytes in a row behind out[out_len]. May send what is
- *  there. @return 0 or the connection's error */
-int pi_http_reserve(pi_http_conn *c, size_t n);
-
-/** Append to the output; what is too much to gather is sent at once, with all before it.
- *  @param parts  n of them, at most 3; changed by the call
- *  @return 0 or the connection's error */
-int pi_http_send(pi_http_conn *c, struct iovec *parts, int n);
-
-/** The same for one part, which most often fits. */
-static inline int pi_http_append(pi_http_conn *c, const void *bytes, size_t n)
-{
-    if (PI_UNLIKELY(c->failed || n > c->out_size - c->out_len)) {
-        struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
-        return pi_http_send(c, &part, 1);
-    }
-    memcpy(c->out + c->out_len, bytes, n);
-    c->out_len += (uint32_t)n;
-    return 0;
-}
-
-/** Send all output. @return 0 or the connection's error */
-int pi_http_flush(pi_http_conn *c);
-
-/** Everything has been said: let the client read it before the socket goes. */
-void pi_http_linger(pi_http_conn *c);
-
 /* --- reply.c -------------------------------------------------------------------------------- */
 
 /** Answer with a status that the server itself has to give, and do not keep the connection.

@@ -12,7 +12,7 @@
  *
  * Callers: the request's handler, in its task; conn.c.
  */
-#include "io/http/conn.h"
+#include "io/http/wire.h"
 
 #include "executor/base/alloc.h"
 #include "executor/base/atomics.h"

@@ -6,7 +6,7 @@
  *
  * Callers: the handler of the request, in its task.
  */
-#include "io/http/conn.h"
+#include "io/http/wire.h"
 
 #include "executor/base/atomics.h"
 

@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* wire.c: what a connection's task reads and writes: its waits, and its two buffers.
- *
- * Always true
- *   1. Output leaves in the order of the requests.
- *   2. One read and one write per request, or per bunch of requests that came together: a
- *      short read lets the socket's next read park without a system call.
- *   3. A connection has work while it has input or output, or answers a request.
- *
- * Callers: the connection's task alone.
- * Elsewhere: the sweep that ends waits (server.c), the phases (conn.h).
- */
-#include "io/http/conn.h"
+/* wire.c: see wire.h. */
+#include "io/http/wire.h"
 
 #include "executor/base/alloc.h"
-#include "io/own.h"
 
 #include <string.h>
 
@@ -23,25 +12,6 @@
 #define LINGER_MAX 262144
 
 /* --- Waiting -------------------------------------------------------------------------------- */
-
-/* (B). Acquire pairs with the sweep's release in (C). */
-static void leave_wait(pi_http_conn *c)
-{
-    if (pi_xchg_acquire(&c->phase, (uint32_t)PI_HTTP_BUSY) == PI_HTTP_SHUT)
-        c->shut = true;
-}
-
-static ssize_t received(pi_http_conn *c, ssize_t rc)
-{
-    leave_wait(c);
-    if (PI_UNLIKELY(rc <= 0)) {
-        if (rc == 0 && c->shut)
-            rc = -ETIMEDOUT;
-        else if (rc < 0 && rc != -ECANCELED)
-            c->failed = (int)rc;
-    }
-    return rc;
-}
 
 /* As pica_read(). */
 static ssize_t read_some(pi_http_conn *c, char *to, size_t n)
@@ -55,7 +25,7 @@ static ssize_t read_some(pi_http_conn *c, char *to, size_t n)
 
 ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n)
 {
-    return received(c, read_some(c, to, n));
+    return pi_http_received(c, read_some(c, to, n));
 }
 
 /* --- Input ---------------------------------------------------------------------------------- */
@@ -82,50 +52,12 @@ int pi_http_make_room(pi_http_conn *c, uint32_t from, size_t size)
     return 0;
 }
 
-static int take_work(pi_http_conn *c)
+void pi_http_give_large_slow(pi_http_conn *c)
 {
-    pi_http_work *work = pi_http_work_take(c->serving->spares, &c->serving->server->stamp);
-    if (!work)
-        return -ENOMEM;
-    c->work = work;
-    c->in = work->in;
-    c->in_size = PI_HTTP_IN_SMALL;
-    c->pos = c->end = 0;
-    c->out = work->out;
-    c->out_size = PI_HTTP_OUT_SMALL;
-    c->out_len = 0;
-    return 0;
-}
-
-void pi_http_give_work(pi_http_conn *c)
-{
-    pi_http_work *work = c->work;
-    if (!work)
-        return;
-    if (c->in != work->in)
+    if (c->in != c->work->in)
         pi_free(c->in);
-    if (c->out != work->out)
+    if (c->out != c->work->out)
         pi_free(c->out);
-    pi_http_work_give(c->serving->spares, work);
-    c->work = NULL;
-    c->pos = c->end = c->out_len = 0;
-}
-
-ssize_t pi_http_receive_first(pi_http_conn *c)
-{
-    ssize_t rc;
-    pi_http_give_work(c);
-    pi_http_wait(c, c->served ? PI_HTTP_IDLE : PI_HTTP_FRESH);
-    do {
-        rc = pi_own_wait(c->stream);
-        if (rc == 0)
-            rc = take_work(c);
-        if (rc == 0)
-            rc = pi_own_read(c->stream, c->in, c->in_size);
-        if (PI_UNLIKELY(rc <= 0))
-            pi_http_give_work(c);
-    } while (rc == -EAGAIN);
-    return received(c, rc);
 }
 
 /* --- Output --------------------------------------------------------------------------------- */
@@ -157,7 +89,7 @@ static int write_parts(pi_http_conn *c, struct iovec *parts, int n)
         pi_http_wait(c, PI_HTTP_WRITE);
         ssize_t rc = pi_own_writev(c->stream, parts, n);
         if (PI_UNLIKELY(rc < 0)) {
-            leave_wait(c);
+            pi_http_leave_wait(c);
             return write_failed(c, (int)rc);
         }
         pi_store_release(&c->phase, (uint32_t)PI_HTTP_BUSY); /* (B) */
@@ -175,20 +107,24 @@ static int write_parts(pi_http_conn *c, struct iovec *parts, int n)
     return 0;
 }
 
-int pi_http_flush(pi_http_conn *c)
+int pi_http_flush_slow(pi_http_conn *c, ssize_t done)
 {
-    if (c->failed || c->out_len == 0)
-        return c->failed;
-    /* Nearly always the socket takes all at once, and nobody has to know of a wait. */
-    ssize_t done = pi_own_try_write(c->stream, c->out, c->out_len);
     int rc = 0;
-    if (PI_UNLIKELY(done != (ssize_t)c->out_len)) {
+    if (done != (ssize_t)c->out_len) {
         size_t from = done > 0 ? (size_t)done : 0;
         struct iovec rest = {.iov_base = c->out + from, .iov_len = c->out_len - from};
         rc = done < 0 && done != -EAGAIN ? write_failed(c, (int)done) : write_parts(c, &rest, 1);
     }
     reset_output(c);
     return rc;
+}
+
+int pi_http_flush(pi_http_conn *c)
+{
+    if (c->failed || c->out_len == 0)
+        return c->failed;
+    /* Nearly always the socket takes all at once, and nobody has to know of a wait. */
+    return pi_http_flush_slow(c, pi_own_try_write(c->stream, c->out, c->out_len));
 }
 
 /* There is less room than n bytes: send what is there, or take more. */
