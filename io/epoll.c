@@ -24,6 +24,7 @@
 
 #include "executor/base/alloc.h"
 #include "executor/base/clock.h"
+#include "executor/sched/fiber.h"
 #include "io/slots.h"
 #include "io/sys.h"
 
@@ -159,33 +160,34 @@ static int wait_for_events(pi_reactor *r, struct epoll_event *events, int64_t de
 
 static int drain_other(pi_reactor *other);
 
-/* Events come from many places in memory. Asking for the descriptors, and then for the wait
- * words, a few events ahead lets the misses overlap. */
-#define AHEAD 4
-
-static inline void prefetch(pi_reactor *r, const struct epoll_event *events, int n, int i)
+/* Events come from many places in memory, each of which tells of the next: the descriptor, the
+ * wait word, the task. Asking for all of a kind before any of the next lets the misses overlap. */
+static inline void prefetch(pi_reactor *r, const struct epoll_event *events, int n)
 {
-    if (i + 2 * AHEAD < n) {
-        uint32_t index = (uint32_t)events[i + 2 * AHEAD].data.u64;
-        if (PI_LIKELY(index < PI_EVENT_ANY))
-            __builtin_prefetch(pi_slots_at(r->slots, index), 1);
+    pi_descriptor *found[BATCH];
+    int known = 0;
+    for (int i = 0; i < n; i++) {
+        uint32_t index = (uint32_t)events[i].data.u64;
+        if (PI_UNLIKELY(index >= PI_EVENT_ANY))
+            continue;
+        found[known] = pi_slots_at(r->slots, index);
+        __builtin_prefetch(found[known++], 1);
     }
-    if (i + AHEAD < n) {
-        uint32_t index = (uint32_t)events[i + AHEAD].data.u64;
-        if (PI_LIKELY(index < PI_EVENT_ANY))
-            __builtin_prefetch(pi_load_relaxed(&pi_slots_at(r->slots, index)->in.token.wait), 1);
-    }
+    for (int i = 0; i < known; i++)
+        __builtin_prefetch(pi_load_relaxed(&found[i]->in.token.wait), 1);
+    for (int i = 0; i < known; i++) /* Acquire: the fiber that the token names is made. */
+        pi_fiber_prefetch_task(pi_load_acquire(&found[i]->in.token.wait));
 }
 
 /* Pass on what a batch holds. @return how many waits it ended */
 static int pass_on(pi_reactor *r, const struct epoll_event *events, int n)
 {
     int ended = 0;
+    prefetch(r, events, n);
     for (int i = 0; i < n; i++) {
         uint32_t index = (uint32_t)events[i].data.u64;
         uint32_t generation = (uint32_t)(events[i].data.u64 >> 32);
         uint32_t what = events[i].events;
-        prefetch(r, events, n, i);
         if (PI_LIKELY(index < PI_EVENT_ANY)) {
             ended += pi_descriptor_event(pi_slots_at(r->slots, index), generation, what);
         } else if (index < PI_EVENT_NESTED) {

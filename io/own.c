@@ -44,6 +44,7 @@ static inline int await(pi_descriptor *d, pi_direction *dir, uint8_t *streak)
 {
     *streak = 0;
     int rc = pi_direction_await(d, dir);
+    pi_wait_prefetch_next();
     return PI_UNLIKELY(rc < 0) ? come_back_slow(dir, rc) : 0;
 }
 

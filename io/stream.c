@@ -43,7 +43,9 @@ static inline int begin(pi_descriptor *d, pi_direction *dir, uint8_t *streak, bo
 static inline int await(pi_descriptor *d, pi_direction *dir, uint8_t *streak)
 {
     *streak = 0;
-    return pi_direction_await(d, dir);
+    int rc = pi_direction_await(d, dir);
+    pi_wait_prefetch_next();
+    return rc;
 }
 
 /* @param asked  how much there was room for: a TCP socket that gave less is empty */

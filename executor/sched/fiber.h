@@ -24,7 +24,7 @@
 struct pi_fiber {
     pi_context context;  /* [worker] where it stands while it does not run */
     pi_wait wait;        /* see wait.h */
-    pica_task *base;     /* [worker] the task that is queued for it */
+    pica_task *base;     /* [worker, atomic] the task that is queued for it */
     pica_task *current;  /* [runner] the innermost task that runs on it */
     uint32_t attention;  /* [atomic] 1: some scope on it may be cancelled; look at them all */
     uint32_t deadlines;  /* [runner] open scopes that have a deadline */
@@ -100,7 +100,7 @@ static inline void pi_fiber_follows(pi_fiber *fiber)
  *  @param may_inline  whether awaited children may run on it; on a pinned task's none do */
 static inline void pi_fiber_bind(pi_fiber *fiber, pica_task *task, bool may_inline)
 {
-    fiber->base = task;
+    pi_store_relaxed(&fiber->base, task);
     fiber->current = task;
     fiber->level = 1;
     fiber->floor = 1;
@@ -118,6 +118,14 @@ static inline void pi_fiber_bind(pi_fiber *fiber, pica_task *task, bool may_inli
 
 /** What every fiber runs: one base task after another. worker.c. */
 void pi_fiber_main(pi_context *from, pi_context *self);
+
+/** Ask for the task of a fiber, which may be about to wake up. Any thread, any time.
+ *  @param wait  of a fiber, or NULL */
+static inline void pi_fiber_prefetch_task(const pi_wait *wait)
+{
+    if (wait)
+        __builtin_prefetch(pi_load_relaxed(&wait->fiber->base), 1);
+}
 
 /** Bytes of stack below the caller, or 0 if the caller stands on another stack. */
 static inline size_t pi_fiber_stack_left(const pi_fiber *fiber)

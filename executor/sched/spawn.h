@@ -36,7 +36,7 @@ static inline void pi_spawn_fill(pica_task *task, pica_scope *group, pica_task *
     memset(&task->name, 0, offsetof(pica_task, cancelling) - offsetof(pica_task, name));
     task->pin = 0;
     task->fn = fn;
-    task->arg = arg;
+    pi_store_relaxed(&task->arg, arg);
     task->flags = (uint8_t)flags;
     if (group) {
         pi_store_relaxed(&task->group, group);

@@ -53,7 +53,7 @@ struct pica_task {
     uint16_t home;   /* [pusher, atomic] worker in whose deque it was queued, or none */
     uint16_t pin;    /* [const] 0, or 1 + the only worker that runs it */
     pica_fn fn;      /* [const] */
-    void *arg;       /* [const] */
+    void *arg;       /* [const, atomic] others may take it for a hint */
     union {
         intptr_t result;              /* [runner] final once DONE */
         pica_fn starts;               /* [const until it starts] if it has on_drop: its function */

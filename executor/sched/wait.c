@@ -48,14 +48,34 @@ static uint32_t *futex_of(pi_wait *wait)
     return (uint32_t *)(void *)&wait->word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
 }
 
+/* So many lines take the frames that a fiber parked with, if these are few. */
+#define FRAMES 6
+
 /* The fiber is going to run, and with many of them parked its memory is cold: ask for what it
  * touches first, the rest of itself and the frames of the call that parked. */
-static inline void prefetch(const pi_fiber *fiber)
+static inline void prefetch(const pi_fiber *fiber, uintptr_t frames)
 {
-    const char *sp = fiber->context.sp;
     __builtin_prefetch((const char *)fiber + PI_CACHE_LINE, 1);
-    for (int line = 0; line < 5; line++)
-        __builtin_prefetch(sp + line * PI_CACHE_LINE, 1);
+    for (uintptr_t line = 0; line < FRAMES; line++)
+        __builtin_prefetch((const void *)(frames + line * PI_CACHE_LINE), 1);
+}
+
+void pi_wait_prefetch_next(void)
+{
+#ifndef PI_TSAN /* which knows no hints. The task may be somebody else's by now, even another one */
+    int64_t oldest = 0;
+    const pi_node *node = pi_deque_peek(&pi_worker_self()->deque, &oldest);
+    const pica_task *task = (const pica_task *)(const void *)node;
+    const pi_fiber *fiber = task ? pi_load_relaxed(&task->fiber) : NULL;
+    if (!fiber)
+        return;
+    prefetch(fiber, (uintptr_t)fiber - FRAMES * PI_CACHE_LINE); /* its context is not for others */
+    uintptr_t given = (uintptr_t)pi_load_relaxed(&task->arg);   /* whatever that is */
+    __builtin_prefetch(fiber, 1);
+    __builtin_prefetch((const char *)task + PI_CACHE_LINE);
+    __builtin_prefetch((const void *)given, 1);
+    __builtin_prefetch((const void *)(given + PI_CACHE_LINE), 1);
+#endif
 }
 
 bool pi_wait_win(pi_token token, pi_how how, pi_won *won)
@@ -71,7 +91,7 @@ bool pi_wait_win(pi_token token, pi_how how, pi_won *won)
 void pi_wait_go(pi_won won)
 {
     if (won.fiber) {
-        prefetch(won.fiber);
+        prefetch(won.fiber, (uintptr_t)won.fiber->context.sp);
         pi_worker_ready(won.fiber->base); /* read after the swap: it may be bound anew before */
     } else if (won.futex) {
         pi_futex_wake(won.futex, 1); /* an address, not a look */
@@ -167,8 +187,7 @@ static pi_how thread_park(pi_wait *wait, int64_t deadline_ns)
 
 /* The part of a park that only a wait with a scope to look at, or a deadline, needs.
  * @return true: a timer was armed; *by_scope says for whom */
-static __attribute__((noinline)) bool arm_slow(pi_fiber *fiber, pi_token token, int64_t deadline_ns,
-                                               bool *by_scope)
+static bool arm(pi_fiber *fiber, pi_token token, int64_t deadline_ns, bool *by_scope)
 {
     pi_wait *wait = &fiber->wait;
     *by_scope = false;
@@ -189,30 +208,50 @@ static __attribute__((noinline)) bool arm_slow(pi_fiber *fiber, pi_token token, 
     return true;
 }
 
-pi_how pi_wait_park(pi_waiter *me, int64_t deadline_ns)
+static inline void sleep_until_won(pi_fiber *fiber)
 {
-    pi_token token = me->token;
-    if (!token.wait->fiber)
-        return thread_park(token.wait, deadline_ns);
-    pi_fiber *fiber = token.wait->fiber;
-    bool armed = false, by_scope = false;
-    pi_fence_after_rmw(); /* word before flags; partner: pi_scope_interrupt() */
-    if (deadline_ns != PICA_NEVER || !pi_scopes_quiet(fiber))
-        armed = arm_slow(fiber, token, deadline_ns, &by_scope);
-    if (PI_WAIT_STATE(pi_load_acquire(&fiber->wait.word)) == PI_WAITING) {
-        pi_worker *worker = pi_worker_self();
-        pi_store_relaxed(&fiber->since_ms, worker->now_ms);
-        pi_worker_suspend(worker, fiber, PI_AFTER_PARK);
-    }
-    if (armed)
-        pi_timer_disarm(&fiber->timer);
+    if (PI_WAIT_STATE(pi_load_acquire(&fiber->wait.word)) != PI_WAITING)
+        return;
+    pi_worker *worker = pi_worker_self();
+    pi_store_relaxed(&fiber->since_ms, worker->now_ms);
+    pi_worker_suspend(worker, fiber, PI_AFTER_PARK);
+}
+
+/* @param by_scope  the timer was armed for a scope's deadline. @return as pi_wait_park() */
+static inline pi_how end_park(pi_fiber *fiber, bool by_scope)
+{
     uint64_t word = pi_load_acquire(&fiber->wait.word); /* what the winner wrote before (D) */
     pi_how how = PI_WAIT_STATE(word);
     pi_store_relaxed(&fiber->wait.word, pi_wait_as(word, PI_WAIT_IDLE)); /* (E) */
-    if (how == PI_WOKEN || how == PI_CLOSED)
+    if (PI_LIKELY(how == PI_WOKEN || how == PI_CLOSED))
         return how;
     /* The walk marks the scope that expired, and delivers what was found further out. */
     if (how == PI_CANCEL || by_scope)
         (void)pi_scopes_cancelled_slow(fiber);
     return by_scope ? PI_CANCEL : how;
+}
+
+static __attribute__((noinline)) pi_how park_slow(pi_waiter *me, int64_t deadline_ns)
+{
+    pi_fiber *fiber = me->token.wait->fiber;
+    bool by_scope;
+    if (!fiber)
+        return thread_park(me->token.wait, deadline_ns);
+    bool armed = arm(fiber, me->token, deadline_ns, &by_scope);
+    sleep_until_won(fiber);
+    if (armed)
+        pi_timer_disarm(&fiber->timer);
+    return end_park(fiber, by_scope);
+}
+
+/* Without a scope to look at, and a deadline, a wait needs a small frame only, and each line that
+ * the frames of a parked task take is one to fetch when it wakes up. */
+pi_how pi_wait_park(pi_waiter *me, int64_t deadline_ns)
+{
+    pi_fiber *fiber = me->token.wait->fiber;
+    pi_fence_after_rmw(); /* word before flags; partner: pi_scope_interrupt() */
+    if (PI_UNLIKELY(!fiber || deadline_ns != PICA_NEVER) || !pi_scopes_quiet(fiber))
+        return park_slow(me, deadline_ns);
+    sleep_until_won(fiber);
+    return end_park(fiber, false);
 }

@@ -179,7 +179,14 @@ typedef struct pi_won {
 bool pi_wait_win(pi_token token, pi_how how, pi_won *won);
 void pi_wait_go(pi_won won);
 
-/** The same for wakers of several: winners.h. */
+/**
+ * Ask for what the task that this worker runs next will touch first. For a task that has been
+ * waiting and is about to do what displaces the nearest cache, a system call above all: it was
+ * most likely one of many that became ready at once, and theirs was asked for too long ago.
+ */
+void pi_wait_prefetch_next(void);
+
+/** pi_wait_win() for wakers of several: winners.h. */
 typedef struct pi_winners pi_winners;
 
 /** (B), by the worker's loop. @return false: somebody has won already, queue the fiber */
