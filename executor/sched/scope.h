@@ -59,7 +59,7 @@ void pi_scope_cancel(pica_task *task);
 /** Is the group cancelled that a task is a member of? By the task's runner. */
 static inline bool pi_scope_group_cancelled(const pica_task *task)
 {
-    return PI_UNLIKELY(task->flags & PI_TASK_MEMBER) &&
+    return task->flags & PI_TASK_MEMBER &&
            pi_load_relaxed(&task->group->flags) & PI_SCOPE_CANCELLED;
 }
 

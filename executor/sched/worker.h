@@ -67,23 +67,25 @@ typedef struct pi_worker {
     pi_deque deque;
     pi_timers timers;
 
-    /* The loop alone. */
-    pica_task *pinned_head;   /* [owner] ready tasks that only this worker runs, in order */
-    pica_task **pinned_tail;  /* [owner] */
-    bool pinned_turn;         /* [owner] pinned and deque take turns */
-    bool searching;           /* [owner] it counts as one that searches (idle.h) */
-    uint32_t victim;          /* [owner] who paid last time */
-    uint64_t random;          /* [owner] */
-    uint32_t node;            /* [owner, atomic] of memory, its CPU's; 0 if it is not pinned */
-    uint32_t now_ms;          /* [owner] a coarse clock: when it last looked around */
-    uint32_t migrate;         /* [owner] where the last forced migration went */
-    bool closing_seen;        /* [owner] */
-    uint32_t trim_ms;         /* [owner] when it looks next for what to trim (trim.h), coarse */
-    uint32_t trim_answered;   /* [owner, atomic] the last request to trim that it has seen */
-    int64_t retry_ns;         /* [owner] when to look for a stack for the starved again */
+    /* The loop alone: what each turn looks at, */
+    pica_task *pinned_head __attribute__((aligned(PI_CACHE_LINE))); /* [owner] ready tasks that
+                                 only this worker runs, in order */
     int *errno_at;            /* [const] the thread's errno */
     pi_driver *driver;        /* [const] */
     int64_t own_until;        /* [owner, atomic] until then no thief takes from its deque */
+    uint32_t now_ms;          /* [owner] a coarse clock: when it last looked around */
+    bool searching;           /* [owner] it counts as one that searches (idle.h) */
+    bool pinned_turn;         /* [owner] pinned and deque take turns */
+    bool closing_seen;        /* [owner] */
+    uint32_t trim_ms;         /* [owner] when it looks next for what to trim (trim.h), coarse */
+    uint32_t trim_answered;   /* [owner, atomic] the last request to trim that it has seen */
+    pica_task **pinned_tail;  /* [owner] */
+    /* and the rest. */
+    uint32_t victim;          /* [owner] who paid last time */
+    uint32_t node;            /* [owner, atomic] of memory, its CPU's; 0 if it is not pinned */
+    uint64_t random;          /* [owner] */
+    uint32_t migrate;         /* [owner] where the last forced migration went */
+    int64_t retry_ns;         /* [owner] when to look for a stack for the starved again */
     uint64_t steals, sleeps, wakes; /* [owner, atomic] statistics */
     pi_arena arena;           /* [owner] with PICA_ARENAS */
     pthread_t thread;

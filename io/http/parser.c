@@ -153,7 +153,7 @@ static int read_target(pi_http_head *head, const char *base)
     size_t n = head->target_len;
     head->path = head->target;
     head->path_len = head->target_len;
-    if (target[0] == '/')
+    if (PI_LIKELY(target[0] == '/'))
         return 0;
     if (n == 1 && target[0] == '*')
         return head->method_len == 7 && !memcmp(base + head->method, "OPTIONS", 7) ? 0 : -400;
@@ -205,9 +205,9 @@ static int request_line(pi_http_head *head, const char *base, const char *p, con
     while (p < end && is((unsigned char)*p, TOKEN))
         if (++p - start > PI_HTTP_METHOD_MAX)
             return -501;
-    if (p == end)
+    if (PI_UNLIKELY(p == end))
         return 0;
-    if (*p != ' ' || p == start)
+    if (PI_UNLIKELY(*p != ' ' || p == start))
         return -400;
     head->method = (uint16_t)(start - base);
     head->method_len = (uint16_t)(p - start);
@@ -219,15 +219,15 @@ static int request_line(pi_http_head *head, const char *base, const char *p, con
 
     const char *target = ++p;
     p = skip(p, end, TARGET);
-    if (p == end)
+    if (PI_UNLIKELY(p == end))
         return 0;
-    if (*p != ' ' || p == target)
+    if (PI_UNLIKELY(*p != ' ' || p == target))
         return -400;
     head->target = (uint16_t)(target - base);
     head->target_len = (uint16_t)(p - target);
     head->flags &= (uint16_t)~PI_HTTP_ABSOLUTE;
     int rc = read_target(head, base);
-    if (rc)
+    if (PI_UNLIKELY(rc))
         return rc;
 
     rc = read_version(head, ++p, end);
@@ -314,7 +314,7 @@ static void read_connection(pi_http_head *head, const char *p, size_t n)
 /* @param plain  it has no bytes but those of a host */
 static int read_host(pi_http_head *head, const pi_http_field *field, bool plain)
 {
-    if (head->flags & PI_HTTP_HAS_HOST || !plain)
+    if (PI_UNLIKELY(head->flags & PI_HTTP_HAS_HOST || !plain))
         return -400;
     head->flags |= PI_HTTP_HAS_HOST;
     head->host = field->value;
@@ -353,13 +353,13 @@ static int read_field(pi_http_head *head, const char *base, const pi_http_field 
  * needed, or a negated status */
 static int field_line(pi_http_head *head, const char *base, const char *p, const char *end)
 {
-    if (head->n_fields == PI_HTTP_FIELDS_MAX)
+    if (PI_UNLIKELY(head->n_fields == PI_HTTP_FIELDS_MAX))
         return -431;
     const char *name = p;
     p = skip(p, end, TOKEN);
-    if (p == end)
+    if (PI_UNLIKELY(p == end))
         return 0;
-    if (*p != ':' || p == name)
+    if (PI_UNLIKELY(*p != ':' || p == name))
         return -400;
     const char *name_end = p++;
     while (p < end && is_blank(*p))
@@ -369,13 +369,13 @@ static int field_line(pi_http_head *head, const char *base, const char *p, const
     if (name_end - name == 4 && IS_WORD(name, "host"))
         p = host_end = skip(p, end, HOST);
     const char *value_end = p < end && *p == '\r' ? p : skip_value(p, end);
-    if (value_end == end)
+    if (PI_UNLIKELY(value_end == end))
         return 0;
-    if (*value_end != '\r')
+    if (PI_UNLIKELY(*value_end != '\r'))
         return -400;
-    if (value_end + 1 == end)
+    if (PI_UNLIKELY(value_end + 1 == end))
         return 0;
-    if (value_end[1] != '\n')
+    if (PI_UNLIKELY(value_end[1] != '\n'))
         return -400;
     const char *next = value_end + 2;
     while (value_end > value && is_blank(value_end[-1]))
@@ -388,7 +388,7 @@ static int field_line(pi_http_head *head, const char *base, const char *p, const
     field->value_len = (uint16_t)(value_end - value);
     int rc =
         host_end ? read_host(head, field, value_end == host_end) : read_field(head, base, field);
-    if (rc)
+    if (PI_UNLIKELY(rc))
         return rc;
     head->n_fields++;
     return (int)(next - name);
@@ -398,9 +398,9 @@ static int field_line(pi_http_head *head, const char *base, const char *p, const
 static int conclude(pi_http_head *head, const char *base)
 {
     unsigned flags = head->flags;
-    if (head->minor > 0 && !(flags & PI_HTTP_HAS_HOST))
+    if (PI_UNLIKELY(head->minor > 0 && !(flags & PI_HTTP_HAS_HOST)))
         return -400;
-    if (flags & PI_HTTP_ABSOLUTE && flags & PI_HTTP_HAS_HOST) {
+    if (PI_UNLIKELY(flags & PI_HTTP_ABSOLUTE && flags & PI_HTTP_HAS_HOST)) {
         /* RFC 9112 has the target win over another Host; then two hops could still serve
          * two sites with one request. A client that means well names one. */
         const char *authority = base + head->path - head->host_len, *host = base + head->host;
@@ -432,22 +432,22 @@ int pi_http_parse_head(pi_http_head *head, const char *bytes, size_t n, size_t l
     }
     if (!(head->flags & PI_HTTP_LINE_DONE)) {
         rc = request_line(head, bytes, p, end);
-        if (rc <= 0)
+        if (PI_UNLIKELY(rc <= 0))
             return rc < 0 ? rc : n < limit ? 0 : -414;
         p += rc;
         head->flags |= PI_HTTP_LINE_DONE;
     }
     while (p < end && *p != '\r') {
         rc = field_line(head, bytes, p, end);
-        if (rc < 0)
+        if (PI_UNLIKELY(rc < 0))
             return rc;
-        if (rc == 0)
+        if (PI_UNLIKELY(rc == 0))
             break;
         p += rc;
     }
     head->at = (uint32_t)(p - bytes);
     if (end - p >= 2 && *p == '\r') {
-        if (p[1] != '\n')
+        if (PI_UNLIKELY(p[1] != '\n'))
             return -400;
         rc = conclude(head, bytes);
         return rc ? rc : (int)(p + 2 - bytes);

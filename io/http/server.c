@@ -100,7 +100,7 @@ int pica_http_server_create(pica_http_server **out, pica_http_handler handler, v
 {
     if (!out || !handler)
         return -EINVAL;
-    pica_http_server *s = pi_zalloc(sizeof(*s));
+    pica_http_server *s = pi_aligned_zalloc(PI_CACHE_LINE, sizeof(*s));
     if (!s)
         return -ENOMEM;
     int rc = set_options(s, options);

@@ -20,15 +20,17 @@ typedef struct pi_http_link {
 
 /** One call of pica_http_serve(), in its frame. */
 typedef struct pi_http_serving {
-    pica_http_server *server;      /* [const] */
-    pica_listener *listener;       /* [acceptor, then the caller] NULL: closed */
-    pica_task *acceptor;           /* [server's lock, once] NULL: not spawned */
-    pica_group group;              /* the acceptor and all connections */
-    struct pi_http_spares *spares; /* [const] */
-    struct pi_http_serving *next;  /* [server's lock] */
-    bool told;                     /* [server's lock] the acceptor has been cancelled */
-    bool ending;                   /* [caller] the acceptor has ended */
-    int accept_rc;                 /* [caller] what it came to */
+    /* The line that each request looks at; the group tells whether it is cancelled. */
+    pica_http_server *server __attribute__((aligned(PI_CACHE_LINE))); /* [const] */
+    struct pi_http_spares *spares;                                    /* [const] */
+    pica_group group; /* the acceptor and all connections */
+
+    pica_listener *listener;      /* [acceptor, then the caller] NULL: closed */
+    pica_task *acceptor;          /* [server's lock, once] NULL: not spawned */
+    struct pi_http_serving *next; /* [server's lock] */
+    bool told;                    /* [server's lock] the acceptor has been cancelled */
+    bool ending;                  /* [caller] the acceptor has ended */
+    int accept_rc;                /* [caller] what it came to */
 
     pi_lock lock;       /* guards conns, and pinned in each of them */
     pi_http_link conns; /* [lock] the ring's head */
@@ -36,9 +38,11 @@ typedef struct pi_http_serving {
 } pi_http_serving;
 
 struct pica_http_server {
-    pica_http_handler handler; /* [const] this and all up to the permits */
+    /* The line that each request looks at. */
+    pica_http_handler handler; /* [const] this and all up to the permits, but `draining` */
     void *arg;
     uint32_t max_head;
+    uint32_t draining; /* [atomic] release: grace is set; once 1 it stays */
     uint64_t max_body;
     int64_t head_timeout, body_timeout, write_timeout, idle_timeout; /* ns */
     int64_t tick;                                                    /* ns between two sweeps */
@@ -48,7 +52,6 @@ struct pica_http_server {
     pica_sem permits;          /* connections that may still be opened */
     pi_lock lock;              /* guards servings */
     pi_http_serving *servings; /* [lock] */
-    uint32_t draining;         /* [atomic] release: grace is set; once 1 it stays */
     uint32_t cut;              /* [atomic] relaxed: some were cancelled at the deadline */
     int64_t deadline;          /* [lock writes, atomic] relaxed: when to cancel what is left */
     int64_t grace;             /* [const once draining] when a fresh connection has had its time */
