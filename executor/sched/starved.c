@@ -40,7 +40,7 @@ static pica_task *take_first(pica_executor *ex, pi_starving *queue)
     return task;
 }
 
-/* ---- giving up ---- */
+/* ---- those that end without a stack ---- */
 
 /* For so long it has waited, and nobody like it has got a stack? */
 static bool is_hopeless(const pica_executor *ex, const pi_starving *queue, const pica_task *task,
@@ -85,10 +85,10 @@ static bool end_hopeless(pi_worker *worker, pi_starving *queue, uint32_t now)
     return true;
 }
 
-/* (C) Those that need not start, wherever they are. */
-static void end_dropped(pi_worker *worker, pi_starving *queue)
+/* (C) Those that need not start, wherever they are: they take their turn, and end if there is no
+ * stack again. */
+static void let_go_cancelled(pica_executor *ex, pi_starving *queue)
 {
-    pica_executor *ex = worker->ex;
     pica_task *due = NULL, **due_end = &due, *before = NULL, *task, *next;
     pthread_mutex_lock(&ex->inject_mutex);
     for (task = queue->first; task; task = next) {
@@ -112,7 +112,8 @@ static void end_dropped(pi_worker *worker, pi_starving *queue)
     while ((task = due)) {
         due = task->next;
         task->next = NULL;
-        end(worker, task, -ECANCELED);
+        task->starved = 0;
+        pi_worker_ready(task);
     }
 }
 
@@ -122,11 +123,12 @@ __attribute__((noinline, cold)) void pi_starved_add_slow(pi_worker *worker, pica
 {
     pica_executor *ex = worker->ex;
     int64_t now = pi_now();
-    worker->retry_ns = now + PI_STARVED_RETRY_NS;
     task->starved = pi_starved_stamp(now);
     notice_held(ex, task->starved);
     pthread_mutex_lock(&ex->inject_mutex);
     bool first = ex->starved == 0;
+    if (first) /* later ones must not put it off again and again */
+        worker->retry_ns = now + PI_STARVED_RETRY_NS;
     count(ex, 1);
     pi_fence_seq_cst(); /* (A) */
     bool drop = pi_drop_is_due(task);
@@ -182,7 +184,7 @@ __attribute__((noinline, cold)) void pi_starved_retry_slow(pi_worker *worker)
     for (unsigned class = 0; class < PI_STACK_CLASSES; class++) {
         pi_starving *queue = &ex->starving[class];
         if (cancelled)
-            end_dropped(worker, queue);
+            let_go_cancelled(ex, queue);
         if (pi_load_relaxed(&queue->first))
             more |= pi_starved_feed_slow(worker, class) || end_hopeless(worker, queue, now_ms);
     }

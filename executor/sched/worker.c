@@ -81,7 +81,8 @@ __attribute__((noinline)) void pi_worker_give_way(pi_worker *worker, pi_fiber *f
     pi_worker_suspend(worker, fiber, PI_AFTER_YIELD);
 }
 
-bool pi_worker_bind(pi_worker *worker, pica_task *task)
+/* Give an unstarted task its fiber. @return false: there is no stack */
+static bool bind(pi_worker *worker, pica_task *task)
 {
     pi_fiber *fiber = pi_fiber_get(worker, pi_task_stack_class(task));
     if (PI_UNLIKELY(!fiber))
@@ -93,7 +94,7 @@ bool pi_worker_bind(pi_worker *worker, pica_task *task)
 bool pi_worker_start_eagerly(pi_worker *worker, pica_task *task, pica_task **out)
 {
     pi_fiber *spawner = worker->fiber;
-    if (!pi_worker_bind(worker, task))
+    if (!bind(worker, task))
         return false;
     if (out)
         *out = task; /* nothing can fail any more, and the task may look for its handle */
@@ -120,7 +121,7 @@ static inline void execute(pi_worker *worker, pica_task *task)
 {
     pi_fiber *fiber = pi_load_relaxed(&task->fiber);
     if (!fiber) {
-        if (PI_UNLIKELY(!pi_worker_bind(worker, task))) {
+        if (PI_UNLIKELY(!bind(worker, task))) {
             pi_starved_add_slow(worker, task);
             return;
         }

@@ -168,9 +168,6 @@ static inline void pi_worker_push_next(pi_worker *worker, pica_task *task)
     worker->next = task;
 }
 
-/** Give an unstarted task its fiber. Whoever will run it. @return false: there is no stack */
-bool pi_worker_bind(pi_worker *worker, pica_task *task);
-
 /** Start a new task at once, and come back when it has suspended for the first time or ended;
  *  counts it as spawned. From a task of this worker. Suspends, is no cancellation point.
  *  @param out  NULL, or where to put the handle before the task runs

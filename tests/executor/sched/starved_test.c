@@ -218,6 +218,27 @@ static void tried_by_busy_ones(void)
     tries_now_and_then(true);
 }
 
+/* Others that find no stack, however often, put off no try for those that wait already. */
+static void others_put_off_nothing(void)
+{
+    pica_task *tasks[FEW];
+    const pi_worker *worker = pi_worker_self(); /* the only one */
+    hold_all_and_one();
+    tasks[0] = spawn_in_class(body_returns, body_arg(0));
+    CHECK_SOON(starved() == 1);
+    for (unsigned i = 1; i < FEW; i++) {
+        int64_t due = worker->retry_ns;
+        tasks[i] = spawn_in_class(body_returns, body_arg(i));
+        CHECK_SOON(starved() == i + 1);
+        nobody_gives_up();
+        CHECK(worker->retry_ns == due || due <= pica_now());
+    }
+    give_one_back();
+    for (unsigned i = 0; i < FEW; i++)
+        CHECK_EQ(body_end(tasks[i]), i);
+    give_all_back();
+}
+
 /* Memory comes back, from elsewhere: to one that nobody here gives a stack, though its worker never
  * sleeps. */
 static void found_by_a_busy_worker(void)
@@ -326,6 +347,7 @@ CHECK_MAIN
     check_run("each class by itself", each_class_by_itself);
     check_run("tried by idle ones", tried_by_idle_ones);
     check_run("tried by busy ones", tried_by_busy_ones);
+    check_run_in(CHECK_ONE, "others put off nothing", others_put_off_nothing);
     check_run("found by a busy worker", found_by_a_busy_worker);
     check_run("cancelled wherever they are", cancelled_wherever_they_are);
     check_plain_in(CHECK_ALL, "counts what it ignores", counts_what_it_ignores);
