@@ -306,7 +306,7 @@ const model_reason model_reasons[] = {
      "it publishes the fields of a worker that is added, and none is added here"},
     {"begin", "release store -> relaxed", "fiber->waits_for", 1, "wait_model.c kills it"},
     {"begin", "release store -> relaxed", "fiber->waits_which", 1, "wait_model.c kills it"},
-    {"pi_wait_park", "acquire load -> relaxed", "fiber->wait.word", 1, "wait_model.c says why"},
+    {"sleep_until_won", "acquire load -> relaxed", "fiber->wait.word", 1, "wait_model.c says why"},
     {"pi_wait_commit", NULL, "", 0, "wait_model.c"},
     {"pi_wait_abandon", NULL, "", 0, "wait_model.c"},
     {"model_fiber.h", NULL, "", 0, "wait_model.c"},

@@ -201,7 +201,7 @@ const model_test model_tests[] = {
 const model_reason model_reasons[] = {
     {"begin", "release store -> relaxed", "wait->word", 1, "scope_model.c kills it"},
     {"pi_wait_park", "fence_after_rmw -> none", "", 1, "scope_model.c kills it"},
-    {"pi_wait_park", "acquire load -> relaxed", "fiber->wait.word", 1, AGAIN},
+    {"sleep_until_won", "acquire load -> relaxed", "fiber->wait.word", 1, AGAIN},
     {"pi_wait_commit", "acq_rel cas -> release", "wait->word", 1, AGAIN},
     {"pi_wait_abandon", "acq_rel cas -> acquire", "wait->word", 1, BY_LOCK},
     {"pi_awaited_read", "acquire load -> relaxed", "fiber->waits_for", 1, LOOK_FENCES},
