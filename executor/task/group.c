@@ -39,6 +39,11 @@ static pica_group *group_of(pica_scope *scope)
     return (pica_group *)scope; /* its first member */
 }
 
+static bool is_cancelled(const pica_group *group)
+{
+    return pi_load_relaxed(&group->scope.flags) & PI_SCOPE_CANCELLED;
+}
+
 void pica_group_cancel(pica_group *group)
 {
     pi_require(group, "pica_group_cancel(): the group is NULL");
@@ -190,7 +195,7 @@ static inline __attribute__((always_inline)) int spawn_member(pica_group *group,
 static int spawn_special(pica_group *group, bool may_wait, pica_task **out, pica_fn fn, void *arg,
                          const pica_attr *attr, const char *site)
 {
-    if (pi_load_relaxed(&group->scope.flags) & PI_SCOPE_CANCELLED || !group->scope.owner)
+    if (is_cancelled(group) || !group->scope.owner)
         return -ESHUTDOWN;
     int rc = pi_limit_enter(group, may_wait);
     if (rc < 0)
@@ -280,35 +285,36 @@ static pica_task *claim_member(pica_group *group, pi_worker *worker, pi_fiber *f
     return NULL;
 }
 
-/* Run members inline. @return whether a cancel of the owner was delivered to one of them */
-static bool run_members(pica_group *group)
+/* Run members inline. An owner that is cancelled hears of it before each of them, as in any other
+ * wait, and all members with it. */
+static void run_members(pica_group *group, pi_fiber *fiber)
 {
-    bool cancelled = false;
     for (;;) {
         pi_worker *worker = pi_worker_self();
-        pi_fiber *fiber = worker->fiber;
         if (pi_members_of(pi_load_relaxed(&group->members)) < PI_MEMBER)
-            return cancelled;
+            return;
+        if (PI_UNLIKELY(!pi_scopes_quiet(fiber)) && !is_cancelled(group) &&
+            pi_scopes_cancelled_slow(fiber))
+            pica_group_cancel(group);
         if (pi_inline_breathe(worker, fiber))
             continue;
         pica_task *member = claim_member(group, worker, fiber);
         if (!member)
-            return cancelled;
+            return;
         struct members members = {{fiber->current, cancel_members, fiber->several}, group};
         bool delivered;
         fiber->several = &members.several;
         (void)pi_inline_run(fiber, member, false, &delivered);
         fiber->several = members.several.outer;
-        cancelled |= delivered;
     }
 }
 
-/* Wait until no member is left. @return whether a cancel or a deadline came */
-static bool wait_for_members(pica_group *group, bool cancelled)
+/* Wait until no member is left. A cancel or a deadline cancels the group, once. */
+static void wait_for_members(pica_group *group)
 {
     for (;;) {
         pi_waiter me = {.data = NULL};
-        if (cancelled)
+        if (is_cancelled(group))
             pi_wait_begin_shielded_for(&me, PI_FOR_MEMBERS, (uintptr_t)group);
         else
             pi_wait_begin_for(&me, PI_FOR_MEMBERS, (uintptr_t)group);
@@ -323,16 +329,14 @@ static bool wait_for_members(pica_group *group, bool cancelled)
         pi_lock_release(pi_group_lock(group));
         if (!any) {
             (void)pi_wait_abandon(&me);
-            return cancelled;
+            return;
         }
         pi_how how = pi_wait_park(&me, PICA_NEVER);
         pi_lock_acquire(pi_group_lock(group));
         pi_sub_relaxed(&group->members, PI_OWNER_WAITS);
         pi_lock_release(pi_group_lock(group));
-        if (how != PI_WOKEN) {
-            cancelled = true;
+        if (how != PI_WOKEN)
             pica_group_cancel(group);
-        }
     }
 }
 
@@ -343,7 +347,7 @@ intptr_t pica_group_end(pica_group *group, intptr_t rc)
                "pica_group_end() by a task that has not begun the group, or has ended it");
     pi_require(fiber->current->scope == &group->scope,
                "pica_group_end() of a group that is not the innermost scope of its task");
-    if (rc == -ESHUTDOWN && pi_load_relaxed(&group->scope.flags) & PI_SCOPE_CANCELLED)
+    if (rc == -ESHUTDOWN && is_cancelled(group))
         rc = -ECANCELED; /* the body's spawn was refused: an echo of the cancel, no failure */
     if (rc < 0) {
         if (rc != -ECANCELED)
@@ -351,8 +355,8 @@ intptr_t pica_group_end(pica_group *group, intptr_t rc)
         if (rc == -ECANCELED || !group->options)
             pica_group_cancel(group);
     }
-    bool cancelled = run_members(group);
-    cancelled = wait_for_members(group, cancelled) || rc == -ECANCELED;
+    run_members(group, fiber);
+    wait_for_members(group);
     pi_members_end(group);
     uint32_t flags = pi_load_relaxed(&group->scope.flags);
     pi_scope_close(fiber, &group->scope);
@@ -360,7 +364,7 @@ intptr_t pica_group_end(pica_group *group, intptr_t rc)
         return group->value;
     if (group->first)
         return group->first;
-    if (cancelled || flags & PI_SCOPE_CANCELLED)
+    if (flags & PI_SCOPE_CANCELLED)
         return flags & PI_SCOPE_EXPIRED && !pi_scopes_cancelled(fiber) ? -ETIMEDOUT : -ECANCELED;
     return group->outcome & SOME_CANCELLED ? -ECANCELED : rc;
 }

@@ -112,8 +112,8 @@ PICA_API PICA_NODISCARD int pica_group_begin_with(pica_group *group,
  *
  * @return 0; -ESHUTDOWN: the group is cancelled (by pica_group_cancel(), a failure, a race's
  *         first success) or has ended (arg is not consumed); -ENOMEM; -EINVAL; -EPERM on a
- *         plain thread. After the group's deadline, or a cancel from outside, it still gives
- *         0: the member starts, cancelled.
+ *         plain thread. After the group's deadline, or a cancel of its owner, it still gives 0
+ *         until the owner has come to the end: that cancels all members, this one too.
  *         With a limit also -ECANCELED: the caller is cancelled, or a deadline has passed;
  *         -EDEADLK: all members that run wait for a place, this one would be the last. (It
  *         cannot be known where a member waits otherwise for one that waits for a place:
@@ -163,9 +163,10 @@ PICA_API void pica_group_cancel(pica_group *group);
  *               (which always cancels the group), and for -ESHUTDOWN (a refused spawn) once
  *               the group is cancelled. A body's success wins no race
  * @return a race: the value of the first success, if there was one. The first failure; else,
- *         if an outer scope is cancelled or the group was, -ECANCELED; -ETIMEDOUT if the
- *         group's own deadline passed; -ECANCELED, if all that ran a race were cancelled;
- *         else rc. Successes of a race and failures beat an outer cancel, which stays pending.
+ *         if the group was cancelled, or an outer scope while there were members to wait for,
+ *         -ECANCELED; -ETIMEDOUT if the group's own deadline passed so; -ECANCELED, if all that
+ *         ran a race were cancelled; else rc. Successes of a race and failures beat an outer
+ *         cancel, which stays pending.
  *
  * Where: the owner. Suspends. A cancel from outside cancels the members; they are awaited.
  * Order: everything the members did happens before the return.

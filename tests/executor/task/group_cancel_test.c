@@ -68,6 +68,65 @@ static void errors_beat_an_outer_cancel(void)
     cancelled_from_outside(&g);
 }
 
+/* An owner that is cancelled before it comes to the end cancels its members there, whether or not
+ * one of them ever looks; but not if they have ended all. (One worker: nobody else starts them.) */
+static intptr_t comes_cancelled(void *arg)
+{
+    pica_group group;
+    int unfinished = arg != NULL;
+    CHECK_EQ(pica_cancel(pica_self()), 0);
+    pica_group_begin(&group);
+    pica_task *first = body_spawn_member(&group, body_returns, body_arg(5));
+    if (!unfinished) {
+        pica_scope shield;
+        pica_shield_begin(&shield, PICA_NEVER);
+        CHECK_OK(pica_join(first, NULL));
+        CHECK_EQ(pica_scope_end(&shield, 0), 0);
+    }
+    pica_unref(first);
+    CHECK_EQ(pica_group_end(&group, 3), unfinished ? -ECANCELED : 3);
+    CHECK_EQ(pica_yield(), -ECANCELED); /* stays pending */
+    return pica_cancelling();
+}
+
+static void cancelled_on_entry(void)
+{
+    CHECK_EQ(body_end(body_spawn(comes_cancelled, "unfinished")), 1);
+    CHECK_EQ(body_end(body_spawn(comes_cancelled, NULL)), 1);
+}
+
+/* The first member cancels the owner while it runs on its stack; the next finds its group so. */
+static intptr_t cancels_what_it_gets(void *task)
+{
+    CHECK_EQ(pica_cancel(task), 0);
+    return 0;
+}
+
+static intptr_t is_refused(void *group)
+{
+    return pica_group_spawn(group, body_returns, NULL) == -ESHUTDOWN ? 8 : 0;
+}
+
+static intptr_t is_cancelled_among_members(void *arg)
+{
+    (void)arg;
+    pica_group group;
+    intptr_t result = 0;
+    pica_group_begin(&group);
+    pica_unref(body_spawn_member(&group, cancels_what_it_gets, pica_self()));
+    pica_task *next = body_spawn_member(&group, is_refused, &group);
+    CHECK_EQ(pica_group_end(&group, 0), -ECANCELED);
+    CHECK_OK(pica_task_result(next, &result));
+    CHECK_EQ(result, 8);
+    pica_unref(next);
+    return pica_cancelling();
+}
+
+static void cancelled_among_members(void)
+{
+    CHECK_EQ(body_end(body_spawn(is_cancelled_among_members, NULL)), 1);
+}
+
 /* Cleans up only once a sibling, whom the same cancel has to reach, has ended. */
 struct siblings {
     pica_task *first, *second;
@@ -139,6 +198,13 @@ static void deadline_passes(void)
         deadline(body_swallows, n, pica_after(PICA_MS(3)));
         deadline(body_sleeps, n, pica_now()); /* has passed from the start */
     }
+}
+
+/* The same where no member looks. (One worker: nobody else starts them.) */
+static void deadline_has_passed(void)
+{
+    for (unsigned n = 1; n <= 9; n += 4)
+        deadline(body_returns, n, pica_now());
 }
 
 static void deadline_of_the_body(void)
@@ -353,9 +419,12 @@ CHECK_MAIN
     check_run("an outer cancel", outer_cancel);
     check_run("an outer cancel that members swallow", outer_cancel_that_members_swallow);
     check_run("errors beat an outer cancel", errors_beat_an_outer_cancel);
+    check_run_in(CHECK_ONE, "cancelled on entry", cancelled_on_entry);
+    check_run_in(CHECK_ONE, "cancelled among members", cancelled_among_members);
     check_run("an outer cancel reaches all at once", outer_cancel_reaches_all_at_once);
     check_run("a deadline reaches all at once", deadline_reaches_all_at_once);
     check_run("a deadline passes", deadline_passes);
+    check_run_in(CHECK_ONE, "a deadline has passed", deadline_has_passed);
     check_run("a deadline of the body", deadline_of_the_body);
     check_run("a deadline far away", deadline_far_away);
     check_run("errors beat a deadline", errors_beat_a_deadline);
