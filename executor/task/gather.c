@@ -186,7 +186,7 @@ static int first_failure(pica_task *const *tasks, size_t n, intptr_t *results)
     int rc = wait_first(tasks, n, &gather, watches);
     if (watches != on_stack)
         pi_free(watches);
-    if (rc < 0 && !all_done(tasks, n)) {
+    if (rc < 0) {
         cancel_each(tasks, n);
         return await_all(tasks, n, results);
     }

@@ -4,6 +4,7 @@
 
 #include <pica/gather.h>
 #include <pica/scope.h>
+#include <pica/sem.h>
 
 #define UNTOUCHED 0x5151
 
@@ -342,6 +343,30 @@ static void done_before_the_cancel(void)
     }
 }
 
+/* The cancel ends the wait, and the task ends before the gathering one runs again: whoever came
+ * first counts. (One worker: the task that was woken first runs first.) */
+static intptr_t acquires(void *sem)
+{
+    return pica_sem_acquire(sem) == 0 ? 8 : -EIO;
+}
+
+static void done_after_the_cancel(void)
+{
+    for (unsigned flags = 0; flags <= PICA_GATHER_COLLECT; flags++) {
+        pica_sem sem = PICA_SEM_INIT(0);
+        struct gathering g = {.n = 1, .flags = flags, .expected = 8};
+        g.tasks[0] = body_spawn(acquires, &sem);
+        BODY_WAITS(g.tasks[0]);
+        pica_task *gatherer = body_spawn(gathers, &g);
+        CHECK_HITS(&g.ready, 1);
+        BODY_WAITS(gatherer);
+        CHECK_OK(pica_sem_release(&sem));
+        CHECK_EQ(pica_cancel(gatherer), 0);
+        CHECK_EQ(body_end(gatherer), 1);
+        unref_all(g.tasks, 1);
+    }
+}
+
 /* Cleans up only once another one, whom the same cancel has to reach, has ended. */
 static intptr_t ends_after(void *arg)
 {
@@ -489,6 +514,7 @@ CHECK_MAIN
     check_run("cancelled on entry", cancelled_on_entry);
     check_run_in(CHECK_ONE, "cancelled before they run", cancelled_before_they_run);
     check_run("done before the cancel", done_before_the_cancel);
+    check_run_in(CHECK_ONE, "done after the cancel", done_after_the_cancel);
     check_run("all are cancelled first", all_are_cancelled_first);
     check_run("all are cancelled first, also inline", all_are_cancelled_first_inline);
     check_run("a scope expires", a_scope_expires);
