@@ -2,6 +2,7 @@
 /* sem_weighted_test.c: several permits at once, and a bound (pica/sem.h). */
 #include "tests/executor/sync/served.h"
 
+#include <pica/scope.h>
 #include <pthread.h>
 
 static void values(void)
@@ -43,6 +44,32 @@ static void refusals(void)
     CHECK_EQ(pica_sem_release(&sem), -EOVERFLOW);
     CHECK_EQ(pica_sem_acquire_n(&sem, PICA_SEM_MAX), 0);
     CHECK_EQ(pica_sem_value(&sem), 0);
+}
+
+/* Nothing is taken by a cancelled task, nor in a scope that has expired, although enough is there;
+ * what does not wait goes on. */
+static void refused_on_entry(pica_sem *sem)
+{
+    CHECK_EQ(pica_sem_acquire(sem), -ECANCELED);
+    CHECK_EQ(pica_sem_acquire_until(sem, PICA_NEVER), -ECANCELED);
+    CHECK_EQ(pica_sem_acquire_n(sem, 2), -ECANCELED);
+    CHECK_EQ(pica_sem_acquire_n_until(sem, 2, pica_now()), -ECANCELED);
+    CHECK_EQ(pica_sem_value(sem), 2);
+    CHECK_OK(pica_sem_try_acquire_n(sem, 2));
+    CHECK_OK(pica_sem_release_n(sem, 2));
+}
+
+static void cancelled_on_entry(void)
+{
+    pica_sem sem = PICA_SEM_INIT(2);
+    pica_scope scope;
+    CHECK_EQ(pica_cancel(pica_self()), 0);
+    refused_on_entry(&sem);
+    CHECK_EQ(pica_uncancel(), 0);
+    pica_scope_begin(&scope, pica_now());
+    refused_on_entry(&sem);
+    CHECK_EQ(pica_scope_end(&scope, -ECANCELED), -ETIMEDOUT);
+    CHECK_OK(pica_sem_acquire_n(&sem, 2));
 }
 
 static void bounded(void)
@@ -201,6 +228,7 @@ CHECK_MAIN
 {
     check_run("values", values);
     check_run("refusals", refusals);
+    check_run("cancelled on entry", cancelled_on_entry);
     check_run("bounded", bounded);
     check_run("nobody overtakes a big one", nobody_overtakes_a_big_one);
     check_run("one release for many", one_release_for_many);

@@ -43,6 +43,17 @@ static void results_arrive(void)
     CHECK_EQ(result, 9);
 }
 
+/* An error that an await has given is looked at, also where a deadline makes it take the long way:
+ * the case ends with none that is lost. */
+static void errors_in_a_scope(void)
+{
+    pica_scope scope;
+    pica_scope_begin(&scope, pica_after(PICA_SEC(3600)));
+    CHECK_EQ(body_end(body_spawn(body_returns, body_arg(-EIO))), -EIO);
+    CHECK_EQ(body_end(body_spawn(body_yields, body_arg(-EIO))), -EIO);
+    CHECK_EQ(pica_scope_end(&scope, 0), 0);
+}
+
 static void not_the_newest_first(void)
 {
     pica_task *tasks[50];
@@ -482,6 +493,7 @@ static void across_executors(void)
 CHECK_MAIN
 {
     check_run("results arrive", results_arrive);
+    check_run("errors in a scope", errors_in_a_scope);
     check_run("not the newest first", not_the_newest_first);
     check_run("many wait for one", many_wait_for_one);
     check_run("oneself", oneself);
