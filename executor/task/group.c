@@ -145,7 +145,7 @@ int pica_group_begin_with(pica_group *group, const pica_group_options *options)
     pica_group_options o;
     if (!group || !options || pi_sized_copy(&o, sizeof(o), options) < 0)
         return -EINVAL;
-    if (o.flags > PICA_GROUP_FIRST_SUCCESS || o.limit > INT32_MAX) /* not both, none unknown */
+    if (o.flags > PICA_GROUP_FIRST_SUCCESS) /* not both, none unknown */
         return -EINVAL;
     bool plain = !o.flags && !o.limit;
     begin(group, o.deadline_ns ? o.deadline_ns : PICA_NEVER,

@@ -40,6 +40,11 @@ static void options(void)
     begin_with(&group, 0, pica_after(PICA_MS(2)));
     CHECK_EQ(pica_group_spawn(&group, body_sleeps, NULL), 0);
     CHECK_EQ(pica_group_end(&group, 0), -ETIMEDOUT);
+    o = (pica_group_options)PICA_GROUP_OPTIONS_INIT;
+    o.limit = UINT32_MAX; /* as good as none */
+    CHECK_EQ(pica_group_begin_with(&group, &o), 0);
+    CHECK_EQ(pica_group_spawn(&group, body_returns, NULL), 0);
+    CHECK_EQ(pica_group_end(&group, 0), 0);
     begin_with(&group, 0, PICA_NEVER); /* plain: a failure cancels */
     CHECK_EQ(pica_group_spawn(&group, body_sleeps, NULL), 0);
     CHECK_EQ(pica_group_spawn(&group, body_returns, body_arg(-EIO)), 0);
