@@ -20,7 +20,7 @@ enum {
 typedef struct pi_starving {
     pica_task *first; /* [inject mutex writes, atomic] */
     pica_task *last;  /* [inject mutex] */
-    uint32_t came_ms; /* [atomic] when one of them last got its stack, coarse; 0: never */
+    uint32_t came_ms; /* [inject mutex] when one of them last got its stack, by the clock below */
 } pi_starving;
 
 struct pica_executor {
@@ -61,8 +61,8 @@ struct pica_executor {
     pi_starving starving[PI_STACK_CLASSES]; /* by the class of the stack that they need */
     uint32_t starved;           /* [mutex writes, atomic] how many in all */
     uint32_t starved_cancelled; /* [atomic] 1: one of them may have been cancelled */
-    uint32_t starved_tried_ms;  /* [atomic] when somebody last tried to start one, coarse */
-    uint32_t starved_held_ms;   /* [atomic] when somebody did who was the first for long */
+    int64_t starved_clock_ns;   /* [mutex] for how long somebody has tried to start one, in all */
+    int64_t starved_tried_ns;   /* [mutex] when somebody last did */
 
     /* Monitor. */
     pthread_t monitor;

@@ -5,8 +5,6 @@
 #include "executor/base/clock.h"
 #include "executor/sched/drop.h"
 
-/* So long nobody tried, though they do so every PI_STARVED_RETRY_NS: all were held. */
-#define HELD_MS 250u
 /* So many end at a time, before the worker looks at other things. */
 #define BATCH 64
 
@@ -42,24 +40,25 @@ static pica_task *take_first(pica_executor *ex, pi_starving *queue)
 
 /* ---- those that end without a stack ---- */
 
-/* For so long it has waited, and nobody like it has got a stack? */
-static bool is_hopeless(const pica_executor *ex, const pi_starving *queue, const pica_task *task,
-                        uint32_t now)
+/* [mutex] The time that counts, coarse. It may come round. */
+static uint32_t clock_ms(const pica_executor *ex)
 {
-    uint32_t came = pi_load_relaxed(&queue->came_ms);
-    uint32_t held = pi_load_relaxed(&ex->starved_held_ms);
-    return pi_starved_ms(task->starved, now) > PI_STARVED_PATIENCE_MS &&
-           !(came && pi_starved_ms(came, now) <= PI_STARVED_PATIENCE_MS) &&
-           !(held && pi_starved_ms(held, now) <= PI_STARVED_PATIENCE_MS);
+    return (uint32_t)(ex->starved_clock_ns / 1000000);
 }
 
-/* Somebody tries: has nobody for long? */
-static void notice_held(pica_executor *ex, uint32_t now)
+/* [mutex] Somebody tries; perhaps another one did who has read the clock later. */
+static void tick(pica_executor *ex, int64_t now_ns)
 {
-    uint32_t tried = pi_load_relaxed(&ex->starved_tried_ms);
-    if (tried && pi_starved_ms(tried, now) > HELD_MS)
-        pi_store_relaxed(&ex->starved_held_ms, now);
-    pi_store_relaxed(&ex->starved_tried_ms, now);
+    ex->starved_clock_ns += pi_starved_counts_ns(now_ns - ex->starved_tried_ns);
+    if (ex->starved_tried_ns < now_ns)
+        ex->starved_tried_ns = now_ns;
+}
+
+/* [mutex] For so long it has waited, and nobody like it has got a stack? */
+static bool is_hopeless(const pica_executor *ex, const pi_starving *queue, const pica_task *task)
+{
+    return clock_ms(ex) - task->starved > PI_STARVED_PATIENCE_MS &&
+           clock_ms(ex) - queue->came_ms > PI_STARVED_PATIENCE_MS;
 }
 
 static void end(pi_worker *worker, pica_task *task, intptr_t result)
@@ -69,13 +68,13 @@ static void end(pi_worker *worker, pica_task *task, intptr_t result)
 }
 
 /* Those in front, as they have waited longest. @return whether there may be more of them */
-static bool end_hopeless(pi_worker *worker, pi_starving *queue, uint32_t now)
+static bool end_hopeless(pi_worker *worker, pi_starving *queue)
 {
     pica_executor *ex = worker->ex;
     for (unsigned i = 0; i < BATCH; i++) {
         pica_task *task = NULL;
         pthread_mutex_lock(&ex->inject_mutex);
-        if (queue->first && is_hopeless(ex, queue, queue->first, now))
+        if (queue->first && is_hopeless(ex, queue, queue->first))
             task = take_first(ex, queue);
         pthread_mutex_unlock(&ex->inject_mutex);
         if (!task)
@@ -123,9 +122,9 @@ __attribute__((noinline, cold)) void pi_starved_add_slow(pi_worker *worker, pica
 {
     pica_executor *ex = worker->ex;
     int64_t now = pi_now();
-    task->starved = pi_starved_stamp(now);
-    notice_held(ex, task->starved);
     pthread_mutex_lock(&ex->inject_mutex);
+    tick(ex, now);
+    task->starved = clock_ms(ex);
     bool first = ex->starved == 0;
     if (first) /* later ones must not put it off again and again */
         worker->retry_ns = now + PI_STARVED_RETRY_NS;
@@ -158,13 +157,14 @@ __attribute__((noinline, cold)) bool pi_starved_feed_slow(pi_worker *worker, uns
         return false;
     pthread_mutex_lock(&ex->inject_mutex);
     pica_task *task = take_first(ex, queue);
+    if (task)
+        queue->came_ms = clock_ms(ex);
     pthread_mutex_unlock(&ex->inject_mutex);
     if (!task) { /* another worker was quicker */
         pi_fiber_put(worker, fiber);
         return false;
     }
     task->starved = 0;
-    pi_store_relaxed(&queue->came_ms, pi_starved_stamp(pi_now()));
     pi_fiber_bind(fiber, task, !(worker->flags & PICA_NO_INLINE));
     pi_worker_ready(task);
     return true;
@@ -177,8 +177,9 @@ __attribute__((noinline, cold)) void pi_starved_retry_slow(pi_worker *worker)
     if (now < worker->retry_ns)
         return;
     bool more = false;
-    uint32_t now_ms = pi_starved_stamp(now);
-    notice_held(ex, now_ms);
+    pthread_mutex_lock(&ex->inject_mutex);
+    tick(ex, now);
+    pthread_mutex_unlock(&ex->inject_mutex);
     bool cancelled = pi_load_relaxed(&ex->starved_cancelled) &&
                      pi_xchg_acquire(&ex->starved_cancelled, 0u);
     for (unsigned class = 0; class < PI_STACK_CLASSES; class++) {
@@ -186,7 +187,7 @@ __attribute__((noinline, cold)) void pi_starved_retry_slow(pi_worker *worker)
         if (cancelled)
             let_go_cancelled(ex, queue);
         if (pi_load_relaxed(&queue->first))
-            more |= pi_starved_feed_slow(worker, class) || end_hopeless(worker, queue, now_ms);
+            more |= pi_starved_feed_slow(worker, class) || end_hopeless(worker, queue);
     }
     worker->retry_ns = more ? 0 : now + PI_STARVED_RETRY_NS;
 }

@@ -11,9 +11,10 @@
  *      there was one, it tries again at the next opportunity: so those who start and end at once
  *      need one stack in all, and not one each.
  *   4. When for PI_STARVED_PATIENCE_MS nobody of a class has got a stack, who has waited for as
- *      long ends with -ENOMEM, its function never called. Time in which nobody tried does not
- *      count: all workers, or the process, were held up, and so was who would have given a stack
- *      back. One that may be dropped and is cancelled needs none.
+ *      long ends with -ENOMEM, its function never called. Of the time between two tries no more
+ *      than PI_STARVED_HELD_NS counts: then all workers, or the process, were held up, and so was
+ *      who would have given a stack back. The clock of it all stands still while nobody is starved.
+ *      One that may be dropped and is cancelled needs no stack.
  *
  *   Protocol: a cancel against a task that finds no stack.
  *   (A) the task    counts among `starved`, fence, look whether it is cancelled; if not, linked.
@@ -32,6 +33,7 @@
 
 #define PI_STARVED_RETRY_NS 10000000
 #define PI_STARVED_PATIENCE_MS 1000u
+#define PI_STARVED_HELD_NS 50000000
 
 /** There is no stack for a task that was about to start. */
 void pi_starved_add_slow(pi_worker *worker, pica_task *task);
@@ -55,21 +57,10 @@ static inline void pi_starved_cancelled(pica_executor *ex)
         pi_store_relaxed(&ex->starved_cancelled, 1u);
 }
 
-/** In a coarse time, so that it is not 0. */
-#define PI_STARVED_STAMP (1u << 31)
-
-/** A coarse time, which comes round after 25 days. */
-static inline uint32_t pi_starved_stamp(int64_t now_ns)
+/** How much counts of the time that has passed since the last try, by whatever worker. */
+static inline int64_t pi_starved_counts_ns(int64_t passed_ns)
 {
-    return (uint32_t)(now_ns / 1000000) | PI_STARVED_STAMP;
-}
-
-/** From a stamp to a later one. 0 also if the first is a little later: somebody else's, after the
- *  caller had read the clock. */
-static inline uint32_t pi_starved_ms(uint32_t from, uint32_t to)
-{
-    uint32_t ms = (to - from) % PI_STARVED_STAMP;
-    return ms < PI_STARVED_STAMP - PI_STARVED_PATIENCE_MS ? ms : 0;
+    return passed_ns < 0 ? 0 : passed_ns < PI_STARVED_HELD_NS ? passed_ns : PI_STARVED_HELD_NS;
 }
 
 #endif

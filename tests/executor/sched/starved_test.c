@@ -8,29 +8,19 @@
 
 #include <pica/scope.h>
 
-/* --- Coarse time ----------------------------------------------------------------------------- */
+/* --- What of the time counts ----------------------------------------------------------------- */
 
-#define DAY_NS (INT64_C(86400) * 1000000000)
-
-static void stamps(void)
+/* All between two tries that follow each other as they should; of a pause, however long, as much
+ * as of a short one; and nothing twice. */
+static void time_that_counts(void)
 {
-    static const int64_t since_boot[] = {0, 1000000, 3 * DAY_NS, 24 * DAY_NS, 25 * DAY_NS,
-                                         400 * DAY_NS};
-    for (unsigned i = 0; i < 6; i++) {
-        int64_t then = since_boot[i];
-        uint32_t stamp = pi_starved_stamp(then);
-        CHECK_NE(stamp, 0);
-        CHECK_EQ(pi_starved_ms(stamp, stamp), 0);
-        for (uint32_t ms = 1; ms < 2000; ms += 7)
-            CHECK_EQ(pi_starved_ms(stamp, pi_starved_stamp(then + PICA_MS(ms))), ms);
-        /* Of days ago, it is no time to come. */
-        for (int64_t days = 1; days < 24; days++)
-            CHECK_EQ(pi_starved_ms(stamp, pi_starved_stamp(then + days * DAY_NS)),
-                     days * 86400000);
-        /* A little later than now. */
-        for (uint32_t ms = 1; ms < PI_STARVED_PATIENCE_MS; ms += 7)
-            CHECK_EQ(pi_starved_ms(pi_starved_stamp(then + PICA_MS(ms)), stamp), 0);
-    }
+    CHECK_EQ(pi_starved_counts_ns(0), 0);
+    CHECK_EQ(pi_starved_counts_ns(-5), 0);
+    CHECK_EQ(pi_starved_counts_ns(1), 1);
+    CHECK_EQ(pi_starved_counts_ns(PI_STARVED_RETRY_NS), PI_STARVED_RETRY_NS);
+    CHECK_LE(2 * PI_STARVED_RETRY_NS, PI_STARVED_HELD_NS);
+    for (int64_t ns = PI_STARVED_HELD_NS; ns > 0 && ns < INT64_MAX / 3; ns *= 3)
+        CHECK_EQ(pi_starved_counts_ns(ns), PI_STARVED_HELD_NS);
 }
 
 /* --- Without stacks -------------------------------------------------------------------------- */
@@ -63,10 +53,13 @@ static uint32_t starved(void)
     return pi_load_relaxed(&pica_executor_self()->starved);
 }
 
-/* As if all had been held up just now: nobody is given up for a second. */
+/* As if somebody had got a stack just now: nobody is given up for a second. */
 static void nobody_gives_up(void)
 {
-    pi_store_relaxed(&pica_executor_self()->starved_held_ms, pi_starved_stamp(pica_now()));
+    pica_executor *ex = pica_executor_self();
+    pthread_mutex_lock(&ex->inject_mutex);
+    ex->starving[CLASS].came_ms = (uint32_t)(ex->starved_clock_ns / 1000000);
+    pthread_mutex_unlock(&ex->inject_mutex);
 }
 
 /* Hold all the stacks of a class; the last holder is starved. */
@@ -342,7 +335,7 @@ static void counts_what_it_ignores(void)
 
 CHECK_MAIN
 {
-    check_plain("stamps", stamps);
+    check_plain("time that counts", time_that_counts);
     check_run("in their order", in_their_order);
     check_run("each class by itself", each_class_by_itself);
     check_run("tried by idle ones", tried_by_idle_ones);
