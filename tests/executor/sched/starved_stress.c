@@ -153,7 +153,7 @@ static void disturbed(void)
     }
 }
 
-/* --- While the executor ends ------------------------------------------------------------------- */
+/* --- While the executor ends ----------------------------------------------------------------- */
 
 static intptr_t leaves_them_behind(void *arg)
 {
