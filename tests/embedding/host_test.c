@@ -169,11 +169,13 @@ static intptr_t uses_pica(void *arg)
     pica_task *task = body_spawn(body_sleeps, NULL);
     CHECK_EQ(pica_cancel(task), 0);
     CHECK_EQ(body_end(task), -ECANCELED);
-    CHECK_FATAL(pipe(ends) == 0);
-    CHECK_FATAL_OK(pica_stream_adopt(&stream, ends[1]));
-    close(ends[0]);
-    CHECK_EQ(pica_write(stream, "x", 1), -EPIPE); /* and no SIGPIPE */
-    pica_close(stream);
+    for (int i = 0; i < 2; i++) {
+        CHECK_FATAL((i ? pipe(ends) : socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) == 0);
+        CHECK_FATAL_OK(pica_stream_adopt(&stream, ends[1]));
+        close(ends[0]);
+        CHECK_EQ(pica_write(stream, "x", 1), -EPIPE); /* and no SIGPIPE */
+        pica_close(stream);
+    }
     CHECK_FATAL_OK(pica_addr_parse(&address, "127.0.0.1:0", 0));
     CHECK_FATAL_OK(pica_tcp_listen(&listener, &address, NULL));
     pica_listener_close(listener);
