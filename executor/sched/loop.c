@@ -2,8 +2,6 @@
 /* loop.c: see loop.h. Here is what few turns come to. */
 #include "executor/sched/loop.h"
 
-#include "executor/base/clock.h"
-
 void pi_executor_wake(pica_executor *ex, int i)
 {
     if (i < 0)
@@ -19,9 +17,9 @@ __attribute__((noinline)) int pi_worker_share_slow(pi_worker *worker)
     return 0;
 }
 
-unsigned pi_loop_take_batch(pi_worker *worker, pi_worker *at, int events, bool was_empty)
+unsigned pi_loop_take_batch(pi_worker *worker, pi_worker *at, int events, bool was_empty,
+                            int64_t now)
 {
-    int64_t now = pi_now();
     worker->now_ms = (uint32_t)(now / 1000000);
     unsigned found = (unsigned)(events > 0 ? events : 0) + pi_timers_expire(&at->timers, now);
     if (found && was_empty)
@@ -32,7 +30,18 @@ unsigned pi_loop_take_batch(pi_worker *worker, pi_worker *at, int events, bool w
 unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at)
 {
     bool was_empty = pi_deque_size(&worker->deque) <= 0;
-    return pi_loop_take_batch(worker, at, worker->ex->driver->poll(at->driver, 0), was_empty);
+    int events = worker->ex->driver->poll(at->driver, 0);
+    worker->polled_ns = pi_now();
+    return pi_loop_take_batch(worker, at, events, was_empty, worker->polled_ns);
+}
+
+/* Turns may be so short that a poll at the end of each budget is a tenth of all the work. */
+static unsigned look_around_if_due(pi_worker *worker)
+{
+    int64_t now = pi_now();
+    if (now - worker->polled_ns >= PI_POLL_NS)
+        return pi_worker_look_around(worker, worker);
+    return pi_loop_take_batch(worker, worker, 0, pi_deque_size(&worker->deque) <= 0, now);
 }
 
 __attribute__((noinline)) bool pi_loop_budget_slow(pi_worker *worker)
@@ -42,7 +51,7 @@ __attribute__((noinline)) bool pi_loop_budget_slow(pi_worker *worker)
     pi_trim_answer(worker);
     if (!pi_idle_asleep(worker->idle) && !pi_idle_searching(worker->idle))
         pi_deque_privatize(&worker->deque);
-    unsigned found = pi_worker_look_around(worker, worker);
+    unsigned found = look_around_if_due(worker);
     pi_rescue_recovered(worker);
     pi_rescue_serve(worker);
     return found > 0;

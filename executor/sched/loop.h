@@ -14,6 +14,7 @@
 #ifndef PI_LOOP_H
 #define PI_LOOP_H
 
+#include "executor/base/clock.h"
 #include "executor/sched/closing.h"
 #include "executor/sched/pace.h"
 #include "executor/sched/ready.h"
@@ -27,9 +28,11 @@
  *  @return true: tasks became ready by that */
 bool pi_loop_budget_slow(pi_worker *worker);
 
-/** After a poll of a worker's driver: fire its timers, read the clock once for all that wants it.
+/** After a poll of a worker's driver: fire its timers.
+ *  @param now  read after it, once for all that wants it
  *  @return how many waits have ended */
-unsigned pi_loop_take_batch(pi_worker *worker, pi_worker *at, int events, bool was_empty);
+unsigned pi_loop_take_batch(pi_worker *worker, pi_worker *at, int events, bool was_empty,
+                            int64_t now);
 
 /* After something was taken from the own deque: is there more, and somebody to help? The
  * take's exchange is the first half of the fence. */
@@ -169,7 +172,7 @@ static inline pica_task *pi_loop_idle(pi_worker *worker)
     worker->searching = pi_idle_woken(idle, worker->index);
     pi_pace_notice(ex, PI_PACE_SLEEPS);
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */
-    (void)pi_loop_take_batch(worker, worker, events, true);
+    (void)pi_loop_take_batch(worker, worker, events, true, pi_now());
     pi_rescue_serve(worker);
     return NULL;
 }

@@ -79,6 +79,7 @@ typedef struct pi_worker {
     bool closing_seen;        /* [owner] */
     uint32_t trim_ms;         /* [owner] when it looks next for what to trim (trim.h), coarse */
     uint32_t trim_answered;   /* [owner, atomic] the last request to trim that it has seen */
+    int64_t polled_ns;        /* [owner] when it last polled, and did not sleep */
     pica_task **pinned_tail;  /* [owner] */
     /* and the rest. */
     uint32_t victim;          /* [owner] who paid last time */
@@ -187,9 +188,11 @@ bool pi_worker_breathe(pi_worker *worker);
 /** Poll a driver and fire timers without sleeping. @return how much was found */
 unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at);
 
-/** Switches and inline runs between two looks at reactor, timers and inject queue. At 61 an
- *  epoll_wait of 105 ns adds less than 2 ns to each. */
+/** Switches and inline runs between two looks at reactor, timers and inject queue. */
 #define PI_BUDGET 61
+/** The reactor is left alone for so long after a poll, however many looks that are. An epoll_wait
+ *  that finds nothing takes 0.1 us and more; a task may take 0.02. */
+#define PI_POLL_NS 10000
 
 /** For so long what a batch of events has queued is left to the worker whose batch it was
  *  (docs/decisions/batches.md). About what it costs two workers to wake one of them. */

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* loop_test.c: a busy worker polls its reactor again and again, however short its turns are, but
+ * not at the end of each budget if these are shorter still. */
+#include "executor/base/clock.h"
+#include "executor/sched/executor.h"
+#include "executor/sched/worker.h"
+#include "tests/executor/bodies.h"
+
+#define POLLS 20
+
+/* The driver of the case's executor, with a poll that counts. It has one worker, and no monitor. */
+static pi_driver_ops counting;
+static const pi_driver_ops *counted;
+static unsigned polls;
+
+static int counts(pi_driver *driver, int64_t deadline_ns)
+{
+    polls++;
+    return counted->poll(driver, deadline_ns);
+}
+
+static void count_polls(void)
+{
+    pica_executor *ex = pica_executor_self();
+    counted = ex->driver;
+    counting = *counted;
+    counting.poll = counts;
+    ex->driver = &counting;
+    polls = 0;
+}
+
+static void count_no_more(void)
+{
+    pica_executor_self()->driver = counted;
+}
+
+/* Each turn is some 20 ns: a budget is a tenth of the time between two polls. */
+static void polls_in_time(void (*turns)(void))
+{
+    count_polls();
+    int64_t begun = pi_now();
+    while (polls < POLLS && pi_now() - begun < PICA_SEC(10))
+        turns();
+    int64_t took = pi_now() - begun;
+    CHECK_LE(POLLS, polls);
+    CHECK_LE(polls, took / PI_POLL_NS + 1);
+    count_no_more();
+}
+
+static void yields(void)
+{
+    for (unsigned i = 0; i < PI_BUDGET; i++)
+        CHECK_OK(pica_yield());
+}
+
+static void yields_are_polled_between(void)
+{
+    polls_in_time(yields);
+}
+
+static void runs_inline(void)
+{
+    for (unsigned i = 0; i < PI_BUDGET; i++)
+        CHECK_EQ(body_end(body_spawn(body_returns, body_arg(7))), 7);
+}
+
+static void inline_runs_are_polled_between(void)
+{
+    polls_in_time(runs_inline);
+}
+
+/* Long turns: a look at the end of each budget polls, as does one that was asked for. */
+static void spins_for(int64_t ns)
+{
+    int64_t until = pi_now() + ns;
+    while (pi_now() < until) {
+    }
+}
+
+static void each_look_polls_where_turns_are_long(void)
+{
+    count_polls();
+    for (unsigned round = 1; round <= POLLS; round++) {
+        pi_worker *worker = pi_worker_self();
+        spins_for(PI_POLL_NS);
+        pi_store_relaxed(&worker->look_at, pi_load_relaxed(&worker->turns)); /* as the monitor */
+        CHECK_OK(pica_yield());
+        CHECK_EQ(polls, round);
+    }
+    count_no_more();
+}
+
+CHECK_MAIN
+{
+    check_run_in(CHECK_ONE, "yields are polled between", yields_are_polled_between);
+    check_run_in(CHECK_ONE, "inline runs are polled between", inline_runs_are_polled_between);
+    check_run_in(CHECK_ONE, "each look polls where turns are long",
+                 each_look_polls_where_turns_are_long);
+}
