@@ -2,7 +2,6 @@
 /* audit.c: see audit.h. */
 #include "executor/sched/audit.h"
 
-#include "executor/base/line.h"
 #include "executor/sched/awaited.h"
 
 #include <string.h>
@@ -58,22 +57,26 @@ static void add_awaited(pi_line *line, const pica_task *task)
         pi_awaited_add(line, awaited);
 }
 
-void pi_audit_cancelled(pica_executor *ex, pica_task *task, uint64_t id)
+bool pi_audit_look(pi_audited *of, pica_task *task)
 {
-    pi_line waits;
-    pica_left left = {.kind = PICA_LEFT_TASK,
-                      .id = id,
-                      .name = pica_task_name(task),
-                      .site = task->site,
-                      .waits = waits.text};
-    pi_line_begin(&waits);
-    waits.text[0] = 0;
-    add_awaited(&waits, task);
-    /* Other tasks still run, and this one may have ended, its object be another's. */
+    uint64_t id = pi_load_relaxed(&task->id);
+    of->left = (pica_left){.kind = PICA_LEFT_TASK,
+                           .id = id,
+                           .name = pica_task_name(task),
+                           .site = task->site,
+                           .waits = of->waits.text};
+    pi_line_begin(&of->waits);
+    of->waits.text[0] = 0;
+    add_awaited(&of->waits, task);
+    /* It runs, perhaps, and may have ended by now, its object be another's. */
     pi_fence_seq_cst();
     uint32_t word = pi_load_acquire(&task->word);
-    if (word && !(word & PI_TASK_DONE) && pi_load_relaxed(&task->id) == id)
-        tell(ex, &left);
+    return word && !(word & PI_TASK_DONE) && pi_load_relaxed(&task->id) == id;
+}
+
+void pi_audit_tell(pica_executor *ex, pi_audited *of)
+{
+    tell(ex, &of->left);
 }
 
 static void tell_handle(pica_task *task, void *ex)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* audit.h: what was left when an executor ended (PICA_REPORT_LEFT, pica_options.on_left).
  *
- *   tasks        those that closing the executor had to cancel: told by whoever closes, when the
- *                task is marked and before it is woken, so that it still says what it waits for
+ *   tasks        those that closing the executor had to cancel: told by whoever cancels them,
+ *                which a worker may do, too (closing.h)
  *   handles      references to tasks that nobody dropped    } told at the very end, when no task
  *   descriptors  that nobody closed                         } lives and the threads are joined
  *
@@ -11,6 +11,7 @@
 #ifndef PI_AUDIT_H
 #define PI_AUDIT_H
 
+#include "executor/base/line.h"
 #include "executor/sched/executor.h"
 
 static inline bool pi_audit_wanted(const pica_executor *ex)
@@ -18,9 +19,18 @@ static inline bool pi_audit_wanted(const pica_executor *ex)
     return ex->on_left || ex->flags & PICA_REPORT_LEFT;
 }
 
-/** A live task gets its first cancel, because its executor closes.
- *  @param id  what it was before it got it: by now the object may be another task's */
-void pi_audit_cancelled(pica_executor *ex, pica_task *task, uint64_t id);
+/** A task that may be about to get its first cancel, because its executor closes. It is looked at
+ *  before: once it has a cancel, whoever gave it or another one wakes it. */
+typedef struct pi_audited {
+    pica_left left;
+    pi_line waits;
+} pi_audited;
+
+/** @return whether it lives, and *of tells of it */
+bool pi_audit_look(pi_audited *of, pica_task *task);
+
+/** That cancel was the caller's. By now the object may be another task's. */
+void pi_audit_tell(pica_executor *ex, pi_audited *of);
 
 /** The executor is at rest; before anything of it is freed. */
 void pi_audit_end(pica_executor *ex);

@@ -57,10 +57,11 @@ static void mark_one(pica_task *task, void *only_new)
 {
     if (pi_task_done(task) || (only_new && pi_load_relaxed(&task->cancels)))
         return;
-    uint64_t id = pi_load_relaxed(&task->id);
     pica_executor *ex = pi_task_executor(task);
-    if (pi_add_relaxed(&task->cancels, 1u) == 0 && pi_audit_wanted(ex))
-        pi_audit_cancelled(ex, task, id);
+    pi_audited audited;
+    bool tells = pi_audit_wanted(ex) && pi_audit_look(&audited, task);
+    if (pi_add_relaxed(&task->cancels, 1u) == 0 && tells)
+        pi_audit_tell(ex, &audited);
 }
 
 static void interrupt_one(pica_task *task, void *unused)

@@ -106,8 +106,8 @@ typedef struct pica_options {
     unsigned flags;    /**< PICA_NO_INLINE and others */
     unsigned driver;   /**< PICA_DRIVER_EPOLL or PICA_DRIVER_FUTEX */
     size_t stack_size; /**< bytes that a task may count on; 0: 32 KiB; at most 1 GiB */
-    /** Called once for each lost error, on any thread, never suspends, outlives the
-     *  executor. NULL: a line on stderr. */
+    /** Called once for each lost error, on any thread and on several at the same time, never
+     *  suspends, outlives the executor. NULL: a line on stderr. */
     void (*on_lost_error)(void *hook_arg, const pica_lost_error *error);
     void *hook_arg; /**< passed to the hooks */
     unsigned workers_max; /**< how many pica_executor_resize() may make of them, at most 256;
@@ -120,10 +120,11 @@ typedef struct pica_options {
      *  suspends. NULL: a line on stderr. */
     void (*on_ignored_cancel)(void *hook_arg, const pica_ignored_cancel *report);
     /** Called for each thing that is left when the executor ends. The strings last as long as
-     *  the call. For tasks: on whichever thread ends the executor, perhaps on the stack of a
-     *  task, while other tasks still run; for the others: by the thread that is inside of
-     *  pica_run() or pica_executor_destroy(), before it returns. Never suspends, and uses no
-     *  handle. NULL: nothing is reported, but see PICA_REPORT_LEFT. */
+     *  the call. For tasks: by the thread that ends the executor, perhaps on the stack of a
+     *  task, and by its workers, at the same time, while other tasks still run; for the others:
+     *  by the thread that is inside of pica_run() or pica_executor_destroy(), before it returns.
+     *  Never suspends, and uses no handle. NULL: nothing is reported, but see
+     *  PICA_REPORT_LEFT. */
     void (*on_left)(void *hook_arg, const pica_left *left);
     int64_t trim_after_ns; /**< give a free stack's memory back when it was not needed for so
                                 long (up to three times as long); 0: 10 s; PICA_NEVER: only in

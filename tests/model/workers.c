@@ -271,9 +271,14 @@ WEAK void pi_task_unwind_slow(pi_fiber *fiber)
     model_fail("%p: nothing is left open", (void *)fiber);
 }
 
-WEAK void pi_audit_cancelled(pica_executor *ex, pica_task *task, uint64_t id)
+WEAK bool pi_audit_look(pi_audited *of, pica_task *task)
 {
-    model_fail("%p %p %llu: nobody asked", (void *)ex, (void *)task, (unsigned long long)id);
+    model_fail("%p %p: nobody asked", (void *)of, (void *)task);
+}
+
+WEAK void pi_audit_tell(pica_executor *ex, pi_audited *of)
+{
+    model_fail("%p %p: nobody asked", (void *)ex, (void *)of);
 }
 
 WEAK bool pi_worker_start_eagerly(pi_worker *worker, pica_task *task, pica_task **out)

@@ -6,6 +6,7 @@
 
 #include <pica/net.h>
 #include <pica/sem.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@ static struct {
     pica_left last[4];    /* of each kind */
     char name[4][40], site[4][40], waits[4][80];
 } told;
+static pthread_mutex_t telling = PTHREAD_MUTEX_INITIALIZER; /* several threads may */
 
 static void on_left(void *arg, const pica_left *left)
 {
@@ -25,10 +27,12 @@ static void on_left(void *arg, const pica_left *left)
         pi_store_release(&told.strange, 1u);
         return;
     }
+    pthread_mutex_lock(&telling);
     told.last[left->kind] = *left;
     snprintf(told.name[left->kind], sizeof(told.name[0]), "%s", left->name);
     snprintf(told.site[left->kind], sizeof(told.site[0]), "%s", left->site);
     snprintf(told.waits[left->kind], sizeof(told.waits[0]), "%s", left->waits);
+    pthread_mutex_unlock(&telling);
     check_hit(&told.calls[left->kind]);
 }
 
