@@ -175,8 +175,9 @@ static inline void prefetch(pi_reactor *r, const struct epoll_event *events, int
     }
     for (int i = 0; i < known; i++)
         __builtin_prefetch(pi_load_relaxed(&found[i]->in.token.wait), 1);
-    for (int i = 0; i < known; i++) /* Acquire: the fiber that the token names is made. */
-        pi_fiber_prefetch_task(pi_load_acquire(&found[i]->in.token.wait));
+    for (int i = 0; i < known; i++) /* of one who waits: a token that is left over may be wild */
+        if (pi_load_acquire(&found[i]->in.word) & PI_ARMED)
+            pi_fiber_prefetch_task(pi_load_acquire(&found[i]->in.token.wait));
 }
 
 /* Pass on what a batch holds. @return how many waits it ended */

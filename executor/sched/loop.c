@@ -31,8 +31,10 @@ unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at)
 {
     bool was_empty = pi_deque_size(&worker->deque) <= 0;
     int events = worker->ex->driver->poll(at->driver, 0);
-    worker->polled_ns = pi_now();
-    return pi_loop_take_batch(worker, at, events, was_empty, worker->polled_ns);
+    int64_t now = pi_now();
+    if (at == worker)
+        worker->polled_ns = now;
+    return pi_loop_take_batch(worker, at, events, was_empty, now);
 }
 
 /* Turns may be so short that a poll at the end of each budget is a tenth of all the work. */

@@ -22,7 +22,7 @@
  *   (B) a canceller sets its flag, fences (pi_scope_fence()), finds no fiber, reads `starved`;
  *                   if it is not 0: `starved_cancelled` = 1.    One of the two sees the other.
  *   (C) a retry     exchanges `starved_cancelled` for 0, then takes the mutex and looks at all.
- *   That it says so in vain costs a look.
+ *   That it says so in vain, of a task that only waits for its turn, costs the walk of (C).
  *
  * Callers: workers, outside of tasks; pi_starved_cancelled(): any thread.
  */
@@ -54,7 +54,7 @@ static inline void pi_starved_retry(pi_worker *worker)
 static inline void pi_starved_cancelled(pica_executor *ex)
 {
     if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)))
-        pi_store_relaxed(&ex->starved_cancelled, 1u);
+        pi_store_release(&ex->starved_cancelled, 1u);
 }
 
 /** How much counts of the time that has passed since the last try, by whatever worker. */

@@ -73,8 +73,8 @@ void pi_wait_prefetch_next(void)
     uintptr_t given = (uintptr_t)pi_load_relaxed(&task->arg);   /* whatever that is */
     __builtin_prefetch(fiber, 1);
     __builtin_prefetch((const char *)task + PI_CACHE_LINE);
-    __builtin_prefetch((const void *)given, 1);
-    __builtin_prefetch((const void *)(given + PI_CACHE_LINE), 1);
+    __builtin_prefetch((const void *)given);
+    __builtin_prefetch((const void *)(given + PI_CACHE_LINE));
 #endif
 }
 

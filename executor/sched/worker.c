@@ -68,15 +68,13 @@ __attribute__((noinline)) void pi_worker_suspend(pi_worker *worker, pi_fiber *fi
     pi_switch(&fiber->context, &worker->loop);
 }
 
-/* The loop looks into the inject queue, and for stacks, when the budget is used up there. Where it
- * always is in the middle of a task, it must be reminded. */
+/* The loop looks into the inject queue when the budget is used up there; where it always is used up
+ * in the middle of a task, that has to be done here. (And for stacks: execute().) */
 __attribute__((noinline)) void pi_worker_give_way(pi_worker *worker, pi_fiber *fiber)
 {
     pica_task *task;
     if (pi_load_relaxed(&worker->ex->inject_length) && (task = pi_ready_take_injected(worker)))
         pi_worker_push_next(worker, task);
-    if (PI_UNLIKELY(pi_load_relaxed(&worker->ex->starved)))
-        pi_store_relaxed(&worker->look_at, worker->turns);
     worker->comeback = fiber->base;
     pi_worker_suspend(worker, fiber, PI_AFTER_YIELD);
 }
@@ -142,6 +140,8 @@ static inline void execute(pi_worker *worker, pica_task *task)
     case PI_AFTER_NEXT:
         break;
     case PI_AFTER_YIELD:
+        if (PI_UNLIKELY(worker->comeback == task)) /* pi_worker_give_way() */
+            pi_starved_retry(worker);
         if (PI_UNLIKELY(task->pin || worker->flags & PICA_FORCE_MIGRATION) ||
             PI_UNLIKELY(pi_worker_push(worker, task) < 0))
             pi_worker_ready(task);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* loop_test.c: a busy worker polls its reactor again and again, however short its turns are, but
- * not at the end of each budget if these are shorter still. */
+ * not at the end of each budget if these are shorter still. Its own, not one that it serves. */
 #include "executor/base/clock.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/worker.h"
@@ -90,10 +90,23 @@ static void each_look_polls_where_turns_are_long(void)
     count_no_more();
 }
 
+/* Who serves a stuck worker's reactor has not polled its own. */
+static void anothers_is_not_its_own(void)
+{
+    pi_worker *worker = pi_worker_self();
+    pica_executor *ex = pica_executor_self();
+    int64_t before = worker->polled_ns;
+    (void)pi_worker_look_around(worker, &ex->workers[(worker->index + 1) % 2]);
+    CHECK_EQ(worker->polled_ns, before);
+    (void)pi_worker_look_around(worker, worker);
+    CHECK_LT(before, worker->polled_ns);
+}
+
 CHECK_MAIN
 {
     check_run_in(CHECK_ONE, "yields are polled between", yields_are_polled_between);
     check_run_in(CHECK_ONE, "inline runs are polled between", inline_runs_are_polled_between);
     check_run_in(CHECK_ONE, "each look polls where turns are long",
                  each_look_polls_where_turns_are_long);
+    check_run_in(CHECK_TWO, "another's is not its own", anothers_is_not_its_own);
 }

@@ -245,6 +245,70 @@ static void found_by_a_busy_worker(void)
     give_all_back();
 }
 
+/* --- Beside a task that gives way ------------------------------------------------------------ */
+
+/* Inline awaits, one after the other, until the condition holds or it takes too long. */
+#define AWAIT_INLINE_UNTIL(cond)                                                                   \
+    do {                                                                                           \
+        for (int64_t until_ = pica_after(PICA_SEC(10)); !(cond) && pica_now() < until_;)           \
+            CHECK_EQ(body_end(body_spawn(body_returns, body_arg(1))), 1);                          \
+        CHECK(cond);                                                                               \
+    } while (0)
+
+static intptr_t turns_until(void *arg)
+{
+    uint32_t *turns = arg; /* [atomic] the last one is the caller's to allow */
+    while (pi_load_relaxed(turns) < 1000) {
+        pi_add_relaxed(turns, 1u);
+        CHECK_OK(pica_yield());
+    }
+    return 0;
+}
+
+/* Who awaits one task inline after the other lets others run, also while somebody is starved. */
+static void others_run_beside_inline_awaits(void)
+{
+    uint32_t turns = 0;
+    hold_all_and_one();
+    pica_task *waits = spawn_in_class(body_returns, body_arg(5));
+    CHECK_SOON(starved() == 1);
+    pica_task *other = body_spawn(turns_until, &turns);
+    while (pi_load_relaxed(&turns) == 0)
+        CHECK_OK(pica_yield());
+    AWAIT_INLINE_UNTIL((nobody_gives_up(), pi_load_relaxed(&turns) >= 20));
+    pi_store_relaxed(&turns, 1000u);
+    CHECK_EQ(body_end(other), 0);
+    give_one_back();
+    CHECK_EQ(body_end(waits), 5);
+    give_all_back();
+}
+
+/* One of these others gives its stack back. */
+static void a_stack_comes_back_beside_inline_awaits(void)
+{
+    hold_all_and_one();
+    pica_task *waits = spawn_in_class(body_returns, body_arg(5));
+    CHECK_SOON(starved() == 1);
+    pica_task *holder = holders.task[--holders.n];
+    CHECK_EQ(pica_cancel(holder), 0);
+    AWAIT_INLINE_UNTIL(pica_task_status(waits) == PICA_DONE);
+    CHECK_EQ(body_end(waits), 5);
+    CHECK_EQ(body_end(holder), -ECANCELED);
+    give_all_back();
+}
+
+/* And memory that comes back from elsewhere is found by it. */
+static void found_beside_inline_awaits(void)
+{
+    hold_all_and_one();
+    pica_task *waits = spawn_in_class(body_returns, body_arg(5));
+    CHECK_SOON(starved() == 1);
+    fault_disarm();
+    AWAIT_INLINE_UNTIL(pica_task_status(waits) == PICA_DONE);
+    CHECK_EQ(body_end(waits), 5);
+    give_all_back();
+}
+
 /* --- Cancelled meanwhile --------------------------------------------------------------------- */
 
 static void counts(void *latch)
@@ -341,6 +405,10 @@ CHECK_MAIN
     check_run("tried by idle ones", tried_by_idle_ones);
     check_run("tried by busy ones", tried_by_busy_ones);
     check_run_in(CHECK_ONE, "others put off nothing", others_put_off_nothing);
+    check_run_in(CHECK_ONE, "others run beside inline awaits", others_run_beside_inline_awaits);
+    check_run_in(CHECK_ONE, "a stack comes back beside inline awaits",
+                 a_stack_comes_back_beside_inline_awaits);
+    check_run_in(CHECK_ONE, "found beside inline awaits", found_beside_inline_awaits);
     check_run("found by a busy worker", found_by_a_busy_worker);
     check_run("cancelled wherever they are", cancelled_wherever_they_are);
     check_plain_in(CHECK_ALL, "counts what it ignores", counts_what_it_ignores);
