@@ -54,7 +54,7 @@ static inline void pi_starved_retry(pi_worker *worker)
 static inline void pi_starved_cancelled(pica_executor *ex)
 {
     if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)))
-        pi_store_release(&ex->starved_cancelled, 1u);
+        pi_store_relaxed(&ex->starved_cancelled, 1u);
 }
 
 /** How much counts of the time that has passed since the last try, by whatever worker. */

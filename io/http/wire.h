@@ -7,7 +7,8 @@
  *      short read lets the socket's next read park without a system call.
  *   3. A connection has work while it has input or output, or answers a request.
  *
- * What each request does is inline, for what sys.h says of coming back from the kernel.
+ * What each request does is inline, for what sys.h says of coming back from the kernel. Where calls
+ * go by their names, as tests/faults wants, they are in functions, so that it knows each site.
  *
  * Callers: the connection's task alone.
  * Elsewhere: the sweep that ends waits (server.c), the phases (conn.h).
@@ -103,7 +104,8 @@ static inline __attribute__((always_inline)) ssize_t pi_http_receive_first(pi_ht
         if (rc == 0)
             rc = pi_http_take_work(c);
         if (rc == 0)
-            rc = pi_own_read_here(c->stream, c->in, c->in_size);
+            rc = PI_BARE_CALLS ? pi_own_read_here(c->stream, c->in, c->in_size)
+                               : pi_own_read(c->stream, c->in, c->in_size);
         if (PI_UNLIKELY(rc <= 0))
             pi_http_give_work(c);
     } while (rc == -EAGAIN);
@@ -146,7 +148,7 @@ int pi_http_flush_slow(pi_http_conn *c, ssize_t done);
 /** The same, inline: before the wait for another request. */
 static inline __attribute__((always_inline)) int pi_http_flush_here(pi_http_conn *c)
 {
-    if (c->failed || c->out_len == 0)
+    if (!PI_BARE_CALLS || c->failed || c->out_len == 0)
         return pi_http_flush(c);
     ssize_t done = pi_own_try_write_here(c->stream, c->out, c->out_len);
     if (PI_UNLIKELY(done != (ssize_t)c->out_len || c->out != c->work->out))
