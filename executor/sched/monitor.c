@@ -12,12 +12,12 @@
 /* A stuck worker is noticed after one to two ticks; what it holds up is to be served within
  * a millisecond. */
 #define TICK_NS 400000
+/* With one worker there is no other that idles; only the spare could help. */
+#define TICK_ALONE_NS 2000000
 /* Nobody has idled for so many ticks: there is nobody to help. Until somebody lies down, who
  * then hurries the monitor, these are enough. */
 #define BUSY_TICKS 5
 #define TICK_BUSY_NS 2000000
-/* With one worker there is no other that idles; only the spare could help, after two ticks. */
-#define TICK_ALONE_NS 4000000
 /* All are stuck when each has computed for so long in one turn. Wall time would tell the same
  * of one that only waits for a CPU that others have; but one that blocks in a call computes
  * nothing, so after a long time all are stuck, too. */
@@ -66,18 +66,7 @@ static bool is_served(pica_executor *ex, pi_worker *stuck, const bool *turned)
     return turned[rescuer - 1];
 }
 
-static bool is_alone(const pica_executor *ex)
-{
-    return pi_load_relaxed(&ex->workers_count) == 1;
-}
-
-static void note_cpu(pica_executor *ex)
-{
-    for (uint32_t i = 0; i < pi_load_acquire(&ex->workers_count); i++)
-        ex->monitor_cpu_ns[i] = pi_thread_cpu_ns(ex->workers[i].thread);
-}
-
-/* Has every worker computed since its CPU time was noted? */
+/* Has every worker computed since the monitor saw the last of them alive? */
 static bool all_compute(pica_executor *ex)
 {
     for (uint32_t i = 0; i < pi_load_acquire(&ex->workers_count); i++)
@@ -86,23 +75,19 @@ static bool all_compute(pica_executor *ex)
     return true;
 }
 
-/* Nobody can rescue anybody? Then the spare can. As soon as somebody can, it rests. Of one worker
- * alone the CPU time is noted at each tick at which it has turned, because its ticks are long; of
- * several when all are found stuck. */
+/* Nobody can rescue anybody? Then the spare can. As soon as somebody can, it rests. */
 static void look_after_spare(pica_executor *ex, bool alive)
 {
     if (alive) {
         ex->monitor_alive = 0;
-        if (is_alone(ex))
-            note_cpu(ex);
         pi_spare_send_to_rest(ex);
         return;
     }
     int64_t now = pi_now();
     if (!ex->monitor_alive) {
         ex->monitor_alive = now;
-        if (!is_alone(ex))
-            note_cpu(ex);
+        for (uint32_t i = 0; i < pi_load_acquire(&ex->workers_count); i++)
+            ex->monitor_cpu_ns[i] = pi_thread_cpu_ns(ex->workers[i].thread);
     }
     if (!pi_spare_works(ex) && (now - ex->monitor_alive >= BLOCKED_NS || all_compute(ex)))
         pi_spare_work(ex, 0);
@@ -146,11 +131,9 @@ static void tick(pica_executor *ex)
     }
 }
 
-static int64_t tick_ns(pica_executor *ex)
+static int64_t tick_ns(const pica_executor *ex)
 {
-    if (!is_alone(ex))
-        return TICK_NS;
-    return pi_spare_works(ex) ? TICK_BUSY_NS : TICK_ALONE_NS;
+    return pi_load_relaxed(&ex->workers_count) == 1 ? TICK_ALONE_NS : TICK_NS;
 }
 
 static void *monitor_main(void *arg)
@@ -165,7 +148,7 @@ static void *monitor_main(void *arg)
             tick(ex);
         if (quiet > QUIET_TICKS)
             goes_on = pi_pace_wait(ex, PI_PACE_SLEEPS, PICA_NEVER);
-        else if (busy > BUSY_TICKS && !is_alone(ex))
+        else if (busy > BUSY_TICKS)
             goes_on = pi_pace_wait(ex, PI_PACE_SLOW, pi_now() + TICK_BUSY_NS);
         else
             goes_on = pi_pace_wait(ex, PI_PACE_TICKS, pi_now() + tick_ns(ex));
