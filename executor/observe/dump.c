@@ -130,7 +130,7 @@ static void one(pica_task *task, void *arg)
     pica_status status = traced ? PICA_WAITING : pica_task_status(task);
     pi_line *line = &dump->line;
     pi_line_add(line, "task %llu (", (unsigned long long)task->id);
-    pi_line_add_name(line, pica_task_name(task));
+    pi_line_add_name(line, pi_task_name(task));
     add_state(dump, task, fiber, status, traced);
     pi_line_add(line, ", spawned at ");
     pi_line_add_site(line, task->site);

@@ -62,7 +62,7 @@ bool pi_audit_look(pi_audited *of, pica_task *task)
     uint64_t id = pi_load_relaxed(&task->id);
     of->left = (pica_left){.kind = PICA_LEFT_TASK,
                            .id = id,
-                           .name = pica_task_name(task),
+                           .name = pi_task_name(task),
                            .site = task->site,
                            .waits = of->waits.text};
     pi_line_begin(&of->waits);
@@ -83,7 +83,7 @@ static void tell_handle(pica_task *task, void *ex)
 {
     pica_left left = {.kind = PICA_LEFT_HANDLE,
                       .id = task->id,
-                      .name = pica_task_name(task),
+                      .name = pi_task_name(task),
                       .site = task->site,
                       .waits = "",
                       .references = pi_load_relaxed(&task->word) / PI_TASK_REF};

@@ -16,7 +16,7 @@ static void add_task(pi_line *line)
     if (!task)
         return;
     pi_line_add(line, "task %llu (", (unsigned long long)task->id);
-    pi_line_add_name(line, pica_task_name(task));
+    pi_line_add_name(line, pi_task_name(task));
     pi_line_add(line, ", spawned at ");
     pi_line_add_site(line, task->site);
     pi_line_add(line, ")");

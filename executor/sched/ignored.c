@@ -26,7 +26,7 @@ static __attribute__((noinline, cold)) void report_slow(const pica_task *task, u
     const pica_executor *ex = pi_task_executor(task);
     pica_ignored_cancel report = {.size = sizeof(report),
                                   .id = task->id,
-                                  .name = pica_task_name(task),
+                                  .name = pi_task_name(task),
                                   .site = task->site,
                                   .returns = returns,
                                   .duration_ns = duration_ns};

@@ -29,7 +29,7 @@ static void say(const pica_task *task, const char *how)
     pi_line line;
     pi_line_begin(&line);
     pi_line_add(&line, "pica: %s ", how);
-    pi_line_add_task(&line, task->id, pica_task_name(task), task->site);
+    pi_line_add_task(&line, task->id, pi_task_name(task), task->site);
     pi_line_add(&line, ", stack %zu KiB)", pi_stack_class_size(pi_task_stack_class(task)) >> 10);
     (void)pi_line_write(&line, STDERR_FILENO);
 }

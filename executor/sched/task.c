@@ -84,7 +84,7 @@ static __attribute__((noinline, cold)) void lost_slow(const pica_executor *ex,
 {
     pica_lost_error error = {.size = sizeof(error),
                              .id = task->id,
-                             .name = pica_task_name(task),
+                             .name = pi_task_name(task),
                              .site = task->site,
                              .error = task->result};
     if (ex->on_lost_error)

@@ -107,6 +107,11 @@ static inline bool pi_task_done(const pica_task *task)
     return pi_load_acquire(&task->word) & PI_TASK_DONE;
 }
 
+static inline const char *pi_task_name(const pica_task *task)
+{
+    return task->name ? task->name : "task";
+}
+
 /** (A) or (C): the task has ended; drops the run's reference. The task may be gone after. */
 void pi_task_end(pica_task *task, intptr_t result);
 

@@ -18,7 +18,7 @@ uint64_t pica_task_id(const pica_task *task)
 
 const char *pica_task_name(const pica_task *task)
 {
-    return task->name ? task->name : "task";
+    return pi_task_name(task);
 }
 
 pica_status pica_task_status(const pica_task *task)

@@ -9,6 +9,7 @@
 #   2. A path that begins with a folder of the tree's exists; so does, somewhere, a file that is
 #      named in `...` without its folder.
 #   3. A word that ends in _test, _model, _stress or _faults is a test.
+#   4. The map of executor/sched/ in docs/architecture.md has each file there, once, and no other.
 set -u
 cd "$1" || exit 2
 work=$(mktemp -d) || exit 2
@@ -67,6 +68,15 @@ grep -HoE '`[A-Za-z0-9_-]+\.(c|h|sh|md|txt|cmake|json|list)`' $documents | tr -d
     [ -n "$(find . -name build -prune -o -name "$file" -print)" ] ||
         echo "$document names $file, which is nowhere"
 done >>"$work/bad"
+
+map=docs/architecture.md
+find executor/sched -name '*.[ch]' | sed 's,.*/,,; s,[.].*,,' | sort -u >"$work/known"
+# shellcheck disable=SC2016
+sed -n '/^| part | file/,/^$/p' $map | grep -oE '`[a-z_]+`' | tr -d '`' | sort >"$work/named"
+uniq -d "$work/named" | sed "s,^,$map has twice: executor/sched/," >>"$work/bad"
+comm -23 "$work/known" "$work/named" | sed "s,^,$map leaves out executor/sched/," >>"$work/bad"
+comm -13 "$work/known" "$work/named" | sort -u |
+    sed "s,^,$map maps what does not exist: executor/sched/," >>"$work/bad"
 
 cat "$work/bad"
 [ ! -s "$work/bad" ] && echo "ok $(echo "$documents" | wc -l) documents"

@@ -113,7 +113,15 @@ docs() {
 
 echo 'int pica_a(void); enum { PICA_A };' | tree include/pica/a.h
 echo 'int pi_a;' >"$work/tree/io/a.c"
-mkdir -p "$work/tree/tests/io" "$work/tree/docs"
+mapped() {
+    # shellcheck disable=SC2016
+    printf '| part | file, in executor/sched/ |\n|---|---|\n' >"$work/tree/docs/architecture.md"
+    # shellcheck disable=SC2016
+    printf '| all | `%s` what it does |\n' "$@" >>"$work/tree/docs/architecture.md"
+}
+mkdir -p "$work/tree/tests/io" "$work/tree/docs" "$work/tree/executor/sched"
+touch "$work/tree/executor/sched/idle.c" "$work/tree/executor/sched/idle.h"
+mapped idle
 echo 'pica_test(a_test io/a_test.c)' >"$work/tree/tests/CMakeLists.txt"
 document 'PICA_A, `a.h`, pica_'
 passes sh "$here/docs.sh" "$work/tree"
@@ -124,6 +132,15 @@ docs 'pi_b, which is no name of the sources' 'x->pi_b'
 docs 'b_model, which is no test' b_model
 docs 'io/b.c, which does not exist' io/b.c
 docs 'b.h, which is nowhere' '`b.h`'
+document fine
+mapped idle pool
+notices 'maps what does not exist: executor/sched/pool' sh "$here/docs.sh" "$work/tree"
+mapped idle idle
+notices 'has twice: executor/sched/idle' sh "$here/docs.sh" "$work/tree"
+touch "$work/tree/executor/sched/pool.c"
+mapped idle
+notices 'leaves out executor/sched/pool' sh "$here/docs.sh" "$work/tree"
+rm "$work/tree/executor/sched/pool.c"
 echo nothing >"$work/tree/README.md"
 notices 'no name like' sh "$here/docs.sh" "$work/tree"
 
