@@ -59,10 +59,9 @@ struct pica_executor {
 
     /* Unstarted tasks that found no stack: starved.h. The mutex is the same. */
     pi_starving starving[PI_STACK_CLASSES]; /* by the class of the stack that they need */
-    uint32_t starved;           /* [mutex writes, atomic] how many in all */
-    uint32_t starved_cancelled; /* [atomic] 1: one of them may have been cancelled */
-    int64_t starved_clock_ns;   /* [mutex] for how long somebody has tried to start one, in all */
-    int64_t starved_tried_ns;   /* [mutex] when somebody last did */
+    uint32_t starved;         /* [mutex writes, atomic] how many in all */
+    int64_t starved_clock_ns; /* [mutex] for how long somebody has tried to start one, in all */
+    int64_t starved_tried_ns; /* [mutex] when somebody last did */
 
     /* Monitor. */
     pthread_t monitor;

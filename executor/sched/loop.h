@@ -168,13 +168,23 @@ static inline pica_task *pi_loop_idle(pi_worker *worker)
         return task;
     }
     int events = pi_loop_sleep(worker);
-    pi_starved_retry(worker);
     worker->searching = pi_idle_woken(idle, worker->index);
     pi_pace_notice(ex, PI_PACE_SLEEPS);
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET); /* it has just looked */
     (void)pi_loop_take_batch(worker, worker, events, true, pi_now());
     pi_rescue_serve(worker);
+    pi_starved_retry(worker); /* last: it may call the user's code */
     return NULL;
+}
+
+/** The worker has something else to do: it counts as one that searches no more. */
+static inline void pi_loop_end_search(pi_worker *worker)
+{
+    if (worker->searching) {
+        worker->searching = false;
+        if (pi_idle_search_end(worker->idle))
+            (void)pi_worker_share_slow(worker);
+    }
 }
 
 /** @param execute  runs a task until it suspends or ends; inlined where it is static */
@@ -193,18 +203,10 @@ pi_loop(pi_worker *worker, void (*execute)(pi_worker *worker, pica_task *task))
                 break;
             continue;
         }
-        if (worker->searching) {
-            worker->searching = false;
-            if (pi_idle_search_end(worker->idle))
-                (void)pi_worker_share_slow(worker);
-        }
+        pi_loop_end_search(worker);
         execute(worker, task);
     }
-    if (worker->searching) {
-        worker->searching = false;
-        if (pi_idle_search_end(worker->idle))
-            (void)pi_worker_share_slow(worker); /* nothing to find, but it shall stop */
-    }
+    pi_loop_end_search(worker); /* there is nothing to find, but whom it wakes shall stop, too */
 }
 
 #endif

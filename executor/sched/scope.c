@@ -163,7 +163,7 @@ void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level
         fiber = pi_load_acquire(&task->fiber);
     }
     if (!fiber) { /* not started: it looks at the flag itself, if it can start */
-        pi_starved_cancelled(pi_task_executor(task));
+        pi_starved_cancelled(task);
         return;
     }
     pi_xchg_seq_cst(&fiber->attention, 1u);

@@ -4,6 +4,7 @@
 
 #include "executor/base/clock.h"
 #include "executor/sched/drop.h"
+#include "executor/sched/loop.h"
 
 /* So many end at a time, before the worker looks at other things. */
 #define BATCH 64
@@ -15,27 +16,58 @@ static void count(pica_executor *ex, uint32_t more)
     pi_store_relaxed(&ex->starved, ex->starved + more);
 }
 
-static void put_last(pi_starving *queue, pica_task *task)
+/* Who is before a task is noted where a deque would note its slot. To others that is a hint: who
+ * claims by this one finds some entry of a deque, or none, but not this task. */
+static pica_task *before(const pica_task *task)
 {
+    return (pica_task *)(intptr_t)pi_load_relaxed(&task->node.slot);
+}
+
+static void set_before(pica_task *task, pica_task *before)
+{
+    pi_store_relaxed(&task->node.slot, (int64_t)(intptr_t)before);
+}
+
+static pi_starving *queue_of(pica_executor *ex, const pica_task *task)
+{
+    return &ex->starving[pi_task_stack_class(task)];
+}
+
+static void put_last(pica_executor *ex, pica_task *task)
+{
+    pi_starving *queue = queue_of(ex, task);
     task->next = NULL;
+    set_before(task, queue->last);
     if (queue->last)
         queue->last->next = task;
     else
         pi_store_relaxed(&queue->first, task);
     queue->last = task;
+    pi_store_relaxed(&task->home, (uint16_t)PI_HOME_STARVED);
+    count(ex, 1);
 }
 
-static pica_task *take_first(pica_executor *ex, pi_starving *queue)
+static void take_out(pica_executor *ex, pica_task *task)
 {
-    pica_task *task = queue->first;
-    if (task) {
-        pi_store_relaxed(&queue->first, task->next);
-        if (!task->next)
-            queue->last = NULL;
-        task->next = NULL;
-        count(ex, -1u);
-    }
-    return task;
+    pi_starving *queue = queue_of(ex, task);
+    pica_task *next = task->next;
+    if (before(task))
+        before(task)->next = next;
+    else
+        pi_store_relaxed(&queue->first, next);
+    if (next)
+        set_before(next, before(task));
+    else
+        queue->last = before(task);
+    task->next = NULL;
+    task->starved = 0;
+    pi_store_relaxed(&task->home, (uint16_t)PI_NO_HOME);
+    count(ex, -1u);
+}
+
+static bool is_starved(const pica_task *task)
+{
+    return pi_load_relaxed(&task->home) == PI_HOME_STARVED;
 }
 
 /* ---- those that end without a stack ---- */
@@ -63,6 +95,7 @@ static bool is_hopeless(const pica_executor *ex, const pi_starving *queue, const
 
 static void end(pi_worker *worker, pica_task *task, intptr_t result)
 {
+    pi_loop_end_search(worker); /* on_drop may take its time */
     pi_drop_unstarted(task);
     pi_task_finish(worker, task, result, false);
 }
@@ -72,10 +105,12 @@ static bool end_hopeless(pi_worker *worker, pi_starving *queue)
 {
     pica_executor *ex = worker->ex;
     for (unsigned i = 0; i < BATCH; i++) {
-        pica_task *task = NULL;
         pthread_mutex_lock(&ex->inject_mutex);
-        if (queue->first && is_hopeless(ex, queue, queue->first))
-            task = take_first(ex, queue);
+        pica_task *task = queue->first;
+        if (task && is_hopeless(ex, queue, task))
+            take_out(ex, task);
+        else
+            task = NULL;
         pthread_mutex_unlock(&ex->inject_mutex);
         if (!task)
             return false;
@@ -84,36 +119,17 @@ static bool end_hopeless(pi_worker *worker, pi_starving *queue)
     return true;
 }
 
-/* (C) Those that need not start, wherever they are: they take their turn, and end if there is no
- * stack again. */
-static void let_go_cancelled(pica_executor *ex, pi_starving *queue)
+/* It takes its turn, and ends if there is no stack again. */
+__attribute__((noinline, cold)) void pi_starved_cancelled_slow(pica_task *task)
 {
-    pica_task *due = NULL, **due_end = &due, *before = NULL, *task, *next;
+    pica_executor *ex = pi_task_executor(task);
     pthread_mutex_lock(&ex->inject_mutex);
-    for (task = queue->first; task; task = next) {
-        next = task->next;
-        if (!pi_drop_is_due(task)) {
-            before = task;
-            continue;
-        }
-        if (before)
-            before->next = next;
-        else
-            pi_store_relaxed(&queue->first, next);
-        if (!next)
-            queue->last = before;
-        count(ex, -1u);
-        *due_end = task;
-        due_end = &task->next;
-    }
-    *due_end = NULL;
+    bool drop = is_starved(task) && pi_drop_is_due(task);
+    if (drop)
+        take_out(ex, task);
     pthread_mutex_unlock(&ex->inject_mutex);
-    while ((task = due)) {
-        due = task->next;
-        task->next = NULL;
-        task->starved = 0;
+    if (drop)
         pi_worker_ready(task);
-    }
 }
 
 /* ---- coming and going ---- */
@@ -128,13 +144,11 @@ __attribute__((noinline, cold)) void pi_starved_add_slow(pi_worker *worker, pica
     bool first = ex->starved == 0;
     if (first) /* later ones must not put it off again and again */
         worker->retry_ns = now + PI_STARVED_RETRY_NS;
-    count(ex, 1);
+    put_last(ex, task);
     pi_fence_seq_cst(); /* (A) */
     bool drop = pi_drop_is_due(task);
     if (drop)
-        count(ex, -1u);
-    else
-        put_last(&ex->starving[pi_task_stack_class(task)], task);
+        take_out(ex, task);
     pthread_mutex_unlock(&ex->inject_mutex);
     if (drop) {
         end(worker, task, -ECANCELED);
@@ -156,18 +170,30 @@ __attribute__((noinline, cold)) bool pi_starved_feed_slow(pi_worker *worker, uns
     if (!fiber)
         return false;
     pthread_mutex_lock(&ex->inject_mutex);
-    pica_task *task = take_first(ex, queue);
-    if (task)
+    pica_task *task = queue->first;
+    if (task) {
+        take_out(ex, task);
         queue->came_ms = clock_ms(ex);
+    }
     pthread_mutex_unlock(&ex->inject_mutex);
     if (!task) { /* another worker was quicker */
         pi_fiber_put(worker, fiber);
         return false;
     }
-    task->starved = 0;
     pi_fiber_bind(fiber, task, !(worker->flags & PICA_NO_INLINE));
     pi_worker_ready(task);
     return true;
+}
+
+__attribute__((noinline, cold)) bool pi_starved_claim(pica_task *task)
+{
+    pica_executor *ex = pi_task_executor(task);
+    pthread_mutex_lock(&ex->inject_mutex);
+    bool here = is_starved(task);
+    if (here)
+        take_out(ex, task);
+    pthread_mutex_unlock(&ex->inject_mutex);
+    return here;
 }
 
 __attribute__((noinline, cold)) void pi_starved_retry_slow(pi_worker *worker)
@@ -180,12 +206,8 @@ __attribute__((noinline, cold)) void pi_starved_retry_slow(pi_worker *worker)
     pthread_mutex_lock(&ex->inject_mutex);
     tick(ex, now);
     pthread_mutex_unlock(&ex->inject_mutex);
-    bool cancelled = pi_load_relaxed(&ex->starved_cancelled) &&
-                     pi_xchg_acquire(&ex->starved_cancelled, 0u);
     for (unsigned class = 0; class < PI_STACK_CLASSES; class++) {
         pi_starving *queue = &ex->starving[class];
-        if (cancelled)
-            let_go_cancelled(ex, queue);
         if (pi_load_relaxed(&queue->first))
             more |= pi_starved_feed_slow(worker, class) || end_hopeless(worker, queue);
     }

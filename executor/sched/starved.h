@@ -3,28 +3,31 @@
  * (docs/decisions/memory.md says why so).
  *
  *   1. They wait in their order, one queue for each class of stacks; the inject mutex guards all.
- *      No way through here looks at more of them than it takes out, but the one after a cancel.
+ *      No way through here looks at more of them than it takes out.
  *   2. A fiber that is put away goes to the first of its class, and is bound at once: a younger
- *      task, which is queued before it, would take the stack.
+ *      task, which is queued before it, would take the stack. (Of stacks that are new, or lie in
+ *      its worker's cache, a younger one may take the first all the same: until the next try.)
  *   3. Besides, each worker tries for the first of each class every PI_STARVED_RETRY_NS, busy or
  *      idle, as memory may come back from others, and as free stacks lie in its own cache. Where
  *      there was one, it tries again at the next opportunity: so those who start and end at once
  *      need one stack in all, and not one each.
- *   4. When for PI_STARVED_PATIENCE_MS nobody of a class has got a stack, who has waited for as
- *      long ends with -ENOMEM, its function never called. Of the time between two tries no more
- *      than PI_STARVED_HELD_NS counts: then all workers, or the process, were held up, and so was
- *      who would have given a stack back. The clock of it all stands still while nobody is starved.
- *      One that may be dropped and is cancelled needs no stack.
+ *   4. When for PI_STARVED_PATIENCE_MS none of those of a class who wait has got a stack, who has
+ *      waited for as long ends with -ENOMEM, its function never called. Of the time between two
+ *      tries no more than PI_STARVED_HELD_NS counts: then all workers, or the process, were held
+ *      up, and so was who would have given a stack back. The clock of it all stands still while
+ *      nobody is starved.
+ *   5. Two ways lead out without a stack of its own: who awaits such a task, and may, runs it
+ *      inline; and one that may be dropped and is cancelled takes its turn, and ends.
+ *   6. The user's on_drop runs while its worker counts neither as asleep nor as searching.
  *
  *   Protocol: a cancel against a task that finds no stack.
- *   (A) the task    counts among `starved`, fence, look whether it is cancelled; if not, linked.
- *                   All under the mutex.
- *   (B) a canceller sets its flag, fences (pi_scope_fence()), finds no fiber, reads `starved`;
- *                   if it is not 0: `starved_cancelled` = 1.    One of the two sees the other.
- *   (C) a retry     exchanges `starved_cancelled` for 0, then takes the mutex and looks at all.
- *   That it says so in vain, of a task that only waits for its turn, costs the walk of (C).
+ *   (A) the task    is linked, its home says so, fence, look whether it is cancelled. All under
+ *                   the mutex.
+ *   (B) a canceller sets its flag, fences (pi_scope_fence()), finds no fiber, reads home; if that
+ *                   says so, it looks again under the mutex.    One of the two sees the other.
  *
- * Callers: workers, outside of tasks; pi_starved_cancelled(): any thread.
+ * Callers: workers, outside of tasks; pi_starved_claim(): a task; pi_starved_cancelled(): any
+ * thread.
  */
 #ifndef PI_STARVED_H
 #define PI_STARVED_H
@@ -50,11 +53,16 @@ static inline void pi_starved_retry(pi_worker *worker)
         pi_starved_retry_slow(worker);
 }
 
-/** (B) A task was cancelled that has not started. */
-static inline void pi_starved_cancelled(pica_executor *ex)
+/** Take a task out that the caller can run on a stack of its own; it holds a reference.
+ *  @return false: it does not wait here (any more) */
+bool pi_starved_claim(pica_task *task);
+
+/** (B) A task was cancelled that has not started; it may be another one by now. */
+void pi_starved_cancelled_slow(pica_task *task);
+static inline void pi_starved_cancelled(pica_task *task)
 {
-    if (PI_UNLIKELY(pi_load_relaxed(&ex->starved)))
-        pi_store_relaxed(&ex->starved_cancelled, 1u);
+    if (PI_UNLIKELY(pi_load_relaxed(&task->home) == PI_HOME_STARVED))
+        pi_starved_cancelled_slow(task);
 }
 
 /** How much counts of the time that has passed since the last try, by whatever worker. */

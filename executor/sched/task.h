@@ -48,9 +48,9 @@ enum {
 
 struct pica_task {
     /* All that an await needs, in one cache line. */
-    pi_node node;    /* [pusher] where it was queued last */
+    pi_node node;    /* [pusher] where it was queued last; starved.h has a use of its own for it */
     uint32_t word;   /* [atomic] see above; 0: a free object */
-    uint16_t home;   /* [pusher, atomic] worker in whose deque it was queued, or none */
+    uint16_t home;   /* [pusher, atomic] worker in whose deque it was queued, or one of below */
     uint16_t pin;    /* [const] 0, or 1 + the only worker that runs it */
     pica_fn fn;      /* [const] */
     void *arg;       /* [const, atomic] others may take it for a hint */
@@ -95,7 +95,9 @@ static inline unsigned pi_task_stack_class(const pica_task *task)
     return task->flags >> PI_TASK_CLASS_SHIFT;
 }
 
+/** Of pica_task.home: in no deque; in a queue of starved.h, whose mutex guards that. */
 #define PI_NO_HOME UINT16_MAX
+#define PI_HOME_STARVED (UINT16_MAX - 1)
 
 static inline pica_task *pi_task_of(pi_node *node)
 {

@@ -2,6 +2,8 @@
 /* inline.c: see inline.h. */
 #include "executor/task/inline.h"
 
+#include "executor/sched/starved.h"
+
 /* Of the exhausted budgets one in each millisecond, and each that woke somebody, is a real
  * suspension, so that other ready tasks get their turn; all of them would turn depth first into
  * breadth first. */
@@ -19,18 +21,26 @@ bool pi_inline_breathe_slow(pi_worker *worker, pi_fiber *fiber)
     return true;
 }
 
+/* Take a task out of wherever it lies. */
+static bool claim(pi_worker *worker, const pi_fiber *fiber, pica_task *task)
+{
+    uint16_t home = pi_load_relaxed(&task->home);
+    if (home == worker->index)
+        return pi_deque_claim(&worker->deque, &task->node);
+    if (pi_task_executor(task) != worker->ex)
+        return false;
+    if (home == PI_HOME_STARVED) /* where it has its place in the order, unless it can run here */
+        return pi_inline_may(fiber, task) && pi_starved_claim(task);
+    return home < pi_executor_seats(worker->ex) &&
+           pi_deque_claim_foreign(&worker->ex->workers[home].deque, &task->node);
+}
+
 pi_claim pi_inline_claim(pi_worker *worker, pi_fiber *fiber, pica_task *task)
 {
     if (pi_load_relaxed(&task->fiber) || task->pin || !fiber->may_inline)
         return PI_CLAIM_NO;
-    uint16_t home = pi_load_relaxed(&task->home);
-    if (home == worker->index) {
-        if (!pi_deque_claim(&worker->deque, &task->node))
-            return PI_CLAIM_NO;
-    } else if (home >= pi_executor_seats(worker->ex) || pi_task_executor(task) != worker->ex ||
-               !pi_deque_claim_foreign(&worker->ex->workers[home].deque, &task->node)) {
+    if (!claim(worker, fiber, task))
         return PI_CLAIM_NO;
-    }
     if (pi_load_relaxed(&task->fiber) != NULL) {
         pi_worker_ready(task); /* it has been started meanwhile, and was queued again */
         return PI_CLAIM_NO;

@@ -42,7 +42,8 @@ static inline bool pi_inline_may(const pi_fiber *fiber, const pica_task *task)
                      pi_stack_class_size(pi_task_stack_class(task)) + PI_STACK_LIBRARY);
 }
 
-/** Get hold of an unstarted task that lies in the own deque (or another worker's). */
+/** Get hold of an unstarted task that lies in the own deque, or another worker's, or waits for a
+ *  stack and fits here. */
 pi_claim pi_inline_claim(pi_worker *worker, pi_fiber *fiber, pica_task *task);
 
 /** Run a claimed task to its end.

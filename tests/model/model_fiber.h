@@ -10,6 +10,7 @@
 #include "executor/sched/executor.h"
 #include "executor/sched/ignored.h"
 #include "executor/sched/scope.h"
+#include "executor/sched/starved.h"
 #include "executor/sched/worker.h"
 #include "executor/task/inline.h"
 
@@ -73,6 +74,11 @@ void pi_ignored_note(pi_fiber *f)
 void pi_task_unwind_slow(pi_fiber *f)
 {
     model_fail("%p: nothing is left open, nothing deferred", (void *)f);
+}
+
+void pi_starved_cancelled_slow(pica_task *t)
+{
+    model_fail("%p: there are stacks for all", (void *)t);
 }
 
 void pi_executor_drained_slow(pica_executor *ex)

@@ -309,6 +309,91 @@ static void found_beside_inline_awaits(void)
     give_all_back();
 }
 
+/* --- Awaited by who has a stack for them ------------------------------------------------------ */
+
+enum { INLINE = CHECK_ALL & ~CHECK_NO_INLINE };
+
+static intptr_t awaits_them(void *arg)
+{
+    pica_task *tasks[FEW];
+    hold_all_and_one();
+    for (unsigned i = 0; i < FEW; i++)
+        tasks[i] = spawn_in_class(body_yields, body_arg(i));
+    CHECK_SOON(starved() == FEW);
+    for (unsigned i = 0; i < FEW; i++) { /* from the middle, then both ends */
+        unsigned k = i % 2 ? (FEW + i) / 2 : (FEW - 1 - i) / 2;
+        nobody_gives_up();
+        CHECK_EQ(body_end(tasks[k]), k);
+        CHECK_EQ(starved(), FEW - 1 - i);
+    }
+    give_all_back();
+    return (intptr_t)arg;
+}
+
+/* They need no stack that has to come back first. */
+static void run_by_who_awaits_them(void)
+{
+    pica_task *task = NULL;
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.stack_size = pi_stack_class_size(CLASS + 1);
+    CHECK_FATAL_OK(pica_spawn_with(&task, awaits_them, body_arg(3), &attr));
+    CHECK_EQ(body_end(task), 3);
+}
+
+/* --- Given up ---------------------------------------------------------------------------------- */
+
+/* As if nobody had got a stack for a while. */
+static void let_time_pass(void)
+{
+    pica_executor *ex = pica_executor_self();
+    pthread_mutex_lock(&ex->inject_mutex);
+    ex->starved_clock_ns += PICA_MS(2 * PI_STARVED_PATIENCE_MS);
+    pthread_mutex_unlock(&ex->inject_mutex);
+}
+
+static check_latch released;
+
+static void released_by_one_awake(void *arg)
+{
+    const pi_worker *worker = pi_worker_self();
+    CHECK_EQ(arg, &released);
+    CHECK(!worker->searching);
+    CHECK_EQ(pi_idle_asleep(worker->idle), 0);
+    CHECK_EQ(pi_idle_searching(worker->idle), 0);
+    check_hit(&released);
+}
+
+static pica_task *spawn_droppable(void (*on_drop)(void *))
+{
+    pica_task *task = NULL;
+    pica_attr attr = of_class();
+    attr.on_drop = on_drop;
+    CHECK_FATAL_OK(pica_spawn_with(&task, body_hits, &released, &attr));
+    return task;
+}
+
+/* User's code is not called by who others think is asleep, or in search of work. */
+static void given_up_by_one_awake(void)
+{
+    pi_worker *worker = pi_worker_self(); /* the only one */
+    memset(&released, 0, sizeof(released));
+    hold_all_and_one();
+    pica_task *task = spawn_droppable(released_by_one_awake);
+    CHECK_SOON(starved() == 1);
+    let_time_pass();
+    CHECK_EQ(body_end(task), -ENOMEM); /* its worker has slept meanwhile */
+    task = spawn_droppable(released_by_one_awake);
+    CHECK_SOON(starved() == 1);
+    let_time_pass();
+    worker->searching = pi_idle_search_begin(worker->idle);
+    worker->retry_ns = 0;
+    pi_starved_retry(worker);
+    CHECK(!worker->searching);
+    CHECK_EQ(body_end(task), -ENOMEM);
+    CHECK_EQ(check_hits(&released), 2);
+    give_all_back();
+}
+
 /* --- Cancelled meanwhile --------------------------------------------------------------------- */
 
 static void counts(void *latch)
@@ -344,6 +429,34 @@ static void cancelled_wherever_they_are(void)
     for (unsigned i = 0; i < FEW; i += 2)
         CHECK_EQ(body_end(tasks[i]), 1);
     CHECK_EQ(check_hits(&dropped), FEW);
+    give_all_back();
+}
+
+/* That takes no try, nor a look at others. */
+static void cancelled_between_two_tries(void)
+{
+    pi_worker *worker = pi_worker_self(); /* the only one */
+    pica_task *tasks[FEW];
+    memset(&released, 0, sizeof(released));
+    hold_all_and_one();
+    for (unsigned i = 0; i < FEW; i++)
+        tasks[i] = i % 2 ? spawn_droppable(counts) : spawn_in_class(body_returns, body_arg(i));
+    CHECK_SOON(starved() == FEW);
+    worker->retry_ns = pica_after(PICA_SEC(3600));
+    for (unsigned i = 0; i < FEW; i++)
+        CHECK_EQ(pica_cancel(tasks[i]), 0);
+    for (unsigned i = 1; i < FEW; i += 2) {
+        intptr_t result = 0;
+        CHECK_OK(pica_join_until(tasks[i], &result, pica_after(PICA_SEC(10))));
+        CHECK_EQ(result, -ECANCELED);
+        pica_unref(tasks[i]);
+    }
+    CHECK_EQ(check_hits(&released), FEW / 2);
+    CHECK_EQ(starved(), FEW / 2);
+    give_one_back();
+    for (unsigned i = 0; i < FEW; i += 2)
+        CHECK_EQ(body_end(tasks[i]), i);
+    worker->retry_ns = 0;
     give_all_back();
 }
 
@@ -410,6 +523,9 @@ CHECK_MAIN
                  a_stack_comes_back_beside_inline_awaits);
     check_run_in(CHECK_ONE, "found beside inline awaits", found_beside_inline_awaits);
     check_run("found by a busy worker", found_by_a_busy_worker);
+    check_run_in(INLINE, "run by who awaits them", run_by_who_awaits_them);
+    check_run_in(CHECK_ONE, "given up by one awake", given_up_by_one_awake);
     check_run("cancelled wherever they are", cancelled_wherever_they_are);
+    check_run_in(CHECK_ONE, "cancelled between two tries", cancelled_between_two_tries);
     check_plain_in(CHECK_ALL, "counts what it ignores", counts_what_it_ignores);
 }

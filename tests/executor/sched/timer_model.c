@@ -12,6 +12,7 @@
 #include "executor/sched/executor.h"
 #include "executor/sched/ignored.h"
 #include "executor/sched/scope.h"
+#include "executor/sched/starved.h"
 #include "executor/sched/worker.h"
 
 #include "tests/model/model.h"
@@ -70,6 +71,11 @@ void pi_worker_suspend(pi_worker *w, pi_fiber *f, pi_after after)
 void pi_ignored_note(pi_fiber *f)
 {
     model_fail("%p: nobody is cancelled", (void *)f);
+}
+
+void pi_starved_cancelled_slow(pica_task *task)
+{
+    model_fail("%p: nobody is cancelled", (void *)task);
 }
 
 int pi_futex_wait(uint32_t *at, uint32_t value, int64_t deadline_ns);
