@@ -6,8 +6,9 @@
 
 #include "executor/base/atomics.h"
 #include "tests/check_private.h"
+#include "tests/proc.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -170,8 +171,9 @@ bool check_poll_again(check_poll *poll)
     int64_t now = pica_now();
     if (!poll->until)
         poll->until = now + POLL_NS;
-    if (now > poll->until)
+    if (poll->late)
         return false;
+    poll->late = now > poll->until; /* the caller may have been held up: it looks once more */
     bool yield = poll->rounds++ < 200;
     if (hooked() && hooked()->pause(yield))
         return true;
@@ -182,14 +184,21 @@ bool check_poll_again(check_poll *poll)
     return true;
 }
 
-bool check_poll_end(const check_poll *poll, const char *text, const char *file, int line)
+bool check_soon(bool came, const char *text, const char *file, int line)
 {
-    bool ok = !poll->until || pica_now() <= poll->until;
-    if (ok)
+    if (came)
         check_pass();
     else
         check_fail(file, line, "not within %d s: %s", (int)(POLL_NS / PICA_SEC(1)), text);
-    return ok;
+    return came;
+}
+
+void check_let_pass(int64_t ns)
+{
+    int64_t until = pica_after(ns);
+    struct timespec at = {until / 1000000000, until % 1000000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR) {
+    }
 }
 
 void check_hit(check_latch *latch)
@@ -339,30 +348,6 @@ unsigned check_mode(void)
     return mode_now;
 }
 
-static unsigned entries_of(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    CHECK_FATAL(dir != NULL);
-    unsigned n = 0;
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
-
-/* The kernel takes a joined thread out of /proc a moment after the join. */
-static unsigned threads_soon(unsigned wanted)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < 1000; i++) {
-        n = entries_of("/proc/self/task");
-        if (n <= wanted)
-            break;
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
-    return n;
-}
-
 static uint64_t checks_made(void)
 {
     return pi_load_relaxed(&passed) + pi_load_relaxed(&failed);
@@ -383,8 +368,8 @@ static void run_case(const test_case *c)
     case_name = c->name;
     cases_run++;
     pi_store_relaxed(&begun_ns, pica_now());
-    unsigned descriptors = entries_of("/proc/self/fd");
-    unsigned threads = entries_of("/proc/self/task");
+    unsigned descriptors = proc_entries("/proc/self/fd");
+    unsigned threads = proc_entries("/proc/self/task");
     watch_set(c->timeout_s);
     if (c->in_task)
         hooked()->run(c->fn);
@@ -396,10 +381,10 @@ static void run_case(const test_case *c)
         if (lost)
             check_fail(c->name, 0, "%u errors that nobody looked at", lost);
     }
-    unsigned descriptors_after = entries_of("/proc/self/fd");
+    unsigned descriptors_after = proc_entries("/proc/self/fd");
     if (descriptors_after != descriptors)
         check_fail(c->name, 0, "descriptors: %u before, %u after", descriptors, descriptors_after);
-    unsigned threads_after = threads_soon(threads);
+    unsigned threads_after = proc_threads(threads);
     if (threads_after > threads)
         check_fail(c->name, 0, "threads: %u before, %u after", threads, threads_after);
 }

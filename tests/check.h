@@ -53,10 +53,11 @@
 /** cond becomes true within ten seconds; lets others run meanwhile. A statement. */
 #define CHECK_SOON(cond)                                                                           \
     do {                                                                                           \
-        check_poll check_poll_ = {0, 0};                                                           \
-        while (!(cond) && check_poll_again(&check_poll_)) {                                        \
+        check_poll check_poll_ = {0};                                                              \
+        bool check_came_;                                                                          \
+        while (!(check_came_ = (cond)) && check_poll_again(&check_poll_)) {                        \
         }                                                                                          \
-        check_poll_end(&check_poll_, #cond, __FILE__, __LINE__);                                   \
+        check_soon(check_came_, #cond, __FILE__, __LINE__);                                        \
     } while (0)
 
 /* --- Cases and modes ------------------------------------------------------------------- */
@@ -145,6 +146,11 @@ uint64_t check_hits(const check_latch *latch);
 /** Wait until there have been n hits. */
 #define CHECK_HITS(latch, n) CHECK_SOON(check_hits(latch) >= (uint64_t)(n))
 
+/** Let time pass, and keep the thread, a worker's as well. Only where time is the subject: so long
+ *  a process is stopped or a call blocks, so fast a load comes, and so long nothing may happen.
+ *  What is to happen is waited for by CHECK_SOON. */
+void check_let_pass(int64_t ns);
+
 /* --- What the macros call ----------------------------------------------------------------- */
 
 #define CHECK_INT(x) ((long long)(intptr_t)(x))
@@ -152,10 +158,11 @@ uint64_t check_hits(const check_latch *latch);
 typedef struct check_poll {
     int64_t until;
     unsigned rounds;
+    bool late; /* the time is over; the last round */
 } check_poll;
 
 bool check_poll_again(check_poll *poll);
-bool check_poll_end(const check_poll *poll, const char *text, const char *file, int line);
+bool check_soon(bool came, const char *text, const char *file, int line);
 void check_pass(void);
 /** How many checks have failed in this process; all watched executors' tasks, to stderr. For
  *  cases that fork. */

@@ -117,7 +117,7 @@ static bool pause_task(bool yield)
 static void expect_nothing_left(pica_executor *ex)
 {
     pica_stats s = {.size = sizeof(s)};
-    for (check_poll poll = {0, 0};;) {
+    for (check_poll poll = {0};;) {
         if (pica_executor_stats(ex, &s) < 0)
             check_die("pica_executor_stats()", __FILE__, __LINE__);
         if (!(s.tasks_live | s.tasks_held | s.stacks_live | s.timers_armed | s.descriptors_open))

@@ -6,11 +6,10 @@
  * PICA_SOAK_SECONDS says for how long; `tests/run soak` gives it half an hour. */
 #include "executor/base/atomics.h"
 #include "tests/io/peers.h"
+#include "tests/proc.h"
 
-#include <dirent.h>
 #include <pica/sem.h>
 #include <pthread.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #define CLIENTS 12
@@ -198,7 +197,7 @@ static void *stranger(void *arg)
         CHECK_OK(pica_sem_acquire(&permits));
         pica_sem_release(&permits);
         count(SPAWNS);
-        usleep(200);
+        check_let_pass(PICA_US(200));
     }
     return NULL;
 }
@@ -212,31 +211,14 @@ typedef struct sample {
     int64_t cpu_ns;          /* of the process, so far */
 } sample;
 
-static long lines_of(const char *path)
-{
-    FILE *file = fopen(path, "re");
-    CHECK_FATAL(file != NULL);
-    long lines = 0;
-    for (int c; (c = fgetc(file)) != EOF;)
-        lines += c == '\n';
-    fclose(file);
-    return lines;
-}
-
 static sample take_sample(void)
 {
     sample s = {0};
-    long total = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    CHECK_FATAL(file && fscanf(file, "%ld %ld", &total, &resident) == 2);
-    fclose(file);
-    s.resident_kib = resident * (sysconf(_SC_PAGESIZE) / 1024);
-    s.mappings = lines_of("/proc/self/maps");
-    DIR *directory = opendir("/proc/self/fd");
-    CHECK_FATAL(directory != NULL);
-    while (readdir(directory))
-        s.descriptors++;
-    closedir(directory);
+    uint64_t mapped, resident;
+    proc_memory(&mapped, &resident);
+    s.resident_kib = (long)(resident / 1024);
+    s.mappings = (long)proc_mappings();
+    s.descriptors = (long)proc_entries("/proc/self/fd");
     for (unsigned i = 0; i < KINDS; i++)
         s.done[i] = pi_load_relaxed(&done[i]);
     struct timespec cpu;
@@ -249,35 +231,13 @@ static sample take_sample(void)
 
 /* ---- whose fault it is ---- */
 
-/* Does any thread of ours but the caller want a CPU? */
-static bool somebody_wants_cpu(void)
-{
-    DIR *directory = opendir("/proc/self/task");
-    CHECK_FATAL(directory != NULL);
-    bool wants = false;
-    for (struct dirent *e; !wants && (e = readdir(directory));) {
-        char path[300], line[300] = "";
-        if (atoi(e->d_name) <= 0 || atoi(e->d_name) == (int)syscall(SYS_gettid))
-            continue;
-        snprintf(path, sizeof(path), "/proc/self/task/%s/stat", e->d_name);
-        FILE *file = fopen(path, "re");
-        if (!file)
-            continue; /* it has ended */
-        const char *state = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
-        wants = state && state[2] == 'R';
-        fclose(file);
-    }
-    closedir(directory);
-    return wants;
-}
-
 static void *watches(void *arg)
 {
     while (goes_on()) {
         pi_add_relaxed(&looks, 1u);
-        if (somebody_wants_cpu())
+        if (proc_others_run())
             pi_add_relaxed(&waiting, 1u);
-        usleep(5000);
+        check_let_pass(PICA_MS(5));
     }
     return arg;
 }

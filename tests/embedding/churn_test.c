@@ -123,7 +123,7 @@ static void flat_since(const process_state *before)
 
 static void one_after_the_other(void)
 {
-    unsigned threads = process_entries("/proc/self/task");
+    unsigned threads = proc_entries("/proc/self/task");
     uint64_t rounds = check_rounds(ROUNDS), warm = rounds / 10;
     for (uint64_t i = 0; i < warm; i++)
         one_round(i);
@@ -136,7 +136,7 @@ static void one_after_the_other(void)
 /* pica_run(), where the calling thread is a worker. */
 static void run_again_and_again(void)
 {
-    unsigned threads = process_entries("/proc/self/task");
+    unsigned threads = proc_entries("/proc/self/task");
     uint64_t rounds = check_rounds(ROUNDS / 2), warm = rounds / 10;
     process_state before = {0};
     for (uint64_t i = 0; i < rounds; i++) {
@@ -160,7 +160,7 @@ static void *thread_churns(void *arg)
 static void side_by_side(void)
 {
     static uint64_t salts[] = {0, 1, 2, 3};
-    unsigned threads = process_entries("/proc/self/task");
+    unsigned threads = proc_entries("/proc/self/task");
     process_state before = {0};
     for (unsigned pass = 0; pass < 2; pass++) { /* the first one warms malloc's arenas up */
         pthread_t hosts[4];
@@ -180,7 +180,7 @@ static void after_the_hosts_own(void)
 {
     void *blocks[64];
     size_t n = sizeof(blocks) / sizeof(blocks[0]);
-    unsigned threads = process_entries("/proc/self/task");
+    unsigned threads = proc_entries("/proc/self/task");
     for (size_t i = 0; i < n; i++)
         blocks[i] = memset(malloc((size_t)(i % 8 + 1) << 14), 1, 1);
     for (size_t i = 0; i < n; i++)

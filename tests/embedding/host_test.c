@@ -221,8 +221,8 @@ static intptr_t tells_its_rounding(void *unused)
 static void what_it_holds(void)
 {
     int rounding = fegetround();
-    unsigned descriptors = process_entries("/proc/self/fd");
-    unsigned threads = process_entries("/proc/self/task");
+    unsigned descriptors = proc_entries("/proc/self/fd");
+    unsigned threads = proc_entries("/proc/self/task");
     CHECK_EQ(fesetround(FE_DOWNWARD), 0);
     for (unsigned driver = PICA_DRIVER_EPOLL; driver <= PICA_DRIVER_FUTEX; driver++) {
         pica_options options = check_options();
@@ -231,9 +231,9 @@ static void what_it_holds(void)
         pica_executor *ex = check_executor_open(&options);
         CHECK_EQ(body_end(body_spawn_in(ex, tells_its_rounding, NULL)), FE_DOWNWARD);
         unsigned each = driver == PICA_DRIVER_EPOLL ? 2 : 0;
-        CHECK_EQ(process_entries("/proc/self/fd"), descriptors + each * options.workers);
+        CHECK_EQ(proc_entries("/proc/self/fd"), descriptors + each * options.workers);
         unsigned monitor = options.workers > 1;
-        CHECK_EQ(process_entries("/proc/self/task"), threads + options.workers + monitor);
+        CHECK_EQ(proc_entries("/proc/self/task"), threads + options.workers + monitor);
         check_executor_close(ex);
     }
     fesetround(rounding);

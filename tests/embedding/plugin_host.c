@@ -137,7 +137,7 @@ static void unload(plugin *p, const process_state *before)
 {
     p->close(p->instance);
     if (p == plugins && /* the last one: now there are none of theirs */
-        process_threads(before->threads) != before->threads)
+        proc_threads(before->threads) != before->threads)
         die(p->path, "its threads live on");
     if (dlclose(p->object) != 0)
         die(p->path, dlerror());

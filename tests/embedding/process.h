@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* process.h: what a process holds, to be compared before and after: descriptors, threads,
- * mappings, memory. Uses nothing of pica, so that a program that only loads it may look too. */
+ * mappings, memory. As proc.h, it uses nothing of pica. */
 #ifndef PICA_TESTS_EMBEDDING_PROCESS_H
 #define PICA_TESTS_EMBEDDING_PROCESS_H
 
-#include <dirent.h>
+#include "tests/proc.h"
+
 #include <dlfcn.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 typedef struct process_state {
@@ -30,40 +30,6 @@ typedef struct process_state {
 #define PROCESS_MAPPED_SLACK ((uint64_t)1 << 30)
 #define PROCESS_RESIDENT_SLACK ((uint64_t)24 << 20)
 #define PROCESS_KEPT_SLACK ((uint64_t)4 << 20)
-
-static inline unsigned process_entries(const char *path)
-{
-    unsigned n = 0;
-    DIR *dir = opendir(path);
-    while (dir && readdir(dir))
-        n++;
-    if (dir)
-        closedir(dir);
-    return n;
-}
-
-static inline unsigned process_mappings(void)
-{
-    unsigned n = 0;
-    FILE *maps = fopen("/proc/self/maps", "re");
-    for (int c; maps && (c = fgetc(maps)) != EOF;)
-        n += c == '\n';
-    if (maps)
-        fclose(maps);
-    return n;
-}
-
-static inline void process_memory(uint64_t *mapped, uint64_t *resident)
-{
-    unsigned long long size = 0, in_use = 0;
-    FILE *statm = fopen("/proc/self/statm", "re");
-    if (statm && fscanf(statm, "%llu %llu", &size, &in_use) != 2)
-        size = in_use = 0;
-    if (statm)
-        fclose(statm);
-    *mapped = (uint64_t)size * (uint64_t)sysconf(_SC_PAGESIZE);
-    *resident = (uint64_t)in_use * (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 typedef int process_mallctl_fn(const char *name, void *old, size_t *old_len, void *value,
                                size_t len);
@@ -97,26 +63,16 @@ static inline uint64_t process_heap(void)
     return mallctl("stats.allocated", &allocated, &len, NULL, 0) == 0 ? allocated : 0;
 }
 
-/** The number of threads. The kernel takes a joined thread out of /proc a moment after the join,
- *  so more than are wanted get some time to go. (Counts "." and "..", as all of them do.) */
-static inline unsigned process_threads(unsigned wanted)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; (n = process_entries("/proc/self/task")) > wanted && i < 2000; i++)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    return n;
-}
-
 static inline process_state process_look(unsigned threads_wanted)
 {
     process_state s;
-    s.threads = process_threads(threads_wanted);
-    s.descriptors = process_entries("/proc/self/fd");
-    s.mappings = process_mappings();
+    s.threads = proc_threads(threads_wanted);
+    s.descriptors = proc_entries("/proc/self/fd");
+    s.mappings = proc_mappings();
     s.heap = process_heap();
-    process_memory(&s.mapped, &s.resident);
+    proc_memory(&s.mapped, &s.resident);
     process_purge();
-    process_memory(&s.mapped, &s.kept);
+    proc_memory(&s.mapped, &s.kept);
     return s;
 }
 

@@ -4,6 +4,7 @@
  * is room again everything works. */
 #include "tests/extremes/child.h"
 #include "tests/extremes/load.h"
+#include "tests/proc.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -211,21 +212,14 @@ static intptr_t parks_many(void *arg)
 }
 
 #if !defined(PI_ASAN) && !defined(PI_TSAN) /* a sanitizer's shadow needs it all */
-static size_t mapped(void)
-{
-    size_t pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    CHECK_FATAL(file && fscanf(file, "%zu", &pages) == 1);
-    fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void little_address_space(void)
 {
     struct rlimit limit;
+    uint64_t mapped, resident;
     CHECK_FATAL(getrlimit(RLIMIT_AS, &limit) == 0);
     rlim_t before = limit.rlim_cur;
-    limit.rlim_cur = mapped() + ((size_t)400 << 20);
+    proc_memory(&mapped, &resident);
+    limit.rlim_cur = mapped + ((uint64_t)400 << 20);
     CHECK_FATAL(setrlimit(RLIMIT_AS, &limit) == 0);
     child_runs(parks_many);
     limit.rlim_cur = before;

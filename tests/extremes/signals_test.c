@@ -42,7 +42,7 @@ static void *sends(void *arg)
                 syscall(SYS_tgkill, getpid(), thread, SIGUSR1);
         }
         closedir(dir);
-        usleep(1000);
+        check_let_pass(PICA_MS(1));
     }
     return arg;
 }

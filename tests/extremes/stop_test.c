@@ -4,6 +4,7 @@
  * EINTR. Each case runs in a child process, which stops itself where it matters; its parent
  * lets it go on. */
 #include "executor/sched/reserve.h"
+#include "tests/executor/asleep.h"
 #include "tests/executor/bodies.h"
 #include "tests/extremes/child.h"
 #include "tests/extremes/load.h"
@@ -28,7 +29,7 @@ static void goes_on(pid_t pid, void (*meanwhile)(unsigned stop), unsigned stops)
     int state = 0;
     unsigned n = 0;
     while (waitpid(pid, &state, WUNTRACED) == pid && WIFSTOPPED(state)) {
-        usleep(STOPPED_MS * 1000);
+        check_let_pass(PICA_MS(STOPPED_MS));
         if (meanwhile)
             meanwhile(n);
         n++;
@@ -112,7 +113,7 @@ static void one_sleep_child(void)
     CHECK_SOON(pica_task_status(task) == PICA_WAITING);
     for (unsigned i = 0; i < LONG_STOPS; i++) {
         stop_here();
-        usleep(10000);
+        CHECK_SOON(!proc_others_run()); /* the same, again */
     }
     CHECK_EQ(body_end(task), 0);
     CHECK_LE(0, late);
@@ -127,7 +128,7 @@ static void one_sleep(void)
     for (unsigned tries = 0; state == 0x200 && tries < 8; tries++) {
         pid_t pid = child_start(one_sleep_child);
         while (waitpid(pid, &state, WUNTRACED) == pid && WIFSTOPPED(state)) {
-            usleep(STOPPED_MS * 1000);
+            check_let_pass(PICA_MS(STOPPED_MS));
             kill(pid, SIGCONT);
         }
     }
@@ -226,8 +227,8 @@ static intptr_t spins(void *stop)
 static void monitor_child(void)
 {
     pica_executor *ex = open_executor();
-    usleep(100000);
-    stop_here(); /* asleep, everybody */
+    CHECK_SOON(asleep(ex));
+    stop_here();
     CHECK_EQ(body_end(body_spawn_in(ex, is_stuck, NULL)), 0);
     for (int i = 0; i < 2; i++)
         CHECK_EQ(body_end(body_spawn_in(ex, is_stuck, ex)), 0);
@@ -236,7 +237,7 @@ static void monitor_child(void)
     pica_task *tasks[4];
     for (unsigned i = 0; i < n; i++)
         tasks[i] = body_spawn_in(ex, spins, &stop);
-    usleep(20000);
+    CHECK_SOON(pi_spare_works(ex)); /* it has seen that all are stuck */
     stop_here();
     check_latch came = {0};
     pica_task *task = n == 1 ? body_spawn_in(ex, comes, &came) : NULL;
@@ -265,11 +266,12 @@ static intptr_t naps(void *ns)
     return rc < 0 ? rc : 7;
 }
 
-static void *stops_soon(void *arg)
+static void *stops_who_waits(void *arg)
 {
-    usleep(20000);
+    pica_executor *ex = arg;
+    CHECK_SOON(pi_load_relaxed(&ex->draining) && !proc_others_run());
     stop_here();
-    return arg;
+    return NULL;
 }
 
 /* @return of the shutdown, during which the process is stopped; *result: its task's */
@@ -278,7 +280,7 @@ static int shuts_down(int64_t nap_ns, int64_t patience_ns, intptr_t *result)
     pthread_t stopper;
     pica_executor *ex = open_executor();
     pica_task *task = body_spawn_in(ex, naps, (void *)(intptr_t)nap_ns);
-    CHECK_FATAL(pthread_create(&stopper, NULL, stops_soon, NULL) == 0);
+    CHECK_FATAL(pthread_create(&stopper, NULL, stops_who_waits, ex) == 0);
     int64_t deadline_ns = pica_after(patience_ns);
     int rc = pica_executor_shutdown(ex, deadline_ns);
     CHECK(rc == 0 || (deadline_ns <= pica_now() && pica_now() < deadline_ns + PICA_SEC(10)));
@@ -323,9 +325,9 @@ static void under_load(void)
     int state = 0, stops = 0;
     check_rng rng = check_rng_make(1);
     while (waitpid(pid, &state, WNOHANG) == 0) {
-        usleep((useconds_t)(500 + check_rng_below(&rng, 4000)));
+        check_let_pass(PICA_US(500 + (int64_t)check_rng_below(&rng, 4000)));
         kill(pid, SIGSTOP);
-        usleep((useconds_t)(500 + check_rng_below(&rng, 8000)));
+        check_let_pass(PICA_US(500 + (int64_t)check_rng_below(&rng, 8000)));
         kill(pid, SIGCONT);
         stops++;
     }

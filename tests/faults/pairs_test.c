@@ -14,8 +14,8 @@
 #include "tests/faults/errnos.h"
 #include "tests/faults/sites.h"
 #include "tests/faults/work.h"
+#include "tests/proc.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <pica/executor.h>
 #include <signal.h>
@@ -41,16 +41,6 @@ static bool thorough;
 static const char *only;
 
 /* --- A child ---------------------------------------------------------------------------------- */
-
-static unsigned entries_of(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    unsigned n = 0;
-    while (dir && readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
 
 static int hanging_fd;
 
@@ -78,15 +68,13 @@ static _Noreturn void child(const work *w)
     signal(SIGALRM, on_alarm);
     alarm(CHILD_S);
     uint64_t failed_before = check_failures(); /* the parent's */
-    unsigned descriptors = entries_of("/proc/self/fd");
+    unsigned descriptors = proc_entries("/proc/self/fd");
     w->run();
     (void)check_lost_errors();
     CHECK_EQ(sites_blocks(), 0);
     CHECK_EQ(sites_mappings(), 0);
-    CHECK_EQ(entries_of("/proc/self/fd"), descriptors);
-    for (unsigned i = 0; i < 1000 && entries_of("/proc/self/task") > 3; i++)
-        usleep(1000);
-    CHECK_EQ(entries_of("/proc/self/task"), 3); /* ".", ".." and this one */
+    CHECK_EQ(proc_entries("/proc/self/fd"), descriptors);
+    CHECK_EQ(proc_threads(3), 3); /* ".", ".." and this one */
     _exit(check_failures() > failed_before ? 1 : 0);
 }
 

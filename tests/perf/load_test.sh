@@ -4,11 +4,11 @@
 # load_test.sh FOLDER: the load generator counts right, notices what is wrong, and charges a
 # server that stalls for every request it kept waiting.
 set -u
+. "$(dirname "$0")/serve.sh"
 cd "$1" || exit 2
 out=$(mktemp) || exit 2
-server=
 finish() {
-    [ -z "$server" ] || kill -9 "$server" 2>/dev/null
+    serve_end
     rm -f "$out"
 }
 trap finish EXIT
@@ -18,20 +18,6 @@ fail() {
     echo "FAIL: $*"
     cat "$out"
     failed=1
-}
-
-# serve PROGRAM MODE: start a server on a port of its own, sets $server and $port.
-serve() {
-    "$@" >"$out" &
-    server=$!
-    port=
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        port=$(sed -n 's/.*\(port \|127.0.0.1:\)\([0-9]*\).*/\2/p' "$out")
-        [ -n "$port" ] && return
-        sleep 0.1
-    done
-    fail "$* does not listen"
-    exit 1
 }
 
 stop() {
@@ -82,13 +68,19 @@ for program in ./raw-server ./pica-service; do
 done
 
 # A server that stands still for 300 ms: a fifth of what was planned came in that time, and
-# at p90 it waited at least 100 ms. A closed loop would have sent nothing meanwhile.
+# at p90 it waited at least 100 ms. A closed loop would have sent nothing meanwhile. Where others
+# want the CPU it may stand still before the load has begun, but not each time.
+stall_shows() {
+    awk "BEGIN { exit !($(number p90_us) > 100000 && $(number p99_us) > 250000) }"
+}
 serve ./raw-server http
-(sleep 0.6 && kill -STOP "$server" && sleep 0.3 && kill -CONT "$server") &
-expect 0 "a stall" --rate 1000 --seconds 1.5
-wait $!
-awk "BEGIN { exit !($(number p90_us) > 100000 && $(number p99_us) > 250000) }" ||
-    fail "the stall of 300 ms is not in the percentiles"
+for _ in 1 2 3 4 5; do
+    (sleep 0.6 && kill -STOP "$server" && sleep 0.3 && kill -CONT "$server") &
+    expect 0 "a stall" --rate 1000 --seconds 1.5
+    wait $!
+    stall_shows && break
+done
+stall_shows || fail "the stall of 300 ms is not in the percentiles"
 stop
 
 # A server that dies is an error.

@@ -25,8 +25,8 @@ long __wrap_syscall(long number, ...)
     for (unsigned i = 0; i < 6; i++)
         a[i] = va_arg(arguments, long);
     va_end(arguments);
-    while (number == SYS_futex && pica_now() < held_until)
-        usleep(1000);
+    if (number == SYS_futex)
+        check_let_pass(held_until - pica_now());
     return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 

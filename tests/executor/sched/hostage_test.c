@@ -5,7 +5,7 @@
  * alone: this is the median of many tries, in the best of some rounds of them, and without the
  * time in which those who help were ready to run and did not. */
 #include "tests/executor/bodies.h"
-#include "tests/executor/cpu_wait.h"
+#include "tests/proc.h"
 
 #include <pica/net.h>
 #include <poll.h>
@@ -45,11 +45,11 @@ static intptr_t gets_stuck(void *arg)
 {
     struct hostage *h = arg;
     int rc = pica_sleep_until(pi_load_acquire(&h->due) - 1);
-    int64_t give_up = pica_after(PICA_SEC(2)), waited = cpu_wait_of_others();
+    int64_t give_up = pica_after(PICA_SEC(2)), waited = proc_others_waited_ns();
     h->stuck = pica_now();
     while (!pi_load_acquire(&h->served) && pica_now() < give_up) {
     }
-    h->waited = cpu_wait_of_others() - waited;
+    h->waited = proc_others_waited_ns() - waited;
     return rc < 0 ? rc : pi_load_acquire(&h->served) != 0;
 }
 
@@ -84,7 +84,7 @@ static intptr_t is_stuck(void *arg)
     while (!pi_load_acquire(&h->served) && pica_now() < give_up) {
         if (waited >= 0 || pica_now() < busy_until)
             continue;
-        waited = cpu_wait_of_others();
+        waited = proc_others_waited_ns();
         if (h->what == TIMER)
             continue;
         pi_store_release(&h->due, pica_now());
@@ -94,7 +94,7 @@ static intptr_t is_stuck(void *arg)
             CHECK_EQ(write(h->fd, &(uint64_t){1}, sizeof(uint64_t)), (ssize_t)sizeof(uint64_t));
     }
     bool in_time = pi_load_acquire(&h->served) != 0;
-    h->waited = waited >= 0 ? cpu_wait_of_others() - waited : 0;
+    h->waited = waited >= 0 ? proc_others_waited_ns() - waited : 0;
     if (task)
         CHECK_EQ(body_end(task), 0);
     return in_time;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* resize_test.c: workers that come and go while tasks run, and workers with CPUs of their own. */
 #include "executor/base/futex.h"
-#include "executor/sched/pace.h"
+#include "tests/executor/asleep.h"
 #include "tests/executor/bodies.h"
 
 #include <pica/net.h>
@@ -24,19 +24,6 @@ static pica_executor *open_small(void)
 
 /* ---- more ---- */
 
-/* Asleep for good: it has no CPU time for a while. */
-static int64_t monitor_sleeps(pica_executor *ex)
-{
-    int64_t before, now = -1;
-    do {
-        CHECK_SOON(pi_load_relaxed(&ex->monitor_pace) == PI_PACE_SLEEPS);
-        before = now;
-        now = pi_thread_cpu_ns(ex->monitor);
-        usleep(20000);
-    } while (now != before);
-    return now;
-}
-
 /* All sleep, and so does the monitor. Workers that have rested get up from no bed, and tell it all
  * the same. */
 static void the_monitor_learns_of_it(void)
@@ -44,7 +31,8 @@ static void the_monitor_learns_of_it(void)
     pica_executor *ex = open_small();
     CHECK_OK(pica_executor_resize(ex, MOST));
     CHECK_OK(pica_executor_resize(ex, 2));
-    int64_t before = monitor_sleeps(ex);
+    CHECK_SOON(asleep(ex));
+    int64_t before = pi_thread_cpu_ns(ex->monitor);
     CHECK_OK(pica_executor_resize(ex, MOST));
     CHECK_SOON(pi_thread_cpu_ns(ex->monitor) > before);
     check_executor_close(ex);
@@ -192,7 +180,7 @@ static void *resizes(void *arg)
     check_rng rng = check_rng_make(1);
     while (!pi_load_relaxed(&l->stop)) {
         CHECK_OK(pica_executor_resize(l->ex, 1 + (unsigned)check_rng_below(&rng, MOST)));
-        usleep((unsigned)check_rng_below(&rng, 300));
+        check_let_pass(PICA_US((int64_t)check_rng_below(&rng, 300)));
     }
     return NULL;
 }

@@ -2,6 +2,7 @@
 /* trim_test.c: free stacks that were used deeply lose their pages, when asked for and by
  * themselves; those in use lose none; and all of them serve tasks as before. */
 #include "executor/sched/executor.h"
+#include "tests/executor/asleep.h"
 #include "tests/executor/bodies.h"
 #include "tests/fault.h"
 
@@ -176,7 +177,8 @@ static void not_by_itself(void)
     pica_executor *ex = open_with(PICA_NEVER);
     start_all(ex);
     end_all();
-    usleep(100000); /* nothing shows that something does not happen */
+    CHECK_EQ(ex->trim_after_ms, 0);
+    CHECK_SOON(asleep(ex)); /* and would not get up for it */
     CHECK_LE(TASKS * (DEEP / page - 1), deep_pages(ex));
     CHECK_EQ(stats(ex).trimmed_bytes, 0);
     check_executor_close(ex);
@@ -194,7 +196,7 @@ static void then_all_sleep(void)
         uint64_t now = stats(ex).sleeps;
         quiet = now == sleeps ? quiet + 1 : 0;
         sleeps = now;
-        usleep(10000);
+        check_let_pass(PICA_MS(10));
     }
     check_executor_close(ex);
 }

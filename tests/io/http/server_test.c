@@ -284,7 +284,7 @@ static void long_heads(void)
         int n = snprintf(text, 32768, "GET / HTTP/1.1\r\nX-A: %s\r\nX: %0*d\r\n" H "\r\n", "v",
                          length, 7);
         client_send(c, text, (size_t)n / 2);
-        CHECK_OK(pica_sleep(PICA_MS(1)));
+        CHECK_OK(pica_sleep(PICA_MS(1))); /* so that it comes in two parts, as a rule */
         client_send(c, text + n / 2, (size_t)(n - n / 2));
         CHECK_EQ(client_answer(c), 200);
         CHECK(!strncmp(c->body, "GET / - 11 v 3 ", 15));
@@ -337,7 +337,7 @@ static void uploads(void)
         size_t n = make_body(&rng, text, sizes[i / 2], i % 2, want);
         size_t cut = (size_t)check_rng_below(&rng, n);
         client_send(c, text, cut);
-        CHECK_OK(pica_sleep(PICA_MS(1)));
+        CHECK_OK(pica_sleep(PICA_MS(1))); /* as above */
         client_send(c, text + cut, n - cut);
         CHECK_EQ(client_answer(c), 200);
         CHECK_STR(c->body, want);
