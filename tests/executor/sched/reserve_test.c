@@ -2,6 +2,7 @@
 /* reserve_test.c: the spare. While every worker is stuck in a task that neither ends nor suspends,
  * it serves what they hold up: what is queued, injected, due, ready; and hands back what it has.
  * (Workers that come and go: resize_test.c.) */
+#include "executor/base/futex.h"
 #include "executor/sched/reserve.h"
 #include "tests/executor/bodies.h"
 
@@ -15,7 +16,8 @@
 #define TRIES_MAX 50
 
 /* Of the best of many tries: others want the CPUs, too, and a spare that does not come is late
- * each time. */
+ * each time. And of the CPU time of one who is stuck, which is the time but for what he himself had
+ * to wait for a CPU. */
 #if defined(PI_ASAN) || defined(PI_TSAN)
 #define LIMIT_NS PICA_MS(250)
 #else
@@ -38,6 +40,7 @@ struct scene {
     int64_t due;    /* [atomic] when it could have run */
     int64_t served; /* [atomic] when it did; 0: not yet */
     uint32_t stuck; /* [atomic] how many workers are */
+    int64_t took;   /* from the one to the other */
     int where;      /* on which worker it ran */
     check_latch waits;
 };
@@ -56,14 +59,23 @@ static intptr_t is_served(void *arg)
     return rc < 0 ? rc : 0;
 }
 
-static intptr_t is_stuck(void *arg)
+static bool stay_stuck(struct scene *s, int64_t *took)
 {
-    struct scene *s = arg;
-    int64_t give_up = pica_after(GIVE_UP_NS);
+    int64_t give_up = pica_after(GIVE_UP_NS), from = 0;
     pi_add_seq_cst(&s->stuck, 1u);
     while (!pi_load_acquire(&s->served) && pica_now() < give_up) {
+        int64_t due = pi_load_acquire(&s->due);
+        if (!from && due && due <= pica_now())
+            from = pi_thread_cpu_ns(pthread_self());
     }
+    *took = from ? pi_thread_cpu_ns(pthread_self()) - from : 0;
     return pi_load_acquire(&s->served) != 0;
+}
+
+static intptr_t is_stuck(void *arg)
+{
+    int64_t took;
+    return stay_stuck(arg, &took);
 }
 
 /* All workers but the caller's, which is no spare; then the caller gets stuck itself, and it comes
@@ -84,7 +96,7 @@ static bool get_stuck(struct scene *s)
         queued = body_spawn(is_served, s);
     if (s->what == DESCRIPTOR)
         CHECK_EQ(write(s->fd, &(uint64_t){1}, sizeof(uint64_t)), (ssize_t)sizeof(uint64_t));
-    bool served = is_stuck(s);
+    bool served = stay_stuck(s, &s->took);
     for (unsigned i = 0; i < workers; i++)
         if (others[i])
             (void)body_end(others[i]);
@@ -110,6 +122,7 @@ static void *injects(void *arg)
     return NULL;
 }
 
+/* @return how long it took; PICA_NEVER: nobody came */
 static int64_t try_once(enum what what)
 {
     struct scene s = {.what = what, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
@@ -124,21 +137,21 @@ static int64_t try_once(enum what what)
     }
     if (what == INJECTED)
         CHECK_FATAL(pthread_create(&thread, NULL, injects, &s) == 0);
-    CHECK_EQ(body_end(body_spawn_on(0, sticks, &s)), 1); /* on a worker, not on the spare */
+    /* Pinned: on a worker, not on the spare. */
+    bool came = CHECK_EQ(body_end(body_spawn_on(0, sticks, &s)), 1);
     if (task)
         CHECK_EQ(body_end(task), 0);
     if (what == INJECTED)
         pthread_join(thread, NULL);
     close(s.fd);
-    return s.served - s.due;
+    return came ? s.took : PICA_NEVER;
 }
 
 static void served(enum what what)
 {
     int64_t best = PICA_NEVER, took = 0;
-    for (unsigned i = 0; i < TRIES || (i < TRIES_MAX && best >= LIMIT_NS); i++) {
-        if (took >= GIVE_UP_NS) /* there is no spare, and try_once() has said so */
-            break;
+    for (unsigned i = 0; (i < TRIES || (i < TRIES_MAX && best >= LIMIT_NS)) && took < PICA_NEVER;
+         i++) {
         took = try_once(what);
         best = took < best ? took : best;
     }
@@ -286,13 +299,18 @@ static intptr_t blocks(void *arg)
 
 static void a_blocking_call(void)
 {
-    struct scene s = {.what = QUEUED, .fd = -1, .due = pica_now()};
-    pica_task *blocked = body_spawn(blocks, NULL);
-    pica_task *queued = body_spawn(is_served, &s);
-    int64_t before = pica_now();
-    CHECK_EQ(body_end(blocked), 1);
-    CHECK_EQ(body_end(queued), 0);
-    CHECK_LT(s.served - before, PICA_MS(350));
+    struct scene s;
+    bool in_time = false;
+    for (unsigned i = 0; i < TRIES && !in_time; i++) {
+        s = (struct scene){.what = QUEUED, .fd = -1};
+        pica_task *blocked = body_spawn(blocks, NULL);
+        pica_task *queued = body_spawn(is_served, &s);
+        int64_t before = pica_now();
+        CHECK_EQ(body_end(blocked), 1);
+        CHECK_EQ(body_end(queued), 0);
+        in_time = s.served - before < PICA_MS(350);
+    }
+    CHECK(in_time);
     CHECK_EQ(s.where, pica_executor_workers(check_executor()));
 }
 
