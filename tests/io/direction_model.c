@@ -190,14 +190,7 @@ const model_test model_tests[] = {
     {0},
 };
 
-/* A token of a later arming must come with the word that precedes it. The checker lets no
- * store overtake an earlier one, so here it always does; other machines may differ. */
-#define OLD_TOKEN "the checker executes stores in program order"
-
 const model_reason model_reasons[] = {
-    {"pi_direction_wait", "release store -> relaxed", "dir->token.wait", 1, OLD_TOKEN},
-    {"pi_direction_wait", "release store -> relaxed", "dir->token.word", 1, OLD_TOKEN},
-    {"read_token", "acquire load -> relaxed", "dir->token.wait", 1, OLD_TOKEN},
-    {"read_token", "acquire load -> relaxed", "dir->token.word", 1, OLD_TOKEN},
+    MODEL_SOCKET_REASONS,
     {0},
 };

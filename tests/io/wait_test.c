@@ -2,10 +2,8 @@
 /* wait_test.c: waits for descriptors that end otherwise than by readiness: by cancel,
  * deadline and close, and by a second waiter; and that nothing is lost over it. */
 #include "executor/base/atomics.h"
+#include "tests/executor/death.h"
 #include "tests/io/peers.h"
-
-#include <signal.h>
-#include <sys/wait.h>
 
 /* --- One of each wait ------------------------------------------------------------------------ */
 
@@ -342,18 +340,7 @@ static intptr_t closes_twice(void *arg)
 
 static void closed_twice(void)
 {
-    pid_t child = fork();
-    CHECK_FATAL(child >= 0);
-    if (child == 0) {
-        pica_options own = PICA_OPTIONS_INIT;
-        own.workers = 1;
-        own.flags = PICA_NO_SPARE; /* TSan allows no second thread in a fork */
-        close(STDERR_FILENO); /* the sentence is expected */
-        _exit(pica_run(closes_twice, NULL, &own) == 0 ? 0 : 1);
-    }
-    int status = 0;
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    death_says_in_task(closes_twice, "a stream or listener was closed twice");
 }
 
 /* --- Slots are reused ------------------------------------------------------------------------- */

@@ -47,4 +47,17 @@ void arrives_and_polls(void);
 /** Cancels the reader, thread 0, once, if it waits. */
 void cancels(void);
 
+/* A token of a later arming must come with the word that precedes it. The checker lets no
+ * store overtake an earlier one, so here it always does; other machines may differ. */
+#define MODEL_OLD_TOKEN "the checker executes stores in program order"
+
+/** What either model leaves alive, among its reasons. */
+/* clang-format off */
+#define MODEL_SOCKET_REASONS                                                                       \
+    {"pi_direction_wait", "release store -> relaxed", "dir->token.wait", 1, MODEL_OLD_TOKEN},      \
+    {"pi_direction_wait", "release store -> relaxed", "dir->token.word", 1, MODEL_OLD_TOKEN},      \
+    {"read_token", "acquire load -> relaxed", "dir->token.wait", 1, MODEL_OLD_TOKEN},              \
+    {"read_token", "acquire load -> relaxed", "dir->token.word", 1, MODEL_OLD_TOKEN}
+/* clang-format on */
+
 #endif

@@ -58,6 +58,22 @@ void model_worker_sleeps_on(void);
  *  empty. */
 void model_workers_check_asleep(void);
 
+/** What a model of something else than sleeping leaves alive in the loop, among its reasons. */
+/* clang-format off */
+#define MODEL_LOOP_REASONS                                                                         \
+    {"pi_idle_sleep_begin", "release or -> relaxed", "idle->beds[w / PER_BED]", 1,                 \
+     "reserve_model.c says why"},                                                                  \
+    {"take_sleeper", NULL, "", 0, "idle_model.c"},                                                 \
+    {"get_up", NULL, "", 0, "idle_model.c"},                                                       \
+    {"pi_idle_pick", NULL, "", 0, "idle_model.c, with a pick in vain"},                            \
+    {"pi_idle_search_end", NULL, "", 0, "idle_model.c, less bounded"},                             \
+    {"pi_pace_notice", NULL, "", 0, "pace_model.c"},                                               \
+    {"pi_loop", "acquire load -> relaxed", "worker->ex->phase", 1,                                 \
+     "nothing is read because of it but what the executor's end joins first"},                     \
+    {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,                               \
+     "it publishes the fields of a worker that is added, and none is added here"}
+/* clang-format on */
+
 static inline unsigned model_task_number(const pica_task *task)
 {
     return (unsigned)(task - model_tasks);

@@ -409,8 +409,7 @@ const model_test model_tests[] = {
 #define FENCED "the fence does it, too; ThreadSanitizer knows nothing of that"
 
 const model_reason model_reasons[] = {
-    {"pi_idle_sleep_begin", "release or -> relaxed", "idle->beds[w / PER_BED]", 1,
-     "reserve_model.c says why"},
+    MODEL_LOOP_REASONS,
     {"drained", "acquire load -> relaxed", "ex->foreign_undone", 1, FENCED},
     {"drained", "acquire load -> relaxed", "ex->workers[i].ended", 1, FENCED},
     {"enqueue", "release add -> relaxed", "ex->foreign_undone", 1, FENCED},
@@ -425,15 +424,6 @@ const model_reason model_reasons[] = {
      "as in pi_task_finish(), where it is killed; here the end of its awaiter hides it"},
     {"pi_executor_stop", "release store -> relaxed", "ex->phase", 1,
      FENCED "; who stops without one joins the workers"},
-    {"pi_loop", "acquire load -> relaxed", "worker->ex->phase", 1,
-     "nothing is read because of it but what the executor's end joins first"},
-    {"pi_pace_notice", NULL, "", 0, "pace_model.c"},
-    {"take_sleeper", NULL, "", 0, "idle_model.c"},
-    {"pi_idle_pick", NULL, "", 0, "idle_model.c"},
-    {"get_up", NULL, "", 0, "idle_model.c"},
-    {"pi_idle_search_end", NULL, "", 0, "idle_model.c"},
     {"pi_loop_share", NULL, "", 0, "ready_model.c"},
-    {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
-     "it publishes the fields of a worker that is added, and none is added here"},
     {0},
 };

@@ -444,21 +444,11 @@ const model_test model_tests[] = {
 };
 
 const model_reason model_reasons[] = {
-    {"pi_idle_sleep_begin", "release or -> relaxed", "idle->beds[w / PER_BED]", 1,
-     "reserve_model.c says why"},
+    MODEL_LOOP_REASONS,
     {"ready_model.c", NULL, "", 0, "an executor's end is closing_model.c's"},
     {"deque.h", NULL, "", 0, "deque_model.c"},
     {"deque.c", NULL, "", 0, "deque_model.c"},
-    {"take_sleeper", NULL, "", 0, "idle_model.c"},
-    {"get_up", NULL, "", 0, "idle_model.c"},
-    {"pi_idle_pick", NULL, "", 0, "idle_model.c, with a pick in vain"},
-    {"pi_idle_search_end", NULL, "", 0, "idle_model.c, less bounded"},
     {"pi_idle_claim", "release cas -> relaxed", "bed", 1, "idle_model.c says why"},
-    {"pi_loop", "acquire load -> relaxed", "worker->ex->phase", 1,
-     "nothing is read because of it but what the executor's end joins first"},
-    {"pi_pace_notice", NULL, "", 0, "pace_model.c"},
     {"pi_fiber_bind", NULL, "", 0, "scope_model.c"},
-    {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
-     "it publishes the fields of a worker that is added, and none is added here"},
     {0},
 };

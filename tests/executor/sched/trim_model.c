@@ -139,17 +139,7 @@ const model_test model_tests[] = {
 };
 
 const model_reason model_reasons[] = {
-    {"pi_idle_sleep_begin", "release or -> relaxed", "idle->beds[w / PER_BED]", 1,
-     "reserve_model.c says why"},
-    {"take_sleeper", NULL, "", 0, "idle_model.c"},
-    {"get_up", NULL, "", 0, "idle_model.c"},
-    {"pi_idle_pick", NULL, "", 0, "idle_model.c"},
-    {"pi_idle_search_end", NULL, "", 0, "idle_model.c"},
+    MODEL_LOOP_REASONS,
     {"pi_idle_claim", "release cas -> relaxed", "bed", 1, "idle_model.c says why"},
-    {"pi_loop", "acquire load -> relaxed", "worker->ex->phase", 1,
-     "nothing is read because of it but what the executor's end joins first"},
-    {"pi_pace_notice", NULL, "", 0, "pace_model.c"},
-    {"pi_executor_seats", "acquire load -> relaxed", "ex->seats", 1,
-     "it publishes the fields of a worker that is added, and none is added here"},
     {0},
 };
