@@ -60,7 +60,8 @@ enum {
     PICA_EPROTO_HTTP = 5002    /**< the peer does not speak proper HTTP */
 };
 
-/** What a task runs. Returns a value >= 0 (or a pointer), or a negative error code. */
+/** What a task runs. Returns a value >= 0 (or a pointer), or a negative error code: one of those
+ *  above, or one of the program's own from -1 to -8192. */
 typedef intptr_t (*pica_fn)(void *arg);
 
 /** A deadline that never comes; a duration that never ends. */
