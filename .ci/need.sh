@@ -6,6 +6,7 @@
 #   need /usr/include/ck_stack.h libck-dev   a file (a pattern will do)
 #   need_that 'test command' package         whatever the command says
 #   need_cmake                               CMake, as new as the presets want it
+#   need_to_build                            that, and what else a preset of gcc's builds with
 #   need_done                                names what is missing, installs it
 #
 # Nothing missing: silent. PICA_NO_INSTALL=1, or no apt-get, or not allowed to: prints what to
@@ -44,6 +45,15 @@ need_give_up() {
     echo "$1 To install:" >&2
     echo "    apt-get install -y --no-install-recommends$need_missing" >&2
     exit 3
+}
+
+need_to_build() {
+    need_cmake
+    need ninja ninja-build
+    need gcc gcc
+    need /usr/include/stdio.h libc6-dev
+    need /usr/include/ck_stack.h libck-dev
+    need /usr/include/jemalloc/jemalloc.h libjemalloc-dev
 }
 
 need_done() {

@@ -79,5 +79,6 @@ int main(void)
 {
     pica_options options = PICA_OPTIONS_INIT;
     options.workers = 1;
+    options.flags = PICA_NO_SPARE; /* nor anybody in its place, should it be held up */
     return pica_run(main_task, NULL, &options) < 0;
 }
