@@ -75,8 +75,6 @@ int pi_await(pica_task *task, intptr_t *result, bool cancelled)
         if (!worker || !worker->fiber)
             return await_slow(task, result, false);
         pi_fiber *fiber = worker->fiber;
-        if (pi_inline_breathe(worker, fiber))
-            continue;
         if (!cancelled && pi_scopes_cancelled(fiber)) {
             if (pi_await_is_self(fiber, task))
                 return -EDEADLK;
@@ -84,6 +82,8 @@ int pi_await(pica_task *task, intptr_t *result, bool cancelled)
             cancelled = true;
             pi_ignored_note(fiber);
         }
+        if (pi_inline_breathe(worker, fiber)) /* after the look: it may let the task end */
+            continue;
         pi_claim claim = pi_inline_claim(worker, fiber, task);
         if (claim != PI_CLAIM_YES)
             return await_not_inline(fiber, task, result, cancelled, claim);

@@ -21,17 +21,21 @@ int pass_time(span *s, check_rng *rng)
 
 /* --- Other tasks ----------------------------------------------------------------------------------- */
 
-void cancel_one(node *n)
+static void cancel_task(node *n, pica_task *task)
 {
-    pica_task *task = n ? pi_load_acquire(&n->task) : NULL;
-    if (!task)
-        return;
     bool ended = pica_task_status(task) == PICA_DONE;
     pi_add_acq_rel(&n->root.begun, 1u);
     int rc = pica_cancel(task);
     if (rc == 0)
         pi_add_acq_rel(&n->root.done, 1u);
     CHECK(rc == 0 ? !ended : rc == -EALREADY && pica_task_status(task) == PICA_DONE);
+}
+
+void cancel_one(node *n)
+{
+    pica_task *task = n ? pi_load_acquire(&n->task) : NULL;
+    if (task)
+        cancel_task(n, task);
 }
 
 node *shared_one(check_rng *rng)
@@ -224,8 +228,7 @@ static int children(span *s, check_rng *rng, unsigned depth)
     return rc;
 }
 
-/* Await who sleeps until it is cancelled. */
-static int rouse(span *s, check_rng *rng)
+int rouse(span *s, check_rng *rng)
 {
     node *of[2];
     unsigned n = 0;
@@ -238,6 +241,24 @@ static int rouse(span *s, check_rng *rng)
         pica_unref(of[i]->task);
     }
     return rc;
+}
+
+/* The same, where nothing but a child's cancel need end it. */
+static int be_cancelled(span *s, check_rng *rng)
+{
+    for (const span *in = s; in->outer; in = in->outer)
+        if (in->shield)
+            return 0;
+    node *n = node_new(rng, CANCELLER, 0, s->node->ex);
+    if (!n)
+        return 0;
+    n->target = s->node;
+    n->target_task = pica_ref(pica_self());
+    CHECK_FATAL(node_spawn(rng, s, n));
+    int rc = rouse(s, rng), own = await_one(s, n);
+    pica_unref(n->target_task);
+    pica_unref(n->task);
+    return own < 0 ? own : rc;
 }
 
 /* --- Scopes ---------------------------------------------------------------------------------------- */
@@ -383,7 +404,7 @@ static int with_group(span *s, check_rng *rng, unsigned depth)
 int act(span *s, check_rng *rng, unsigned depth)
 {
     unsigned deeper = depth ? depth - 1 : 0;
-    switch (check_rng_below(rng, depth ? 12 : 7)) {
+    switch (check_rng_below(rng, depth ? 13 : 7)) {
     case 0:
         return defers(s->node);
     case 1:
@@ -404,6 +425,8 @@ int act(span *s, check_rng *rng, unsigned depth)
         return children(s, rng, deeper);
     case 9:
         return crowd(s, rng, deeper);
+    case 10:
+        return be_cancelled(s, rng);
     default:
         return in_scope(s, rng, deeper);
     }
@@ -424,6 +447,13 @@ intptr_t node_runs(void *arg)
         CHECK_EQ(rc = waited(&n->root, false, pica_sleep(PICA_NEVER)), -ECANCELED);
     if (n->kind == TELLER)
         rc = (int)tell(n, &rng);
+    if (n->kind == CANCELLER) {
+        rc = pass_time(&n->root, &rng);
+        if (n->member_of)
+            (void)cancel_crowd(n->member_of);
+        else
+            cancel_task(n->target, n->target_task);
+    }
     for (unsigned i = 0; i < 4 && n->kind < SLEEPER && (rc == 0 || one_in(&rng, 3)); i++) {
         rc = n->kind == LEAF ? pass_time(&n->root, &rng) : act(&n->root, &rng, n->depth);
         CHECK(!n->pin || pica_worker_index() == (int)n->pin - 1);

@@ -191,6 +191,11 @@ int crowd(span *s, check_rng *rng, unsigned depth)
         sleepers = !group->limit;
     }
     intptr_t rc = 0;
+    if (one_in(rng, 6)) { /* the first member cancels the group, and so what the body waits for */
+        rc = join_crowd(group, group, rng, 0, CANCELLER);
+        if (rc == 0 && group->members && !group->members->refused)
+            rc = rouse(group, rng);
+    }
     for (unsigned i = 0, n = (unsigned)check_rng_below(rng, 6); i < n && rc == 0; i++)
         rc = join_crowd(group, group, rng, depth,
                         sleepers && one_in(rng, 2) ? SLEEPER

@@ -50,7 +50,7 @@ typedef struct span {
     struct node *members; /* [atomic] all that were ever to be spawned into it */
 } span;
 
-typedef enum kind { ACTOR, LEAF, SLEEPER, TELLER } kind;
+typedef enum kind { ACTOR, LEAF, SLEEPER, TELLER, CANCELLER } kind;
 
 typedef struct given { /* a task's argument, perhaps a copy */
     struct node *node;
@@ -72,8 +72,10 @@ typedef struct node {
     uint64_t seed;
     kind kind;
     uint32_t number, depth, ex, pin;
-    int fd;                             /* [const] of a TELLER */
-    bool told;                          /* [owner] it has written to it */
+    int fd;              /* [const] of a TELLER */
+    bool told;           /* [owner] it has written to it */
+    struct node *target; /* [const] of a CANCELLER that is in no group */
+    pica_task *target_task;
     bool refused, eager, may_drop;      /* [spawner] */
     uint32_t runs, drops, lost, looked; /* [atomic] */
     uint32_t deferred;                  /* [owner] handlers that have not run */
@@ -159,6 +161,8 @@ bool node_spawn(check_rng *rng, span *s, node *n);
 int act(span *s, check_rng *rng, unsigned depth);
 int pass_time(span *s, check_rng *rng);
 int await_one(span *s, node *n);
+/** Await who sleeps until it is cancelled, as the caller is to be. */
+int rouse(span *s, check_rng *rng);
 /** Some of it, that plain threads can do, too; then s is NULL. */
 int join_one(span *s, check_rng *rng, node *n);
 void cancel_one(node *n);

@@ -153,6 +153,23 @@ static void cancelled_on_entry(void)
     pica_unref(task);
 }
 
+/* Now and then an await lets others run first. Should the child be among them, it has been cancelled
+ * before. */
+static void cancelled_on_entry_in_a_loop(void)
+{
+    for (int64_t until = pica_after(PICA_MS(50)); pica_now() < until;) {
+        pica_task *task;
+        intptr_t result = 0;
+        CHECK_FATAL_OK(pica_spawn(&task, body_yields, body_arg(7)));
+        CHECK_EQ(pica_cancel(pica_self()), 0);
+        CHECK_EQ(pica_task_status(task), PICA_READY);
+        CHECK_EQ(pica_await(task, &result), -ECANCELED);
+        CHECK_EQ(result, -ECANCELED);
+        CHECK_EQ(pica_uncancel(), 0);
+        pica_unref(task);
+    }
+}
+
 struct pair {
     check_latch child;   /* the child sleeps */
     check_latch cleaned; /* and has cleaned up */
@@ -500,6 +517,7 @@ CHECK_MAIN
     check_run_in(CHECK_ONE, "oneself below inline children", oneself_below_inline_children);
     check_run("ended under a cancel", ended_under_a_cancel);
     check_run("cancelled on entry", cancelled_on_entry);
+    check_run_in(CHECK_ONE, "cancelled on entry, in a loop", cancelled_on_entry_in_a_loop);
     check_run("cancelled while waiting", cancelled_while_waiting);
     check_run("cancelled twice", cancelled_twice);
     check_run("a cancel goes down a chain", cancel_goes_down_a_chain);
