@@ -222,6 +222,13 @@ static intptr_t spins(void *stop)
     return 0;
 }
 
+/* Is it at work, or on its way to rest? Then it may be stuck itself. */
+static bool spare_is_up(pica_executor *ex)
+{
+    const pi_worker *spare = pi_spare_of(ex);
+    return spare && !pi_load_relaxed(&spare->at_rest);
+}
+
 /* Whatever the monitor is doing when it is stopped, afterwards it still finds help for who is
  * stuck: it sleeps as all workers do, it ticks, or all compute. */
 static void monitor_child(void)
@@ -232,12 +239,13 @@ static void monitor_child(void)
     CHECK_EQ(body_end(body_spawn_in(ex, is_stuck, NULL)), 0);
     for (int i = 0; i < 2; i++)
         CHECK_EQ(body_end(body_spawn_in(ex, is_stuck, ex)), 0);
+    CHECK_SOON(!spare_is_up(ex));
     uint32_t stop = 0;
     unsigned n = pica_executor_workers(ex);
     pica_task *tasks[4];
     for (unsigned i = 0; i < n; i++)
         tasks[i] = body_spawn_in(ex, spins, &stop);
-    CHECK_SOON(pi_spare_works(ex)); /* it has seen that all are stuck */
+    CHECK_SOON(spare_is_up(ex)); /* it has seen that all are stuck */
     stop_here();
     check_latch came = {0};
     pica_task *task = n == 1 ? body_spawn_in(ex, comes, &came) : NULL;
