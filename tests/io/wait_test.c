@@ -452,6 +452,42 @@ static void storm(void)
     }
 }
 
+/* --- A waiter of another executor ------------------------------------------------------------ */
+
+static intptr_t reads_one(void *arg)
+{
+    char byte = 0;
+    pica_stream *s = arg;
+    return pica_read(s, &byte, 1);
+}
+
+/* A stream belongs to an executor, and no other's task should wait for it. Where one did, and its
+ * executor is gone, the descriptor still names its wait: no event may follow that. */
+static void a_waiter_whose_executor_is_gone(void)
+{
+    int raw;
+    char byte = 0;
+    pica_stream *s = peers_stream(&raw);
+    pica_task *task = peers_spawn(reads_one, s); /* so that it is registered here */
+    PEERS_UNTIL_WAITING(task);
+    peers_send(raw, "a", 1);
+    CHECK_EQ(peers_result(task), 1);
+    pica_options options = check_options();
+    pica_executor *other = check_executor_open(&options);
+    CHECK_FATAL_OK(pica_executor_spawn(other, &task, reads_one, s));
+    PEERS_UNTIL_WAITING(task);
+    peers_send(raw, "b", 1);
+    CHECK_EQ(peers_result(task), 1);
+    check_executor_close(other);
+    peers_send(raw, "c", 1);
+    for (int i = 0; i < 3; i++) /* while nobody waits */
+        CHECK_OK(pica_sleep(PICA_MS(1)));
+    CHECK_EQ(pica_read(s, &byte, 1), 1);
+    CHECK_EQ(byte, 'c');
+    pica_close(s);
+    close(raw);
+}
+
 CHECK_MAIN
 {
     check_run("cancelled in each wait", cancelled);
@@ -465,4 +501,5 @@ CHECK_MAIN
     check_plain("closed twice", closed_twice);
     check_run("slots are reused", slots_are_reused);
     check_run("a storm of closes and cancels", storm);
+    check_run("a waiter whose executor is gone", a_waiter_whose_executor_is_gone);
 }
