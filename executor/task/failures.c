@@ -3,7 +3,8 @@
  *
  * Memory is fetched and freed without the lock, so the list may have been lengthened meanwhile,
  * by somebody else. The first in it is the first failure, also where several come at once. One for
- * which there is no memory is missing in the list, but can be the first all the same.
+ * which there is no memory is missing in the list, but can be the first all the same. So is each
+ * beyond PICA_GROUP_ERRORS_MAX: a group may be a server, and live for years.
  */
 #include "executor/base/alloc.h"
 #include "executor/task/group.h"
@@ -31,6 +32,8 @@ static intptr_t *exchange(pica_group *group, intptr_t *room, size_t capacity)
 static bool note(pica_group *group, intptr_t error, bool last_try)
 {
     bool fits = group->errors_count < group->errors_capacity;
+    if (group->errors_count == PICA_GROUP_ERRORS_MAX)
+        last_try = true;
     if (fits)
         group->errors[group->errors_count++] = error;
     if ((fits || last_try) && !group->first)

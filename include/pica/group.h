@@ -56,10 +56,14 @@ typedef struct pica_group {
     void *reserved[2];
 } pica_group;
 
+/** So many failures of a group are kept at most, the first ones: 512 KiB, for a group that lives
+ *  as long as a server. */
+#define PICA_GROUP_ERRORS_MAX 65536
+
 /** Bits of pica_group_options.flags. */
 enum {
     /** No failure cancels members or body. The end still returns the first one, and
-     *  pica_group_errors() gives all. */
+     *  pica_group_errors() gives all, up to PICA_GROUP_ERRORS_MAX. */
     PICA_GROUP_COLLECT = 1u << 0,
     /** The first member that succeeds (returns no negative code) cancels the others and the
      *  body, and the end returns its value. A failure cancels nobody. Where a value owns
@@ -179,7 +183,8 @@ PICA_API PICA_NODISCARD intptr_t pica_group_end(pica_group *group, intptr_t rc);
  *
  * @param group   after pica_group_end()
  * @param errors  set to an array that pica_group_deinit() frees
- * @return how many; where memory ran out while they were collected, fewer than happened
+ * @return how many, at most PICA_GROUP_ERRORS_MAX; where memory ran out while they were collected,
+ *         fewer than happened
  * Where: the owner. Never suspends.
  */
 PICA_API size_t pica_group_errors(const pica_group *group, const intptr_t **errors);

@@ -91,9 +91,20 @@ static void without_memory(void)
     memset(&group, 0, sizeof(group));
 }
 
+/* The list of a group that goes on failing does not grow for ever. */
+static void no_more_than_so_many(void)
+{
+    const intptr_t *errors = NULL;
+    fail(1, PICA_GROUP_ERRORS_MAX + 3);
+    CHECK_EQ(pica_group_errors(&group, &errors), PICA_GROUP_ERRORS_MAX);
+    CHECK_EQ(group.errors_capacity, PICA_GROUP_ERRORS_MAX);
+    expect_in_order(PICA_GROUP_ERRORS_MAX);
+}
+
 CHECK_MAIN
 {
     check_plain("in order", in_order);
     check_plain("others were first", others_were_first);
     check_plain("without memory", without_memory);
+    check_plain("no more than so many", no_more_than_so_many);
 }
