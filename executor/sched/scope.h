@@ -72,6 +72,14 @@ static inline bool pi_scopes_quiet(const pi_fiber *fiber)
            !pi_scope_group_cancelled(task);
 }
 
+/** Has anybody cancelled anything? Not whether a deadline has passed: only the clock tells. */
+static inline bool pi_scopes_told(const pi_fiber *fiber)
+{
+    const pica_task *task = fiber->current;
+    return PI_UNLIKELY(pi_load_relaxed(&task->cancels) | pi_load_relaxed(&fiber->attention)) ||
+           pi_scope_group_cancelled(task);
+}
+
 /** The entry check of every suspension point. */
 static inline bool pi_scopes_cancelled(pi_fiber *fiber)
 {

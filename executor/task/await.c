@@ -103,7 +103,9 @@ static __attribute__((noinline)) int await_general(pica_task *task, intptr_t *re
     return task ? pi_await(task, result, false) : -EINVAL;
 }
 
-/* The common case by itself: an unstarted child in the own queue, nothing else to look at. */
+/* The common case by itself: an unstarted child in the own queue, nothing else to look at. (A
+ * deadline is something else: whether it has passed since the caller's last wait only the clock can
+ * tell, and each await has to. The end of a group, whose loop is its own, reads it less often.) */
 int pica_await(pica_task *task, intptr_t *result)
 {
     pi_worker *worker = pi_worker_self();

@@ -285,27 +285,61 @@ static pica_task *claim_member(pica_group *group, pi_worker *worker, pi_fiber *f
     return NULL;
 }
 
-/* Run members inline. An owner that is cancelled hears of it before each of them, as in any other
- * wait, and all members with it. */
-static void run_members(pica_group *group, pi_fiber *fiber)
+static bool has_members(const pica_group *group)
 {
-    for (;;) {
+    return pi_members_of(pi_load_relaxed(&group->members)) >= PI_MEMBER;
+}
+
+/* If the owner is cancelled, so are all members. */
+static void hear_of_cancel(pica_group *group, pi_fiber *fiber)
+{
+    if (!is_cancelled(group) && pi_scopes_cancelled(fiber))
+        pica_group_cancel(group);
+}
+
+typedef enum stop {
+    SPENT, /* the budget; perhaps suspended meanwhile */
+    NONE_HERE,
+    ALL_ENDED
+} stop;
+
+/* Run members inline. @return what has stopped that */
+static stop run_some(pica_group *group, pi_fiber *fiber)
+{
+    do {
         pi_worker *worker = pi_worker_self();
-        if (pi_members_of(pi_load_relaxed(&group->members)) < PI_MEMBER)
-            return;
-        if (PI_UNLIKELY(!pi_scopes_quiet(fiber)) && !is_cancelled(group) &&
-            pi_scopes_cancelled_slow(fiber))
-            pica_group_cancel(group);
-        if (pi_inline_breathe(worker, fiber))
-            continue;
+        if (PI_UNLIKELY(pi_scopes_told(fiber)))
+            hear_of_cancel(group, fiber);
+        if (pi_worker_spend(worker)) {
+            hear_of_cancel(group, fiber); /* before others run, for a while */
+            (void)pi_inline_breathe_slow(worker, fiber);
+            return SPENT;
+        }
         pica_task *member = claim_member(group, worker, fiber);
         if (!member)
-            return;
+            return NONE_HERE;
         struct members members = {{fiber->current, cancel_members, fiber->several}, group};
         bool delivered;
         fiber->several = &members.several;
         (void)pi_inline_run(fiber, member, false, &delivered);
         fiber->several = members.several.outer;
+    } while (has_members(group));
+    return ALL_ENDED;
+}
+
+/* The owner hears of a cancel before each member that it runs and, as in any other wait, while the
+ * last one runs. Of a deadline, for which the clock has to be read, it hears before the first,
+ * after the last, and between them when its worker looks around: after PI_BUDGET of them, or when
+ * the monitor hurries it. A member that waits, or may be dropped, looks for itself. */
+static void run_members(pica_group *group, pi_fiber *fiber)
+{
+    while (has_members(group)) {
+        hear_of_cancel(group, fiber);
+        stop why = run_some(group, fiber);
+        if (why == ALL_ENDED)
+            hear_of_cancel(group, fiber);
+        if (why != SPENT)
+            return;
     }
 }
 

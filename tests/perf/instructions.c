@@ -9,6 +9,7 @@
  *   yield    of one of two tasks that yield in turn
  *   spawn    a task that does nothing, and its await
  *   group    a member that does nothing, of a group of 16, with its share of begin and end
+ *   timed    the same, of a group with a deadline
  *   sem      acquire and release, of a semaphore that nobody else wants
  *   echo     a byte to another task and back, over TCP
  *   http     a request to a server, and its answer
@@ -98,17 +99,27 @@ static intptr_t spawns(void *arg)
 
 #define MEMBERS 16
 
-static intptr_t groups(void *arg)
+static intptr_t groups_until(void *arg, int64_t deadline_ns)
 {
     pica_group group;
     for (long i = 0; i < count / MEMBERS; i++) {
-        pica_group_begin(&group);
+        pica_group_begin_until(&group, deadline_ns);
         for (unsigned k = 0; k < MEMBERS; k++)
             must(pica_group_spawn(&group, nothing, arg) == 0, "a spawn failed");
         must(pica_group_end(&group, 0) == 0, "a member failed");
         pica_group_deinit(&group);
     }
     return 0;
+}
+
+static intptr_t groups(void *arg)
+{
+    return groups_until(arg, PICA_NEVER);
+}
+
+static intptr_t timed_groups(void *arg)
+{
+    return groups_until(arg, pica_after(PICA_SEC(3600)));
 }
 
 /* --- semaphore ----------------------------------------------------------------------------------- */
@@ -212,9 +223,9 @@ static intptr_t requests(void *arg)
 static const struct {
     const char *name;
     pica_fn task;
-} cases[] = {{"switch", NULL},  {"yield", two_yield}, {"spawn", spawns},
-             {"group", groups}, {"sem", acquires},    {"echo", echoes},
-             {"http", requests}};
+} cases[] = {{"switch", NULL},  {"yield", two_yield},    {"spawn", spawns},
+             {"group", groups}, {"timed", timed_groups}, {"sem", acquires},
+             {"echo", echoes},  {"http", requests}};
 
 int main(int argc, char **argv)
 {

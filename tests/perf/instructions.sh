@@ -11,7 +11,7 @@
 set -u
 program=$1 build=$2 expected=$3 update=${4-}
 SLACK=3
-CASES="switch:200000 yield:50000 spawn:50000 group:48000 sem:100000 echo:3000 http:3000"
+CASES="switch:200000 yield:50000 spawn:50000 group:48000 timed:48000 sem:100000 echo:3000 http:3000"
 
 skip() {
     echo "skipped: $1"

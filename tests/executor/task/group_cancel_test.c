@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* group_cancel_test.c: cancels and deadlines that reach a group from outside, and groups in
  * scopes in groups (pica/group.h). What happens inside a group is in group_test.c. */
+#include "executor/sched/scope.h"
 #include "executor/task/members.h"
 #include "tests/executor/bodies.h"
 
@@ -205,6 +206,69 @@ static void deadline_has_passed(void)
 {
     for (unsigned n = 1; n <= 9; n += 4)
         deadline(body_returns, n, pica_now());
+}
+
+static void go_on_until(int64_t ns)
+{
+    while (pica_now() <= ns) {
+    }
+}
+
+static intptr_t goes_on_until(void *ns)
+{
+    go_on_until(*(const int64_t *)ns);
+    return 0;
+}
+
+/* No member looks; it passes while the n-th of them runs. Nor does the worker look around. */
+static void deadline_passes_beside(unsigned nth, unsigned of)
+{
+    pica_group group;
+    int64_t deadline_ns = pica_after(PICA_MS(1));
+    pica_group_begin_until(&group, deadline_ns);
+    for (unsigned i = 1; i <= of; i++)
+        CHECK_EQ(pica_group_spawn(&group, i == nth ? goes_on_until : body_returns, &deadline_ns), 0);
+    pi_worker *worker = pi_worker_self();
+    pi_store_relaxed(&worker->look_at, worker->turns + of + 2);
+    CHECK_EQ(pica_group_end(&group, 0), -ETIMEDOUT);
+    CHECK_OK(pica_yield());
+}
+
+static void deadline_passes_beside_each(void)
+{
+    for (unsigned of = 1; of <= 9; of += 4)
+        for (unsigned nth = 1; nth <= of; nth++)
+            deadline_passes_beside(nth, of);
+    deadline_passes_beside(500, 500);
+    deadline_passes_beside(1, 500);
+}
+
+struct passing {
+    pica_group group;
+    int64_t deadline_ns;
+    unsigned passed, heard; /* members that have run since it passed; and how many had then */
+};
+
+static intptr_t counts_passed(void *arg)
+{
+    struct passing *p = arg;
+    if (pi_load_relaxed(&p->group.scope.flags) & PI_SCOPE_CANCELLED && !p->heard)
+        p->heard = p->passed;
+    go_on_until(p->deadline_ns);
+    p->passed++;
+    return 0;
+}
+
+/* The clock is not read for each of those that run on the owner's stack, but often enough. */
+static void deadline_is_heard_of_soon(void)
+{
+    struct passing p = {.deadline_ns = pica_after(PICA_MS(1))};
+    pica_group_begin_until(&p.group, p.deadline_ns);
+    for (unsigned i = 0; i < 4 * PI_BUDGET; i++)
+        CHECK_EQ(pica_group_spawn(&p.group, counts_passed, &p), 0);
+    CHECK_EQ(pica_group_end(&p.group, 0), -ETIMEDOUT);
+    CHECK_EQ(p.passed, 4 * PI_BUDGET);
+    CHECK(1 <= p.heard && p.heard <= PI_BUDGET);
 }
 
 static void deadline_of_the_body(void)
@@ -425,6 +489,8 @@ CHECK_MAIN
     check_run("a deadline reaches all at once", deadline_reaches_all_at_once);
     check_run("a deadline passes", deadline_passes);
     check_run_in(CHECK_ONE, "a deadline has passed", deadline_has_passed);
+    check_run_in(CHECK_ONE, "a deadline passes beside each", deadline_passes_beside_each);
+    check_run_in(CHECK_ONE, "a deadline is heard of soon", deadline_is_heard_of_soon);
     check_run("a deadline of the body", deadline_of_the_body);
     check_run("a deadline far away", deadline_far_away);
     check_run("errors beat a deadline", errors_beat_a_deadline);
