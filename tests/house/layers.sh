@@ -12,6 +12,8 @@
 #   4. Sources begin with the licence, are at most 600 lines long and 100 columns wide, and have
 #      no tab and no trailing blank.
 #   5. Every source is built (CMakeLists.txt names it), and so is every test.
+#   6. Tests wait for what happens, not for time: what they may call instead of a sleep is in
+#      tests/check.h. The programs without the harness, and delays as such, are named below.
 set -u
 cd "$1" || exit 2
 
@@ -30,6 +32,13 @@ for file in $files; do
 done
 for file in $(find tests/executor tests/io -name '*.c' 2>/dev/null | sed 's,^tests/,,'); do
     grep -q "[ (]$file" tests/CMakeLists.txt || unbuilt "tests/$file" tests/CMakeLists.txt
+done
+
+may_sleep='check\.c|proc\.h|perturb/perturb\.c|examples/echo_test\.c'
+for file in $(grep -rlE '(^|[^a-z_.])(u|nano|clock_nano)?sleep *\(' tests --include='*.[ch]' \
+    2>/dev/null | grep -vxE "tests/($may_sleep)"); do
+    echo "$file: sleeps"
+    failures=1
 done
 
 # shellcheck disable=SC2086

@@ -80,6 +80,8 @@ notices 'io/a.c: CMakeLists.txt does not name it' sh "$here/layers.sh" "$work/tr
 mkdir -p "$work/tree/tests/io"
 touch "$work/tree/tests/io/a_test.c" "$work/tree/tests/CMakeLists.txt"
 notices 'tests/io/a_test.c: tests/CMakeLists.txt' sh "$here/layers.sh" "$work/tree"
+echo 'static void a(void) { usleep(1000); }' >"$work/tree/tests/io/a_test.c"
+notices 'tests/io/a_test.c: sleeps' sh "$here/layers.sh" "$work/tree"
 
 # --- headers.sh --------------------------------------------------------------------------
 
