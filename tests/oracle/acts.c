@@ -175,10 +175,10 @@ bool node_spawn(check_rng *rng, span *s, node *n)
     pica_attr attr;
     given arg;
     void *given_arg = node_attr(rng, n, &attr, &arg);
-    pica_task *task;
+    pica_task *task = NULL, **out = n->orphan ? NULL : &task;
     bool own = s && s->node->ex == n->ex;
-    int rc = own ? pica_spawn_with(&task, node_runs, given_arg, &attr)
-                 : pica_executor_spawn_with(w.ex[n->ex], &task, node_runs, given_arg, &attr);
+    int rc = own ? pica_spawn_with(out, node_runs, given_arg, &attr)
+                 : pica_executor_spawn_with(w.ex[n->ex], out, node_runs, given_arg, &attr);
     memset(&arg, 0, sizeof(arg));
     if (rc < 0) {
         CHECK_EQ(rc, -ESHUTDOWN);
@@ -200,7 +200,10 @@ static int children(span *s, check_rng *rng, unsigned depth)
     while (n < wanted) {
         uint32_t ex = one_in(rng, 6) ? !s->node->ex : s->node->ex;
         node *child = node_new(rng, depth ? ACTOR : LEAF, depth ? depth - 1 : 0, ex);
-        if (!child || !node_spawn(rng, s, child))
+        if (!child)
+            break;
+        child->orphan = one_in(rng, 10);
+        if (!node_spawn(rng, s, child) || child->orphan)
             break;
         of[n++] = child;
         if (one_in(rng, 8))
@@ -454,7 +457,8 @@ intptr_t node_runs(void *arg)
         else
             cancel_task(n->target, n->target_task);
     }
-    for (unsigned i = 0; i < 4 && n->kind < SLEEPER && (rc == 0 || one_in(&rng, 3)); i++) {
+    unsigned steps = n->kind < SLEEPER ? (unsigned)check_rng_below(&rng, 6) : 0;
+    for (unsigned i = 0; i < steps && (rc == 0 || one_in(&rng, 3)); i++) {
         rc = n->kind == LEAF ? pass_time(&n->root, &rng) : act(&n->root, &rng, n->depth);
         CHECK(!n->pin || pica_worker_index() == (int)n->pin - 1);
     }

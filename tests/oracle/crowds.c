@@ -150,6 +150,15 @@ static void check_end(span *group, const tally *t, const intptr_t *errors, intpt
     }
 }
 
+/* Is there a member that has not ended? Where tasks run in turns. */
+static bool some_live(const span *group)
+{
+    const node *n = group->members;
+    while (n && (n->refused || n->stamp || n->drops))
+        n = n->next_member;
+    return n;
+}
+
 static int end_crowd(span *group, check_rng *rng, intptr_t rc)
 {
     span *s = group->outer;
@@ -159,6 +168,8 @@ static int end_crowd(span *group, check_rng *rng, intptr_t rc)
     if (!group->mode && rc < 0 && rc != -ECANCELED && !refusal)
         pi_add_acq_rel(&group->begun, 1u);
     pi_store_release(&group->gives_up, (uint32_t)(rc == -ECANCELED));
+    if (in_turns(group->node, group->node) && must_be_cancelled(group))
+        surely |= some_live(group);
     pi_store_release(&group->ending, 1u);
     intptr_t ret = pica_group_end(group->group, rc);
     rc = refusal ? -ECANCELED : rc;

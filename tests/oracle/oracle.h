@@ -76,10 +76,10 @@ typedef struct node {
     bool told;           /* [owner] it has written to it */
     struct node *target; /* [const] of a CANCELLER that is in no group */
     pica_task *target_task;
-    bool refused, eager, may_drop;      /* [spawner] */
-    uint32_t runs, drops, lost, looked; /* [atomic] */
-    uint32_t deferred;                  /* [owner] handlers that have not run */
-    later later[LATER_MAX];             /* [owner] */
+    bool refused, eager, may_drop, orphan; /* [spawner] */
+    uint32_t runs, drops, lost, looked;    /* [atomic] */
+    uint32_t deferred;                     /* [owner] handlers that have not run */
+    later later[LATER_MAX];                /* [owner] */
     uint64_t stamp;     /* [owner] when its function returned; UNORDERED: handlers ran after that */
     intptr_t result;    /* [owner, published by the task's end] */
     span *links[LINKS]; /* [atomic] of those that wait for it */
@@ -146,7 +146,7 @@ static inline bool one_in(check_rng *rng, uint64_t n)
 
 static inline int64_t soon(check_rng *rng)
 {
-    return pica_after((int64_t)check_rng_below(rng, 300000));
+    return one_in(rng, 6) ? pica_now() : pica_after((int64_t)check_rng_below(rng, 300000));
 }
 
 /* --- acts.c: what tasks do --------------------------------------------------------------------- */
