@@ -74,8 +74,8 @@ int pica_addr_parse(pica_addr *out, const char *text, uint16_t port)
     char host[PICA_ADDR_TEXT];
     if (!out || !text)
         return -EINVAL;
-    size_t n = strnlen(text, sizeof(host));
-    if (n == sizeof(host))
+    size_t n = strlen(text);
+    if (n >= sizeof(host))
         return -EINVAL;
     memcpy(host, text, n + 1);
 

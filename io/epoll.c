@@ -42,7 +42,7 @@ typedef struct pi_reactor {
     uint32_t number; /* [const] in slots->reactors */
     int epfd;        /* [const] */
     int wakefd;      /* [const] */
-    bool coarse;     /* [owner] the kernel has no epoll_pwait2, or denies it */
+    bool coarse;     /* [owner] there is no epoll_pwait2 for us */
 
     uint32_t sleep __attribute__((aligned(PI_CACHE_LINE))); /* [atomic] see the protocol */
 } pi_reactor;
@@ -149,9 +149,9 @@ static int wait_for_events(pi_reactor *r, struct epoll_event *events, int64_t de
     struct timespec left = pi_timespec_until(deadline_ns);
     if (!r->coarse) {
         int n = pi_sys_epoll_wait_ns(r->epfd, events, BATCH, &left);
-        if (n != -ENOSYS && n != -EPERM)
+        if (n >= 0)
             return n;
-        r->coarse = true;
+        r->coarse = true; /* an older kernel; or a sandbox, which denies by what code it likes */
     }
     /* Rounded up, or the last part of a millisecond would be spent spinning. */
     int64_t ms = (int64_t)left.tv_sec * 1000 + (left.tv_nsec + 999999) / 1000000;

@@ -42,34 +42,44 @@ static __attribute__((noinline)) unsigned quota_of(const char *directory)
     return quota > 0 && period > 0 ? (unsigned)((quota + period - 1) / period) : 0;
 }
 
-/* The least quota on the way from the process's own cgroup up to the root. */
+static unsigned lesser(unsigned a, unsigned b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
+/* The least quota on the way from a cgroup, a line of /proc/self/cgroup, up to the root. */
+static __attribute__((noinline)) unsigned quota_above(char *line)
+{
+    char path[1200];
+    char *controllers = strchr(line, ':');
+    char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+    if (!group)
+        return 0;
+    *group++ = 0;
+    if (controllers[1] && !strstr(controllers, "cpu"))
+        return 0;
+    const char *root = controllers[1] ? "/sys/fs/cgroup/cpu" : "/sys/fs/cgroup";
+    unsigned least = 0;
+    for (;;) {
+        snprintf(path, sizeof(path), "%s%s", root, group);
+        least = lesser(least, quota_of(path));
+        char *slash = strrchr(group, '/');
+        if (!slash || !*group)
+            return least;
+        *slash = 0;
+    }
+}
+
+/* Of version 1 there are a dozen lines, in a container of 100 to 200 bytes each. */
 static unsigned quota(void)
 {
-    char text[1024], path[1200];
+    char text[3800];
     if (read_file("/proc/self/cgroup", text, sizeof(text)) < 0)
         return 0;
     unsigned least = 0;
     char *save = NULL;
-    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        char *controllers = strchr(line, ':');
-        char *group = controllers ? strchr(controllers + 1, ':') : NULL;
-        if (!group)
-            continue;
-        *group++ = 0;
-        if (controllers[1] && !strstr(controllers, "cpu"))
-            continue;
-        const char *root = controllers[1] ? "/sys/fs/cgroup/cpu" : "/sys/fs/cgroup";
-        for (;;) {
-            snprintf(path, sizeof(path), "%s%s", root, group);
-            unsigned q = quota_of(path);
-            if (q && (!least || q < least))
-                least = q;
-            char *slash = strrchr(group, '/');
-            if (!slash || !*group)
-                break;
-            *slash = 0;
-        }
-    }
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        least = lesser(least, quota_above(line));
     return least;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* exception.c: see exception.h. <unwind.h> is the compiler's own; nothing of libgcc is called. */
+/* exception.c: see exception.h. */
 #include "executor/sched/exception.h"
 
 #include "executor/base/assert.h"
@@ -8,30 +8,12 @@
 
 #include <stdlib.h>
 #include <unistd.h>
-#include <unwind.h>
-
-static void add_task(pi_line *line)
-{
-    const pica_task *task = pi_task_self();
-    if (!task)
-        return;
-    pi_line_add(line, "task %llu (", (unsigned long long)task->id);
-    pi_line_add_name(line, pi_task_name(task));
-    pi_line_add(line, ", spawned at ");
-    pi_line_add_site(line, task->site);
-    pi_line_add(line, ")");
-}
-
-/* Called by the runtime alone, by its address in the call-frame information. */
-_Unwind_Reason_Code pi_exception_would_leave(int version, _Unwind_Action actions,
-                                             _Unwind_Exception_Class class,
-                                             struct _Unwind_Exception *exception,
-                                             struct _Unwind_Context *context);
 
 __attribute__((cold, visibility("hidden"), PI_NAMED_BY_ASM)) _Unwind_Reason_Code
 pi_exception_would_leave(int version, _Unwind_Action actions, _Unwind_Exception_Class class,
                          struct _Unwind_Exception *exception, struct _Unwind_Context *context)
 {
+    const pica_task *task = pi_task_self();
     pi_line line;
     (void)version;
     (void)class;
@@ -41,7 +23,12 @@ pi_exception_would_leave(int version, _Unwind_Action actions, _Unwind_Exception_
     pi_line_add(&line, "pica: %s would leave ",
                 actions & _UA_FORCE_UNWIND ? "pthread_exit() or a thread's cancellation"
                                            : "an exception");
-    add_task(&line);
+    if (task) {
+        pi_line_add_task(&line, (unsigned long long)task->id, pi_task_name(task), task->site);
+        pi_line_add(&line, ")");
+    } else {
+        pi_line_add(&line, "a function that the executor called");
+    }
     (void)pi_line_write(&line, STDERR_FILENO);
     if (actions & _UA_FORCE_UNWIND)
         abort(); /* frames have been unwound already */

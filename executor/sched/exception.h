@@ -13,6 +13,8 @@
 #ifndef PI_EXCEPTION_H
 #define PI_EXCEPTION_H
 
+#include <unwind.h> /* the compiler's own; nothing of libgcc is called */
+
 #if defined(__GCC_HAVE_DWARF2_CFI_ASM) && !defined(PICA_MODEL)
 /** To stand right before a call of a task's function, or of a handler of its, so that compilers
  *  which cut functions in two leave both together. 0x1b: the routine is named by its distance, in
@@ -22,5 +24,12 @@
 #else
 #define PI_NO_EXCEPTION_PASSES() ((void)0)
 #endif
+
+/** Called by the runtime alone, by its address in the call-frame information. C names it once, in
+ *  worker.c: what only an asm names, link-time optimisation does not take out of an archive. */
+_Unwind_Reason_Code pi_exception_would_leave(int version, _Unwind_Action actions,
+                                             _Unwind_Exception_Class class,
+                                             struct _Unwind_Exception *exception,
+                                             struct _Unwind_Context *context);
 
 #endif

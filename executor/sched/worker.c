@@ -45,6 +45,9 @@ void pi_worker_deinit(pi_worker *worker)
 
 /* ---- fibers ---- */
 
+/* See exception.h. */
+static const _Unwind_Personality_Fn taken_along __attribute__((used)) = pi_exception_would_leave;
+
 void pi_fiber_main(pi_context *from, pi_context *self)
 {
     pi_fiber *fiber = pi_fiber_of(self);

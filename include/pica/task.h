@@ -21,6 +21,8 @@
  * Stacks.       A task gets its stack when it starts. If there is none it waits until one
  *               comes back; where for a second none of its size does, the task's result is
  *               -ENOMEM, and its function is never called (see pica_attr.on_drop).
+ *               Below each lie 16 KiB of guard: an overflow ends the process. Code with frames
+ *               as large needs -fstack-clash-protection, or one may jump over the guard.
  * Order.        Tasks start in the order in which they were spawned, but for a child that
  *               its waiter runs at once on its own stack; parallel workers keep no order
  *               among themselves.
@@ -36,9 +38,9 @@
  *               in flight, nor its handler be open, across a suspension: the C++ runtime keeps
  *               those per thread. So neither a catch block nor a destructor that runs for an
  *               exception may suspend; keep a std::exception_ptr, leave the block, and then
- *               wait. No exception may leave a task's function: as with one that is noexcept
- *               std::terminate() is called, with nothing unwound yet, and stderr told which
- *               task it was. pthread_exit() in a task aborts.
+ *               wait. No exception may leave a task's function, nor a handler, an on_drop or a
+ *               hook: as with one that is noexcept std::terminate() is called, with nothing
+ *               unwound yet, and stderr told which task it was. pthread_exit() in a task aborts.
  */
 #ifndef PICA_TASK_H
 #define PICA_TASK_H

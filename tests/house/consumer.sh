@@ -6,8 +6,8 @@
 #   find_package    the installed library, by CMake: shared, static, inside a shared object, with
 #                   jemalloc, from C++ and from C++ alone
 #   pkg-config      the installed library, by pkg-config: shared and static, from C++
-#   subdirectory    the sources, by add_subdirectory(), in a project with flags of its own, and in
-#                   one of C++ alone
+#   subdirectory    the sources, by add_subdirectory(), in a project with flags of its own, in one
+#                   with link-time optimisation, and in one of C++ alone
 #   plain           the sources, by cmake -B, --build and --install without any option, on a
 #                   system that has what a user needs and no more; then without libpica.so
 #
@@ -158,6 +158,10 @@ cmake_minimum_required(VERSION 3.25)
 project(consumer C)
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_UNITY_BUILD ON)
+if(CONSUMER_LTO)
+    include(CheckIPOSupported)
+    check_ipo_supported(RESULT CMAKE_INTERPROCEDURAL_OPTIMIZATION)
+endif()
 set(before "${CMAKE_C_FLAGS}|${CMAKE_BUILD_TYPE}|${CMAKE_MODULE_PATH}|${BUILD_TESTING}")
 add_subdirectory("${PICA_ROOT}" pica EXCLUDE_FROM_ALL)
 if(NOT before STREQUAL "${CMAKE_C_FLAGS}|${CMAKE_BUILD_TYPE}|${CMAKE_MODULE_PATH}|${BUILD_TESTING}")
@@ -175,7 +179,7 @@ if(names)
     message(FATAL_ERROR "targets without a prefix: ${names}")
 endif()
 get_property(variables DIRECTORY PROPERTY CACHE_VARIABLES)
-list(FILTER variables EXCLUDE REGEX "^(_|CMAKE_|PICA_|pica_|consumer_|Threads_|FIND_PACKAGE_)")
+list(FILTER variables EXCLUDE REGEX "^(_|CMAKE_|CONSUMER_|PICA_|pica_|consumer_|Threads_|FIND_PACKAGE_)")
 if(variables)
     message(FATAL_ERROR "cache variables without a prefix: ${variables}")
 endif()
@@ -195,6 +199,11 @@ END
     runs out/shared system
     runs out/static system
     [ ! -e out/jemalloc ] || runs out/jemalloc jemalloc
+    # With link-time optimisation, which takes out of an archive what it sees named.
+    cmake -G Ninja -S src -B lto -DPICA_ROOT="$root" -DCMAKE_C_COMPILER="$cc" \
+        -DCMAKE_BUILD_TYPE=Release -DCONSUMER_LTO=ON >out.log 2>&1 || { cat out.log; exit 1; }
+    cmake --build lto -j 2 --target static >out.log 2>&1 || { cat out.log; exit 1; }
+    runs lto/static system
     # shellcheck disable=SC2016
     cxx_only 'add_subdirectory("${PICA_ROOT}" pica)
         get_target_property(library pica::pica ALIASED_TARGET)

@@ -24,7 +24,8 @@ static int failures;
 
 namespace {
 
-constexpr int tasks = 8, rounds = 500;
+constexpr int tasks = 8;
+const int rounds = std::getenv("PICA_TEST_EMULATED") ? 100 : 500;
 
 struct counted {
     explicit counted(int &n) : left(n) { left++; }
@@ -202,6 +203,26 @@ intptr_t awaits_one_that_defers(void *fn)
     return result;
 }
 
+// What the executor calls outside of all tasks, as one that never starts is dropped.
+void drops(void *)
+{
+    throw std::logic_error("out");
+}
+
+intptr_t awaits_one_that_is_dropped(void *fn)
+{
+    pica_task *task = nullptr;
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.on_drop = drops;
+    if (pica_spawn_with(&task, *static_cast<pica_fn *>(fn), nullptr, &attr) != 0)
+        return -1;
+    (void)pica_cancel(task);
+    return pica_await(task, nullptr);
+}
+
+constexpr const char *leaves_a_task = "pica: an exception would leave task ";
+constexpr const char *leaves_others = "pica: an exception would leave a function that ";
+
 // The program ends as if the function were noexcept: std::terminate() is called before anything has
 // been unwound. Which task it was is said, but where noexcept stops the exception first.
 void terminates(pica_fn waiter, pica_fn fn, const char *says)
@@ -226,8 +247,9 @@ void terminates(pica_fn waiter, pica_fn fn, const char *says)
     int state = 0;
     CHECK(waitpid(pid, &state, 0) == pid);
     CHECK(WIFEXITED(state) && WEXITSTATUS(state) == 33);
-    CHECK(*says ? said.find(says) == 0 && said.find("exception_test.cpp:") != std::string::npos
-                : said.empty());
+    CHECK(*says ? said.find(says) == 0 : said.empty());
+    if (says == leaves_a_task)
+        CHECK(said.find("exception_test.cpp:") != std::string::npos);
     if (failures)
         std::fprintf(stderr, "said: %s\n", said.c_str());
 }
@@ -253,8 +275,6 @@ void does_not_exit()
     CHECK(WIFSIGNALED(state) && WTERMSIG(state) == SIGABRT);
 }
 
-constexpr const char *says = "pica: an exception would leave task ";
-
 void runs(unsigned workers, unsigned flags)
 {
     pica_options options = PICA_OPTIONS_INIT;
@@ -268,10 +288,11 @@ void runs(unsigned workers, unsigned flags)
 int main()
 {
     if (!std::getenv("PICA_TEST_EMULATED")) { // qemu-user: a child process starts no thread
-        terminates(joins, lets_it_out, says);
-        terminates(awaits, lets_it_out, says);
-        terminates(ends_its_group, lets_it_out, says);
-        terminates(awaits_one_that_defers, lets_it_out, says);
+        terminates(joins, lets_it_out, leaves_a_task);
+        terminates(awaits, lets_it_out, leaves_a_task);
+        terminates(ends_its_group, lets_it_out, leaves_a_task);
+        terminates(awaits_one_that_defers, lets_it_out, leaves_a_task);
+        terminates(awaits_one_that_is_dropped, lets_it_out, leaves_others);
         terminates(joins, lets_it_out_of_noexcept, "");
         terminates(awaits, lets_it_out_of_noexcept, "");
         does_not_exit();
