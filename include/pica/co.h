@@ -10,11 +10,12 @@
  *         return 0;
  *     }
  *
- *     pica_co *co;
+ *     pica_co *co = NULL;
  *     intptr_t v;
  *     int rc = pica_co_create(&co, count, &n, 0);
- *     while (rc == 0 && (rc = pica_co_resume(co, 0, &v)) == 1)
- *         use(v);
+ *     if (rc == 0)
+ *         while ((rc = pica_co_resume(co, 0, &v)) == 1)
+ *             use(v);
  *     pica_co_destroy(co);
  *
  * A coroutine is used by one thread or task at a time; handing it to another needs the

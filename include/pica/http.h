@@ -9,7 +9,7 @@
  *         return pica_http_reply(req, 200, "text/plain", "Hello, World!", 13);
  *     }
  *
- *     pica_http_server *server;
+ *     pica_http_server *server = NULL;
  *     int rc = pica_http_server_create(&server, hello, NULL, NULL);
  *     if (rc == 0)
  *         rc = pica_http_serve(server, listener);     // until drained or cancelled
