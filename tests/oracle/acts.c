@@ -183,7 +183,7 @@ bool node_spawn(check_rng *rng, span *s, node *n)
     if (rc < 0) {
         CHECK_EQ(rc, -ESHUTDOWN);
         CHECK(!own && pi_load_acquire(&w.closing[n->ex]));
-        n->refused = true;
+        n->refused = 1;
         return false;
     }
     CHECK(!own || !n->eager || pi_load_relaxed(&n->runs) + pi_load_relaxed(&n->drops) == 1);
@@ -366,7 +366,7 @@ static void handler(void *arg)
 static int defers(node *n)
 {
     if (n->deferred < LATER_MAX) {
-        n->stamp = UNORDERED;
+        pi_store_relaxed(&n->stamp, UNORDERED);
         later *l = &n->later[n->deferred];
         *l = (later){n, ++n->deferred};
         CHECK_OK(pica_defer(handler, l));
@@ -466,7 +466,7 @@ intptr_t node_runs(void *arg)
                 : one_in(&rng, 4)                    ? FAILURE - (intptr_t)n->number
                                                      : (intptr_t)n->number;
     if (n->stamp != UNORDERED)
-        n->stamp = 1 + pi_add_relaxed(&w.stamps, UINT64_C(1));
+        pi_store_relaxed(&n->stamp, 1 + pi_add_relaxed(&w.stamps, UINT64_C(1)));
     if (n->member_of)
         crowd_goes(n->member_of, n->result);
     return n->result;

@@ -44,7 +44,7 @@ int join_crowd(span *s, span *group, check_rng *rng, unsigned depth, kind what)
     int rc = waits ? pica_group_spawn_with(group->group, out, node_runs, arg, &attr)
                    : pica_group_try_spawn_with(group->group, out, node_runs, arg, &attr);
     memset(&copy, 0, sizeof(copy));
-    n->refused = rc < 0;
+    pi_store_relaxed(&n->refused, (uint32_t)(rc < 0));
     CHECK(!gone || rc == -ESHUTDOWN);
     if (rc == 0) {
         CHECK(!n->eager || pi_load_relaxed(&n->runs) + pi_load_relaxed(&n->drops) == 1);
@@ -153,8 +153,9 @@ static void check_end(span *group, const tally *t, const intptr_t *errors, intpt
 /* Is there a member that has not ended? Where tasks run in turns. */
 static bool some_live(const span *group)
 {
-    const node *n = group->members;
-    while (n && (n->refused || n->stamp || n->drops))
+    const node *n = pi_load_acquire(&group->members);
+    while (n && (pi_load_relaxed(&n->refused) || pi_load_relaxed(&n->stamp) ||
+                 pi_load_relaxed(&n->drops)))
         n = n->next_member;
     return n;
 }

@@ -76,13 +76,15 @@ typedef struct node {
     bool told;           /* [owner] it has written to it */
     struct node *target; /* [const] of a CANCELLER that is in no group */
     pica_task *target_task;
-    bool refused, eager, may_drop, orphan; /* [spawner] */
-    uint32_t runs, drops, lost, looked;    /* [atomic] */
-    uint32_t deferred;                     /* [owner] handlers that have not run */
-    later later[LATER_MAX];                /* [owner] */
-    uint64_t stamp;     /* [owner] when its function returned; UNORDERED: handlers ran after that */
-    intptr_t result;    /* [owner, published by the task's end] */
-    span *links[LINKS]; /* [atomic] of those that wait for it */
+    bool eager, may_drop, orphan;       /* [spawner] */
+    uint32_t refused;                   /* [spawner, atomic] */
+    uint32_t runs, drops, lost, looked; /* [atomic] */
+    uint32_t deferred;                  /* [owner] handlers that have not run */
+    later later[LATER_MAX];             /* [owner] */
+    uint64_t
+        stamp; /* [owner, atomic] when its function returned; UNORDERED: handlers ran after that */
+    intptr_t result;      /* [owner, published by the task's end] */
+    span *links[LINKS];   /* [atomic] of those that wait for it */
     uint32_t links_count; /* [atomic] */
 } node;
 
