@@ -8,8 +8,8 @@
  *
  * Callers: the connection's task alone, but pi_http_conn_new(), and pi_http_conn_drop() where
  * that task never runs.
- * Elsewhere: reading and writing (wire.c), the sweep that ends waits (server.c), the phases
- * (conn.h), bodies (request.c), answers (reply.c).
+ * Elsewhere: reading and writing (wire.c), the sweep that ends waits (sweep.c), bodies
+ * (request.c), answers (reply.c).
  */
 #include "io/http/wire.h"
 
@@ -135,13 +135,9 @@ int pi_http_conn_new(pi_http_conn **out, pi_http_serving *serving, pica_stream *
         return -ENOMEM;
     c->stream = stream;
     c->serving = serving;
+    c->fences = serving->fences;
     pi_http_wait(c, PI_HTTP_FRESH);
-
-    pi_lock_acquire(&serving->lock);
-    c->link.next = &serving->conns;
-    c->link.prev = serving->conns.prev;
-    c->link.prev->next = c->link.next->prev = &c->link;
-    pi_lock_release(&serving->lock);
+    pi_http_sweep_enter(c);
     pi_add_relaxed(&serving->open, 1u);
     *out = c;
     return 0;
@@ -151,17 +147,7 @@ void pi_http_conn_drop(void *conn)
 {
     pi_http_conn *c = conn;
     pi_http_serving *serving = c->serving;
-    pi_lock_acquire(&serving->lock);
-    for (unsigned rounds = 0; c->pinned; rounds++) {
-        /* The sweep is inside shutdown(2) for this socket, which does not block. */
-        pi_lock_release(&serving->lock);
-        pi_spin_wait(rounds);
-        pi_lock_acquire(&serving->lock);
-    }
-    c->link.prev->next = c->link.next;
-    c->link.next->prev = c->link.prev;
-    pi_lock_release(&serving->lock);
-
+    pi_http_sweep_leave(c);
     pica_close(c->stream);
     pi_http_give_work(c);
     pi_free(c->added);

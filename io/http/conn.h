@@ -1,34 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* conn.h: a connection, which at the same time is the request that its handler sees.
- *
- * Phases. Its task says in `phase` what it waits for. The sweep, which its server's task does
- * several times a second, notes in `since` when it first sees a wait, and ends one that has
- * lasted too long by shutting the socket down, which the task sees as the end of input (or
- * -EPIPE). That costs a request an exchange and a few stores, and no look at the clock, where
- * an armed timer would cost several times as much; and idle connections are ended by the same
- * means when draining: what had arrived before is still read.
- *
- *     FRESH  no byte has arrived yet            -read->  BUSY
- *     IDLE   waits for another request          -read->  BUSY
- *     HEAD   has a part of a head               -read->  BUSY
- *     BUSY   parses, or runs the handler; the sweep keeps its hands off
- *     BODY   waits for more of a body           -read->  BUSY
- *     WRITE  waits until the client takes bytes -done->  BUSY
- *     LINGER has answered, waits for the client's end
- *     SHUT   the sweep has shut it              -seen->  BUSY, with `shut` set
- *
- *   (A) BUSY -> a waiting phase: its task, a release store, after since = 0.
- *   (B) waiting -> BUSY: its task, an exchange (but from WRITE, where a store will do: if
- *       the sweep comes in between, the next call on the socket sees its end). The old value
- *       says whether the sweep was there.
- *   (C) waiting -> SHUT: the sweep, a compare-and-swap from the phase that it judged; only
- *       then it shuts the socket down. So a request that has been read from an IDLE
- *       connection is either known to (B) as its last, or its body can be read in full.
- *   (D) since: 0 -> now, the sweep, a compare-and-swap. In between the task may have gone on
- *       to another wait: that one then seems to have begun a moment before it did.
- *   Life: the sweep pins a connection under the serving's lock before (C); its task unlinks
- *       it under that lock once it is not pinned, and only then closes and frees it.
- */
+/* conn.h: a connection, which at the same time is the request that its handler sees. */
 #ifndef PI_HTTP_CONN_H
 #define PI_HTTP_CONN_H
 
@@ -46,17 +17,6 @@
 /** The most bytes of a body that are read only to keep the connection. */
 #define PI_HTTP_DISCARD_MAX 65536
 
-typedef enum pi_http_phase {
-    PI_HTTP_BUSY = 0,
-    PI_HTTP_FRESH,
-    PI_HTTP_IDLE,
-    PI_HTTP_HEAD,
-    PI_HTTP_BODY,
-    PI_HTTP_WRITE,
-    PI_HTTP_LINGER,
-    PI_HTTP_SHUT
-} pi_http_phase;
-
 /** How far the answer to the current request is. */
 typedef enum pi_http_progress {
     PI_HTTP_UNANSWERED = 0,
@@ -70,9 +30,11 @@ typedef enum pi_http_progress {
 struct pica_http_request {
     pica_stream *stream; /* [const] this and the next */
     pi_http_serving *serving;
-    int64_t since;  /* [atomic] see the phases; 0: not seen yet */
-    uint32_t phase; /* [atomic] a pi_http_phase */
-    bool pinned;    /* [serving's lock] the sweep is about to shut it */
+    int64_t since;    /* [atomic] of the wait, ns; 0: the sweep has not seen it yet (sweep.h) */
+    uint32_t phase;   /* [atomic] a pi_http_phase */
+    uint32_t claimed; /* [atomic] 1: the sweep shuts it, if its wait lasts */
+    bool fences;      /* [const] as the serving's */
+    bool pinned;      /* [serving's lock writes, atomic] the sweep holds it */
 
     /* All that follows belongs to the connection's task. */
     bool shut;        /* the sweep has shut the socket */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* server.c: which connections there are: accept, sweep, drain.
+/* server.c: which connections there are: accept, tend, drain.
  *
  * pica_http_serve() is a group of tasks: one that accepts, and one per connection. The
- * caller's own task sweeps through the connections now and then (see the phases in conn.h).
+ * caller's own task sweeps through the connections now and then (sweep.h).
  * The failure of one is nobody else's: a connection for which there is no memory or no stack is
  * closed, and the server goes on.
  *
@@ -24,7 +24,8 @@
 #include "executor/base/clock.h"
 #include "executor/base/sized.h"
 #include "executor/coro/stack.h"
-#include "io/http/conn.h"
+#include "executor/sched/executor.h"
+#include "io/http/sweep.h"
 
 #include <pica/scope.h>
 #include <pica/task.h>
@@ -35,17 +36,6 @@
  * not sent its first request has for it. */
 #define DRAIN_TICK_NS 5000000
 #define GRACE_NS 1000000000
-
-/* A connection that has been silent for so long is closed when draining. One that was active
- * a moment ago has probably its next request on the way: that is answered, and told that it
- * was the last. */
-#define QUIET_NS 200000000
-
-/* How long an answered client may go on sending, so that it can read the answer. */
-#define LINGER_NS 1000000000
-
-/* Connections that a sweep pins at once. */
-#define PINS 16
 
 /* Connections accepted in a row before others get their turn; while draining, in each tick. */
 #define ACCEPTS 32
@@ -198,97 +188,6 @@ static bool empty_queue(pi_http_serving *v)
     return false;
 }
 
-/* --- The sweep ------------------------------------------------------------------------------ */
-
-static int64_t timeout_of(const pica_http_server *s, uint32_t phase)
-{
-    switch (phase) {
-    case PI_HTTP_IDLE:
-        return s->idle_timeout;
-    case PI_HTTP_BODY:
-        return s->body_timeout;
-    case PI_HTTP_WRITE:
-        return s->write_timeout;
-    case PI_HTTP_LINGER:
-        return LINGER_NS;
-    default:
-        return s->head_timeout;
-    }
-}
-
-/* Has this connection waited long enough? If so, claim it. @return how to shut it, or -1 */
-static int overdue(pi_http_conn *c, int64_t now, bool draining, int64_t grace)
-{
-    uint32_t phase = pi_load_acquire(&c->phase); /* pairs with (A) */
-    if (phase == PI_HTTP_BUSY || phase == PI_HTTP_SHUT)
-        return -1;
-    int64_t since = pi_load_relaxed(&c->since);
-    if (since == 0 && pi_cas_relaxed(&c->since, &since, now)) /* (D) */
-        since = now;
-    int64_t allowed = timeout_of(c->serving->server, phase);
-    if (draining && phase == PI_HTTP_IDLE)
-        allowed = least(allowed, QUIET_NS);
-    bool late = draining && phase == PI_HTTP_FRESH && now >= grace;
-    if (!late && (since == 0 || now - since < allowed))
-        return -1;
-    /* (C). Release: pairs with (B), so that the task's later calls come after the claim. */
-    if (!pi_cas_acq_rel(&c->phase, &phase, (uint32_t)PI_HTTP_SHUT))
-        return -1;
-    return phase == PI_HTTP_WRITE || phase == PI_HTTP_LINGER ? SHUT_RDWR : SHUT_RD;
-}
-
-static void shut(pi_http_conn *c, int how)
-{
-    int rc = pica_shutdown(c->stream, how);
-    (void)rc; /* it fails only where the client has gone, and then the wait ends by itself */
-}
-
-void pi_http_sweep(pi_http_serving *v)
-{
-    bool draining = pi_load_acquire(&v->server->draining) || v->ending;
-    int64_t now = pi_now(), grace = v->ending ? now : PICA_NEVER;
-    if (pi_load_acquire(&v->server->draining))
-        grace = v->server->grace;
-    pi_http_link cursor = {NULL, NULL}; /* stands in the ring where the sweep has got to */
-    pi_lock_acquire(&v->lock);
-    cursor.prev = &v->conns;
-    cursor.next = v->conns.next;
-    cursor.prev->next = cursor.next->prev = &cursor;
-    for (bool more = true; more;) {
-        pi_http_conn *pinned[PINS];
-        int how[PINS], n = 0;
-        /* A bounded number of steps under the lock, and no system call. */
-        for (int steps = 0; n < PINS && steps < 8 * PINS; steps++) {
-            pi_http_link *at = cursor.next;
-            if (at == &v->conns) {
-                more = false;
-                break;
-            }
-            cursor.prev->next = at;
-            at->prev = cursor.prev;
-            cursor.next = at->next;
-            cursor.prev = at;
-            at->next = cursor.next->prev = &cursor;
-            pi_http_conn *c = PI_HTTP_CONN_OF(at);
-            if ((how[n] = overdue(c, now, draining, grace)) >= 0) {
-                c->pinned = true;
-                pinned[n++] = c;
-            }
-        }
-        if (!more) {
-            cursor.prev->next = cursor.next;
-            cursor.next->prev = cursor.prev;
-        }
-        pi_lock_release(&v->lock);
-        for (int i = 0; i < n; i++)
-            shut(pinned[i], how[i]);
-        pi_lock_acquire(&v->lock);
-        for (int i = 0; i < n; i++)
-            pinned[i]->pinned = false;
-    }
-    pi_lock_release(&v->lock);
-}
-
 /* --- Serving -------------------------------------------------------------------------------- */
 
 static void enter(pi_http_serving *v)
@@ -383,7 +282,10 @@ int pica_http_serve(pica_http_server *server, pica_listener *listener)
         pica_listener_close(listener);
         return -EINVAL;
     }
-    pi_http_serving v = {.server = server, .listener = listener, .spares = pi_http_spares_new()};
+    pi_http_serving v = {.server = server,
+                         .listener = listener,
+                         .spares = pi_http_spares_new(),
+                         .fences = !pi_worker_self()->ex->asymmetric};
     v.conns.next = v.conns.prev = &v.conns;
 
     pica_group_options options = PICA_GROUP_OPTIONS_INIT;

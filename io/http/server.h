@@ -30,6 +30,7 @@ typedef struct pi_http_serving {
     struct pi_http_serving *next; /* [server's lock] */
     bool told;                    /* [server's lock] the acceptor has been cancelled */
     bool ending;                  /* [caller] the acceptor has ended */
+    bool fences;                  /* [const] the process can't membarrier (sweep.h) */
     int accept_rc;                /* [caller] what it came to */
 
     pi_lock lock;       /* guards conns, and pinned in each of them */
@@ -65,9 +66,5 @@ intptr_t pi_http_conn_run(void *conn);
 
 /** Close and free one whose task has come to its end, or will never run. Also outside of tasks. */
 void pi_http_conn_drop(void *conn);
-
-/** Look through all connections: shut those whose time is up; while draining also those that
- *  wait for a request that they have no right to any more. */
-void pi_http_sweep(pi_http_serving *serving);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* For how many bytes (and for a second, see server.c) an answered client may go on sending
+/* For how many bytes (and for PI_HTTP_LINGER_NS) an answered client may go on sending
  * before the socket is closed under it. Closing with input unread resets the connection, and
  * the reset can overtake the answer. */
 #define LINGER_MAX 262144
@@ -88,11 +88,9 @@ static int write_parts(pi_http_conn *c, struct iovec *parts, int n)
         }
         pi_http_wait(c, PI_HTTP_WRITE);
         ssize_t rc = pi_own_writev(c->stream, parts, n);
-        if (PI_UNLIKELY(rc < 0)) {
-            pi_http_leave_wait(c);
+        pi_http_leave_wait(c);
+        if (PI_UNLIKELY(rc < 0))
             return write_failed(c, (int)rc);
-        }
-        pi_store_release(&c->phase, (uint32_t)PI_HTTP_BUSY); /* (B) */
         for (size_t done = (size_t)rc; done > 0;) {
             size_t step = done < parts->iov_len ? done : parts->iov_len;
             parts->iov_base = (char *)parts->iov_base + step;

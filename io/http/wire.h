@@ -11,36 +11,15 @@
  * go by their names, as tests/faults wants, they are in functions, so that it knows each site.
  *
  * Callers: the connection's task alone.
- * Elsewhere: the sweep that ends waits (server.c), the phases (conn.h).
+ * Elsewhere: what is waited for, and the sweep that ends waits (sweep.h).
  */
 #ifndef PI_HTTP_WIRE_H
 #define PI_HTTP_WIRE_H
 
-#include "io/http/conn.h"
+#include "io/http/sweep.h"
 #include "io/own.h"
 
 /* --- Waiting -------------------------------------------------------------------------------- */
-
-/** Say what the connection waits for, from now on. */
-static inline void pi_http_wait(pi_http_conn *c, pi_http_phase phase)
-{
-    pi_store_relaxed(&c->since, 0);               /* published by the phase */
-    pi_store_release(&c->phase, (uint32_t)phase); /* (A) */
-}
-
-/** The same, but the time counts from where it did: for the later waits of several that have one
- *  time together. */
-static inline void pi_http_wait_on(pi_http_conn *c, pi_http_phase phase)
-{
-    pi_store_release(&c->phase, (uint32_t)phase); /* (A) */
-}
-
-/** (B). Acquire pairs with the sweep's release in (C). */
-static inline void pi_http_leave_wait(pi_http_conn *c)
-{
-    if (PI_UNLIKELY(pi_xchg_acquire(&c->phase, (uint32_t)PI_HTTP_BUSY) == PI_HTTP_SHUT))
-        c->shut = true;
-}
 
 /** Leave the wait for input. @param rc  what the read gave
  *  @return rc, but -ETIMEDOUT where the sweep ended it */

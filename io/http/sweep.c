@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* sweep.c: see sweep.h; the letters refer to it.
+ *
+ * Lock: the serving's, for a bounded number of steps; not over a system call. */
+#include "io/http/sweep.h"
+
+#include "executor/base/clock.h"
+#include "executor/base/membarrier.h"
+
+/* A connection that has been silent for so long is closed when draining. One that was active
+ * a moment ago has probably its next request on the way: that is answered, and told that it
+ * was the last. */
+#define QUIET_NS 200000000
+
+/* Connections that are claimed together, and looked at for that. */
+#define CLAIMS 16
+#define STEPS (8 * CLAIMS)
+
+/* A wait that was claimed. */
+typedef struct claim {
+    pi_http_conn *conn;
+    int64_t since;
+    uint32_t phase;
+} claim;
+
+/* What a sweep goes by. */
+typedef struct terms {
+    const pica_http_server *server;
+    int64_t now;
+    int64_t grace; /* when who has sent nothing yet has had its time; PICA_NEVER: not draining */
+    bool draining;
+} terms;
+
+/* --- The ring ------------------------------------------------------------------------------- */
+
+static void link_before(pi_http_link *at, pi_http_link *link)
+{
+    link->next = at;
+    link->prev = at->prev;
+    link->prev->next = at->prev = link;
+}
+
+static void unlink(pi_http_link *link)
+{
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+}
+
+void pi_http_sweep_enter(pi_http_conn *c)
+{
+    pi_http_serving *serving = c->serving;
+    pi_lock_acquire(&serving->lock);
+    link_before(&serving->conns, &c->link);
+    pi_lock_release(&serving->lock);
+}
+
+void pi_http_sweep_leave(pi_http_conn *c)
+{
+    pi_http_serving *serving = c->serving;
+    pi_lock_acquire(&serving->lock);
+    while (pi_load_relaxed(&c->pinned)) {
+        pi_lock_release(&serving->lock);
+        for (unsigned rounds = 0; pi_load_relaxed(&c->pinned); rounds++)
+            pi_spin_wait(rounds); /* the sweep is inside shutdown(2), which does not block */
+        pi_lock_acquire(&serving->lock);
+    }
+    unlink(&c->link);
+    pi_lock_release(&serving->lock);
+}
+
+/* --- The sweep ------------------------------------------------------------------------------ */
+
+static int64_t allowed(const terms *t, uint32_t phase)
+{
+    switch (phase) {
+    case PI_HTTP_IDLE:
+        return t->draining && t->server->idle_timeout > QUIET_NS ? QUIET_NS
+                                                                 : t->server->idle_timeout;
+    case PI_HTTP_BODY:
+        return t->server->body_timeout;
+    case PI_HTTP_WRITE:
+        return t->server->write_timeout;
+    case PI_HTTP_LINGER:
+        return PI_HTTP_LINGER_NS;
+    default:
+        return t->server->head_timeout;
+    }
+}
+
+/* [lock] Has this connection waited long enough? Then claim it. */
+static bool claim_overdue(pi_http_conn *c, const terms *t, claim *out)
+{
+    uint32_t phase = pi_load_relaxed(&c->phase); /* lasts() looks again */
+    if (phase == PI_HTTP_BUSY || pi_load_relaxed(&c->claimed))
+        return false;
+    int64_t since = pi_load_relaxed(&c->since);
+    if (since == 0)
+        pi_store_relaxed(&c->since, since = t->now); /* (D) */
+    if (t->now - since < allowed(t, phase) && (phase != PI_HTTP_FRESH || t->now < t->grace))
+        return false;
+    pi_store_relaxed(&c->claimed, 1u); /* (C) */
+    pi_store_relaxed(&c->pinned, true);
+    *out = (claim){.conn = c, .since = since, .phase = phase};
+    return true;
+}
+
+/* (C) After the fence: does that very wait last? */
+static bool lasts(const claim *of)
+{
+    return pi_load_acquire(&of->conn->phase) == of->phase && /* pairs with (A) */
+           pi_load_relaxed(&of->conn->since) == of->since;
+}
+
+static void shut(const claim *of)
+{
+    bool answering = of->phase == PI_HTTP_WRITE || of->phase == PI_HTTP_LINGER;
+    int rc = pica_shutdown(of->conn->stream, answering ? SHUT_RDWR : SHUT_RD);
+    (void)rc; /* it fails only where the client has gone, and then the wait ends by itself */
+}
+
+/* (C) Shut those whose waits last. */
+static void settle(const pi_http_serving *serving, const claim *claims, unsigned n)
+{
+    if (n == 0)
+        return;
+    if (serving->fences)
+        pi_fence_seq_cst();
+    else
+        pi_membarrier();
+    for (unsigned i = 0; i < n; i++) {
+        if (lasts(&claims[i]))
+            shut(&claims[i]);
+        else
+            pi_store_relaxed(&claims[i].conn->claimed, 0u);
+    }
+}
+
+/* [lock] Claim some of those behind the cursor. @return how many; *more: there are others */
+static unsigned claim_some(pi_http_serving *serving, pi_http_link *cursor, const terms *t,
+                           claim *claims, bool *more)
+{
+    unsigned n = 0;
+    for (int steps = 0; n < CLAIMS && steps < STEPS; steps++) {
+        pi_http_link *at = cursor->next;
+        *more = at != &serving->conns;
+        if (!*more)
+            break;
+        unlink(cursor);
+        link_before(at->next, cursor);
+        n += claim_overdue(PI_HTTP_CONN_OF(at), t, &claims[n]);
+    }
+    return n;
+}
+
+void pi_http_sweep(pi_http_serving *serving)
+{
+    const pica_http_server *server = serving->server;
+    bool draining = pi_load_acquire(&server->draining);
+    int64_t now = pi_now();
+    terms t = {.server = server,
+               .now = now,
+               .grace = draining          ? server->grace
+                        : serving->ending ? now
+                                          : PICA_NEVER,
+               .draining = draining || serving->ending};
+    claim claims[CLAIMS];
+    pi_http_link cursor; /* stands in the ring where the sweep has got to */
+    pi_lock_acquire(&serving->lock);
+    link_before(serving->conns.next, &cursor);
+    for (bool more = true; more;) {
+        unsigned n = claim_some(serving, &cursor, &t, claims, &more);
+        pi_lock_release(&serving->lock);
+        settle(serving, claims, n);
+        pi_lock_acquire(&serving->lock);
+        for (unsigned i = 0; i < n; i++)
+            pi_store_relaxed(&claims[i].conn->pinned, false);
+    }
+    unlink(&cursor);
+    pi_lock_release(&serving->lock);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* sweep.h: what a connection waits for, and who ends a wait that has lasted too long
+ * (docs/decisions/http-waits.md says why so).
+ *
+ * The connection's task says in `phase` what it waits for. The sweep, which its server's task
+ * does several times a second, notes in `since` when it first sees a wait, and ends one whose
+ * time is up by shutting the socket down, which the task sees as the end of input (or -EPIPE).
+ * That costs a request a few plain stores and no look at the clock, where an armed timer would
+ * cost many times as much; and idle connections are ended by the same means when draining: what
+ * had arrived before is still read.
+ *
+ *   1. While the task is BUSY and has not noticed that it was shut, nobody shuts it. So a
+ *      request that has been read from an IDLE connection is either known to be its last, or
+ *      its body can be read in full.
+ *   2. A connection is in its serving's ring, and not freed, while a sweep may touch it.
+ *
+ * Callers: the connection's task; pi_http_sweep() the serving's own, once at a time.
+ */
+#ifndef PI_HTTP_SWEEP_H
+#define PI_HTTP_SWEEP_H
+
+#include "io/http/conn.h"
+
+/* Protocol
+ *
+ *   phase   FRESH  no byte has arrived yet            -read->  BUSY
+ *           IDLE   waits for another request          -read->  BUSY
+ *           HEAD   has a part of a head               -read->  BUSY
+ *           BUSY   parses, or runs the handler; the sweep keeps its hands off
+ *           BODY   waits for more of a body           -read->  BUSY
+ *           WRITE  waits until the client takes bytes -done->  BUSY
+ *           LINGER has answered, waits for the client's end
+ *
+ *   (A) wait     BUSY -> a waiting phase: its task, release, after since = 0.
+ *   (B) leave    a waiting phase -> BUSY, fence, read `claimed`: its task.   } one of the two
+ *   (C) claim    claimed = 1, fence, look whether that wait still lasts: the } sees the other
+ *                sweep, where the wait's time is up. It does: shut the socket down. It does not:
+ *                claimed = 0, and the next wait has its own time. Perhaps both see the other;
+ *                then the task takes itself for shut, and ends a little early. A task that sees
+ *                the claim takes it off: the wait for its answer to be taken may be claimed, too.
+ *   (D) since    0 -> now: the sweep. In between the task may have gone on to another wait: that
+ *                one then seems to have begun a moment before it did.
+ *   Fences       The task's is one for the compiler alone, where the process can membarrier:
+ *                then the sweep fences for both, once for all that it has claimed. Elsewhere
+ *                (`fences`) each has its own.
+ *   Life         The sweep pins a connection under the serving's lock, with (C); its task unlinks
+ *                it under that lock once it is not pinned, and only then closes and frees it.
+ *   Proof        tests/io/http/sweep_model.c
+ */
+typedef enum pi_http_phase {
+    PI_HTTP_BUSY = 0,
+    PI_HTTP_FRESH,
+    PI_HTTP_IDLE,
+    PI_HTTP_HEAD,
+    PI_HTTP_BODY,
+    PI_HTTP_WRITE,
+    PI_HTTP_LINGER
+} pi_http_phase;
+
+/** How long an answered client may go on sending, so that it can read the answer. */
+#define PI_HTTP_LINGER_NS 1000000000
+
+/** (A), but the time counts from where it did: for the later waits of several that have one time
+ *  together. */
+static inline void pi_http_wait_on(pi_http_conn *c, pi_http_phase phase)
+{
+    pi_store_release(&c->phase, (uint32_t)phase);
+}
+
+/** (A): say what the connection waits for, from now on. */
+static inline void pi_http_wait(pi_http_conn *c, pi_http_phase phase)
+{
+    pi_store_relaxed(&c->since, (int64_t)0); /* published by the phase */
+    pi_http_wait_on(c, phase);
+}
+
+/** (B). The wait is over; if the sweep was there, c->shut is set. */
+static inline void pi_http_leave_wait(pi_http_conn *c)
+{
+    pi_store_relaxed(&c->phase, (uint32_t)PI_HTTP_BUSY);
+    if (PI_UNLIKELY(c->fences))
+        pi_fence_seq_cst();
+    else
+        pi_fence_compiler();
+    if (PI_UNLIKELY(pi_load_relaxed(&c->claimed))) {
+        pi_store_relaxed(&c->claimed, 0u);
+        c->shut = true;
+    }
+}
+
+/** Into its serving's ring: the sweep may see it from now on. */
+void pi_http_sweep_enter(pi_http_conn *c);
+
+/** Out of the ring, once no sweep touches it. Spins while one shuts its socket down. */
+void pi_http_sweep_leave(pi_http_conn *c);
+
+/** Look through all connections: shut those whose time is up; while draining also those that
+ *  wait for a request that they have no right to any more. */
+void pi_http_sweep(pi_http_serving *serving);
+
+#endif
