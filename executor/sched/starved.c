@@ -138,6 +138,7 @@ __attribute__((noinline, cold)) void pi_starved_add_slow(pi_worker *worker, pica
 {
     pica_executor *ex = worker->ex;
     int64_t now = pi_now();
+    pi_task_ref(task); /* as soon as the mutex is free, it may end */
     pthread_mutex_lock(&ex->inject_mutex);
     tick(ex, now);
     task->starved = clock_ms(ex);
@@ -150,10 +151,13 @@ __attribute__((noinline, cold)) void pi_starved_add_slow(pi_worker *worker, pica
     if (drop)
         take_out(ex, task);
     pthread_mutex_unlock(&ex->inject_mutex);
-    if (drop) {
+    if (drop)
         end(worker, task, -ECANCELED);
+    else
+        pi_task_look_again(task);
+    pi_task_unref_slow(task);
+    if (drop)
         return;
-    }
     /* Who sleeps since before that has set no alarm; all others try of themselves. */
     for (uint32_t i = 0; first && i < pi_executor_seats(ex); i++)
         if (i != worker->index && pi_idle_claim(&ex->idle, i))

@@ -17,7 +17,8 @@
  *      up, and so was who would have given a stack back. The clock of it all stands still while
  *      nobody is starved.
  *   5. Two ways lead out without a stack of its own: who awaits such a task, and may, runs it
- *      inline; and one that may be dropped and is cancelled takes its turn, and ends.
+ *      inline, also if it has parked before; and one that may be dropped and is cancelled takes its
+ *      turn, and ends.
  *   6. The user's on_drop runs while its worker counts neither as asleep nor as searching.
  *
  *   Protocol: a cancel against a task that finds no stack.

@@ -62,6 +62,17 @@ void pi_task_wait_unlink(pica_task *task, pi_waiter *waiter)
                    (empty && (word & PI_TASK_WAITERS) ? PI_TASK_WAITERS : 0) + PI_TASK_LOCK);
 }
 
+__attribute__((noinline, cold)) void pi_task_look_again(pica_task *task)
+{
+    pi_winners winners = PI_WINNERS_NONE;
+    (void)lock(task);
+    for (pi_waiter *waiter = task->waiters; waiter; waiter = waiter->next)
+        if (!waiter->data)
+            (void)pi_winners_win(&winners, waiter->token, PI_CLOSED); /* it unlinks itself */
+    pi_and_release(&task->word, ~PI_TASK_LOCK); /* (F) */
+    pi_winners_go(winners);
+}
+
 void pi_task_await_done(const pica_task *task)
 {
     for (unsigned rounds = 0; !pi_task_done(task); rounds++)

@@ -18,6 +18,8 @@
  *   (C) end, somebody waits: LOCK, wake each, then DONE, refs - 1 and unlock in one
  *       read-modify-write, release: the last touch (law 6).
  *   (D) to wait: LOCK, acquire; not if DONE; link; WAITERS and unlock, release.
+ *   (F) to look again: LOCK, wake each, unlock, release: who comes after it by (D) sees what was
+ *       written before it.
  *   Reading DONE is an acquire; it pairs with (A), (B), (C).
  *   Proof    tests/executor/sched/task_state_model.c.
  */
@@ -135,6 +137,10 @@ bool pi_task_wait_link(pica_task *task, pi_waiter *waiter);
 
 /** Take a waiter back that may or may not have been told. After it, nobody touches it. */
 void pi_task_wait_unlink(pica_task *task, pi_waiter *waiter);
+
+/** (F) No stack was found for the task, but one who waits for it may have room: end the waits of
+ *  those without data, PI_CLOSED; they look again. The caller holds a reference. */
+void pi_task_look_again(pica_task *task);
 
 /** A waiter was told: the end is a few instructions away. Spin until DONE. */
 void pi_task_await_done(const pica_task *task);

@@ -22,46 +22,61 @@ bool pi_await_is_self(const pi_fiber *fiber, const pica_task *task)
 }
 
 /* Park until the task has ended; a cancel of the caller goes on to the task, once.
- * @return whether that happened, or had happened before */
-static bool park_until_done(pica_task *task, bool cancelled)
+ * @param fiber      the caller's, or NULL
+ * @param cancelled  whether that has happened; set if it does
+ * @return false: the task has found no stack, and may run on the caller's */
+static bool park_until_done(const pi_fiber *fiber, pica_task *task, bool *cancelled)
 {
     for (;;) {
         pi_waiter me = {.data = NULL};
-        if (cancelled)
+        if (*cancelled)
             pi_wait_begin_shielded_for(&me, PI_FOR_TASK, (uintptr_t)task->id);
         else
             pi_wait_begin_for(&me, PI_FOR_TASK, (uintptr_t)task->id);
         if (!pi_task_wait_link(task, &me)) {
             (void)pi_wait_abandon(&me);
-            return cancelled;
+            return true;
         }
-        if (pi_wait_park(&me, PICA_NEVER) == PI_WOKEN) {
+        /* Who is linked before the task lies among the starved is told (pi_task_look_again()). */
+        if (fiber && pi_load_relaxed(&task->home) == PI_HOME_STARVED &&
+            pi_inline_may(fiber, task)) {
+            pi_task_wait_unlink(task, &me);
+            (void)pi_wait_abandon(&me);
+            return false;
+        }
+        pi_how how = pi_wait_park(&me, PICA_NEVER);
+        if (how == PI_WOKEN) {
             pi_task_await_done(task);
-            return cancelled;
+            return true;
         }
         pi_task_wait_unlink(task, &me);
-        cancelled = true;
+        if (how == PI_CLOSED)
+            continue;
+        *cancelled = true;
         (void)pica_cancel(task);
     }
 }
 
-static __attribute__((noinline)) int await_slow(pica_task *task, intptr_t *result, bool cancelled)
+/* @return as pica_await(); 1: look again */
+static __attribute__((noinline)) int await_slow(const pi_fiber *fiber, pica_task *task,
+                                                intptr_t *result, bool *cancelled)
 {
-    cancelled = park_until_done(task, cancelled);
+    if (!park_until_done(fiber, task, cancelled))
+        return 1;
     take_result(task, result);
-    return cancelled ? -ECANCELED : 0;
+    return *cancelled ? -ECANCELED : 0;
 }
 
-/* All but the case that pica_await() handles itself. */
+/* All but the case that pica_await() handles itself. @return as await_slow() */
 static __attribute__((noinline)) int await_not_inline(pi_fiber *fiber, pica_task *task,
-                                                      intptr_t *result, bool cancelled,
+                                                      intptr_t *result, bool *cancelled,
                                                       pi_claim claim)
 {
     if (pi_await_is_self(fiber, task))
         return -EDEADLK;
     if (claim == PI_CLAIM_STACK)
         pi_worker_push_next(fiber->worker, task); /* depth first too, on a fiber of its own */
-    return await_slow(task, result, cancelled);
+    return await_slow(fiber, task, result, cancelled);
 }
 
 int pi_await(pica_task *task, intptr_t *result, bool cancelled)
@@ -73,7 +88,7 @@ int pi_await(pica_task *task, intptr_t *result, bool cancelled)
             return cancelled ? -ECANCELED : 0;
         }
         if (!worker || !worker->fiber)
-            return await_slow(task, result, false);
+            return await_slow(NULL, task, result, &cancelled);
         pi_fiber *fiber = worker->fiber;
         if (!cancelled && pi_scopes_cancelled(fiber)) {
             if (pi_await_is_self(fiber, task))
@@ -85,8 +100,12 @@ int pi_await(pica_task *task, intptr_t *result, bool cancelled)
         if (pi_inline_breathe(worker, fiber)) /* after the look: it may let the task end */
             continue;
         pi_claim claim = pi_inline_claim(worker, fiber, task);
-        if (claim != PI_CLAIM_YES)
-            return await_not_inline(fiber, task, result, cancelled, claim);
+        if (claim != PI_CLAIM_YES) {
+            int rc = await_not_inline(fiber, task, result, &cancelled, claim);
+            if (rc <= 0)
+                return rc;
+            continue;
+        }
         if (cancelled)
             task->flags |= PI_TASK_DELIVERED; /* it has got this one */
         bool delivered;
@@ -139,18 +158,22 @@ int pica_join_until(pica_task *task, intptr_t *result, int64_t deadline_ns)
         int rc = pi_wait_check();
         if (rc < 0)
             return rc;
-        pi_waiter me = {.data = NULL};
-        pi_wait_begin_for(&me, PI_FOR_TASK, (uintptr_t)task->id);
-        if (pi_task_wait_link(task, &me)) {
-            pi_how how = pi_wait_park(&me, deadline_ns);
-            if (how != PI_WOKEN) {
-                pi_task_wait_unlink(task, &me);
-                return how == PI_TIMEOUT ? -ETIMEDOUT : -ECANCELED;
+        pi_how how;
+        do {
+            pi_waiter me = {.data = NULL};
+            pi_wait_begin_for(&me, PI_FOR_TASK, (uintptr_t)task->id);
+            if (!pi_task_wait_link(task, &me)) {
+                (void)pi_wait_abandon(&me);
+                break;
             }
-            pi_task_await_done(task);
-        } else {
-            (void)pi_wait_abandon(&me);
-        }
+            how = pi_wait_park(&me, deadline_ns);
+            if (how == PI_WOKEN)
+                pi_task_await_done(task);
+            else
+                pi_task_wait_unlink(task, &me);
+            if (how == PI_TIMEOUT || how == PI_CANCEL)
+                return how == PI_TIMEOUT ? -ETIMEDOUT : -ECANCELED;
+        } while (how == PI_CLOSED); /* it has found no stack, which is not the caller's concern */
     }
     take_result(task, result);
     return 0;

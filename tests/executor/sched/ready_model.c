@@ -90,6 +90,22 @@ void pi_task_finish(pi_worker *w, pica_task *task, intptr_t result, bool held)
     runs[model_task_number(task)]++;
 }
 
+/* Whoever awaits it is not here. */
+void pi_task_ref(pica_task *task)
+{
+    model_check(!pi_load_relaxed(&task->fiber));
+}
+
+void pi_task_unref_slow(pica_task *task)
+{
+    model_check(task != NULL);
+}
+
+void pi_task_look_again(pica_task *task)
+{
+    model_check(task != NULL);
+}
+
 /* Here a fiber would be bound, and switched to. */
 static void execute(pi_worker *w, pica_task *task)
 {

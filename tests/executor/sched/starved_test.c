@@ -330,14 +330,60 @@ static intptr_t awaits_them(void *arg)
     return (intptr_t)arg;
 }
 
-/* They need no stack that has to come back first. */
-static void run_by_who_awaits_them(void)
+/* Run a function that has room for one of the class on its stack. */
+static void in_a_larger_one(pica_fn fn)
 {
     pica_task *task = NULL;
     pica_attr attr = PICA_ATTR_INIT;
     attr.stack_size = pi_stack_class_size(CLASS + 1);
-    CHECK_FATAL_OK(pica_spawn_with(&task, awaits_them, body_arg(3), &attr));
+    CHECK_FATAL_OK(pica_spawn_with(&task, fn, body_arg(3), &attr));
     CHECK_EQ(body_end(task), 3);
+}
+
+/* They need no stack that has to come back first. */
+static void run_by_who_awaits_them(void)
+{
+    in_a_larger_one(awaits_them);
+}
+
+static struct {
+    pica_executor *ex;
+    pica_task *task;
+} from_outside;
+
+static void *spawns_and_joins(void *arg)
+{
+    pica_task *task = NULL;
+    pica_attr attr = of_class();
+    intptr_t result = 0;
+    CHECK_FATAL_OK(pica_executor_spawn_with(from_outside.ex, &task, body_yields, body_arg(5), &attr));
+    pi_store_release(&from_outside.task, pica_ref(task));
+    CHECK_OK(pica_join(task, &result)); /* as if nothing had been */
+    CHECK_EQ(result, 5);
+    pica_unref(task);
+    return arg;
+}
+
+static intptr_t awaits_one_in_time(void *arg)
+{
+    pthread_t thread;
+    pica_task *task;
+    hold_all_and_one();
+    from_outside.ex = pica_executor_self();
+    from_outside.task = NULL;
+    CHECK_FATAL(pthread_create(&thread, NULL, spawns_and_joins, NULL) == 0);
+    while (!(task = pi_load_acquire(&from_outside.task)))
+        pi_spin_wait(100); /* so that with one worker nobody has looked at it yet */
+    CHECK_EQ(body_end(task), 5);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    give_all_back();
+    return (intptr_t)arg;
+}
+
+/* Nor does who has parked before it turns out that there is none. */
+static void run_by_who_awaits_it_already(void)
+{
+    in_a_larger_one(awaits_one_in_time);
 }
 
 /* --- Given up ---------------------------------------------------------------------------------- */
@@ -524,6 +570,7 @@ CHECK_MAIN
     check_run_in(CHECK_ONE, "found beside inline awaits", found_beside_inline_awaits);
     check_run("found by a busy worker", found_by_a_busy_worker);
     check_run_in(INLINE, "run by who awaits them", run_by_who_awaits_them);
+    check_run_in(INLINE, "run by who awaits it already", run_by_who_awaits_it_already);
     check_run_in(CHECK_ONE, "given up by one awake", given_up_by_one_awake);
     check_run("cancelled wherever they are", cancelled_wherever_they_are);
     check_run_in(CHECK_ONE, "cancelled between two tries", cancelled_between_two_tries);

@@ -3,6 +3,8 @@
  * give up, and holders that take and drop references; all interleavings of small programs.
  * task.c is the real one; waits are events, and a task's memory ends when it is disposed of.
  *
+ * One that finds no stack is looked at again by those who wait, so that one of them can run it.
+ *
  * What has to hold: who sees DONE sees the result; a waiter is told once or not at all, and
  * never after it took itself back; the task is disposed of once, after everything that its
  * holders did; nobody touches it after that.
@@ -47,7 +49,8 @@ void pi_task_free(pi_pool *pool, pi_task_cache *cache, pica_task *t, unsigned ki
 
 bool pi_wait_win(pi_token token, pi_how how, pi_won *won)
 {
-    model_check(how == PI_WOKEN && token.word < WAITERS);
+    model_check(how == (pi_load_relaxed(&task->home) ? PI_CLOSED : PI_WOKEN));
+    model_check(token.word < WAITERS);
     model_plain_read(&waiters[token.word].alive);
     model_check(waiters[token.word].linked && !waiters[token.word].gone);
     waiters[token.word].times_told++;
@@ -169,6 +172,27 @@ static void gives_up(void)
     drops();
 }
 
+/* There is no stack for the task. */
+static void starves(void)
+{
+    pi_store_relaxed(&task->home, (uint16_t)PI_HOME_STARVED);
+    pi_task_look_again(task);
+    drops();
+}
+
+/* Who waits for it has room for it, and finds it. */
+static void awaits_and_runs(void)
+{
+    unsigned i = model_self() % WAITERS;
+    model_check(links(i));
+    if (pi_load_relaxed(&task->home) != PI_HOME_STARVED)
+        model_sleep(&waiters[i].told);
+    pi_task_wait_unlink(task, &waiters[i].waiter);
+    leaves(i);
+    ends();
+    drops();
+}
+
 static void passes_on(void)
 {
     pi_task_ref(task);
@@ -201,6 +225,7 @@ const model_test model_tests[] = {
     {"two await", two_holders, {ends, awaits, awaits}, disposed_once, false, 2, 1},
     {"one awaits, one gives up", two_holders, {ends, awaits, gives_up}, disposed_once, false, 2, 1},
     {"two give up", two_holders, {ends, gives_up, gives_up}, disposed_once, false, 2, 1},
+    {"no stack, and an await", two_holders, {starves, awaits_and_runs}, disposed_once, false, 0, 0},
     {"one awaits, one drops", two_holders, {ends, awaits, drops}, disposed_once, false, 0, 0},
     {0},
 };
