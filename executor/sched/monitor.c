@@ -12,8 +12,10 @@
 /* A stuck worker is noticed after one to two ticks; what it holds up is to be served within
  * a millisecond. */
 #define TICK_NS 400000
-/* With one worker there is no other that idles; only the spare could help. */
+/* With one worker there is no other that idles; only the spare could help. As long as that worker
+ * looks around by itself, half as often will do: a tick costs 10 us and more. */
 #define TICK_ALONE_NS 2000000
+#define TICK_STEADY_NS 4000000
 /* Nobody has idled for so many ticks: there is nobody to help. Until somebody lies down, who
  * then hurries the monitor, these are enough. */
 #define BUSY_TICKS 5
@@ -66,7 +68,18 @@ static bool is_served(pica_executor *ex, pi_worker *stuck, const bool *turned)
     return turned[rescuer - 1];
 }
 
-/* Has every worker computed since the monitor saw the last of them alive? */
+static bool is_alone(const pica_executor *ex)
+{
+    return pi_load_relaxed(&ex->workers_count) == 1;
+}
+
+static void note_cpu(pica_executor *ex)
+{
+    for (uint32_t i = 0; i < pi_load_acquire(&ex->workers_count); i++)
+        ex->monitor_cpu_ns[i] = pi_thread_cpu_ns(ex->workers[i].thread);
+}
+
+/* Has every worker computed since its CPU time was noted? */
 static bool all_compute(pica_executor *ex)
 {
     for (uint32_t i = 0; i < pi_load_acquire(&ex->workers_count); i++)
@@ -75,19 +88,23 @@ static bool all_compute(pica_executor *ex)
     return true;
 }
 
-/* Nobody can rescue anybody? Then the spare can. As soon as somebody can, it rests. */
+/* Nobody can rescue anybody? Then the spare can. As soon as somebody can, it rests. Of several
+ * workers the CPU time is noted when all are first found stuck; of one, whose ticks are long, at
+ * each that finds it alive. */
 static void look_after_spare(pica_executor *ex, bool alive)
 {
     if (alive) {
         ex->monitor_alive = 0;
+        if (is_alone(ex))
+            note_cpu(ex);
         pi_spare_send_to_rest(ex);
         return;
     }
     int64_t now = pi_now();
     if (!ex->monitor_alive) {
         ex->monitor_alive = now;
-        for (uint32_t i = 0; i < pi_load_acquire(&ex->workers_count); i++)
-            ex->monitor_cpu_ns[i] = pi_thread_cpu_ns(ex->workers[i].thread);
+        if (!is_alone(ex))
+            note_cpu(ex);
     }
     if (!pi_spare_works(ex) && (now - ex->monitor_alive >= BLOCKED_NS || all_compute(ex)))
         pi_spare_work(ex, 0);
@@ -101,11 +118,12 @@ static bool has_overdue_batch(const pi_worker *worker, int64_t now)
     return own_until <= now && own_until > now - 2 * TICK_NS && pi_deque_size(&worker->deque) > 0;
 }
 
-static void tick(pica_executor *ex)
+/* @return whether all workers look around by themselves */
+static bool tick(pica_executor *ex)
 {
     int64_t now = pi_now();
     bool turned[PI_IDLE_MAX] = {false};
-    bool alive = false;
+    bool alive = false, steady = true;
     uint32_t seats = pi_executor_seats(ex), workers = pi_load_relaxed(&ex->workers_count);
     for (uint32_t i = 0; i < seats; i++) {
         pi_worker *worker = &ex->workers[i];
@@ -114,8 +132,10 @@ static void tick(pica_executor *ex)
         ex->monitor_turns[i] = turns;
         turned[i] = since > 0;
         alive = alive || (i < workers && (since > 0 || pi_rescue_is_idle(worker)));
-        if (since < PI_BUDGET)
+        if (since < PI_BUDGET) {
             hurry(worker); /* long turns: its reactor would wait for 61 of them */
+            steady = steady && i >= workers;
+        }
         if (has_overdue_batch(worker, now))
             pi_executor_wake(ex, pi_idle_pick(&ex->idle));
     }
@@ -129,11 +149,14 @@ static void tick(pica_executor *ex)
         else if (pi_deque_size(&worker->deque) > 0) /* spawned since, too few to wake a thief */
             pi_executor_wake(ex, pi_idle_pick(&ex->idle));
     }
+    return steady;
 }
 
-static int64_t tick_ns(const pica_executor *ex)
+static int64_t tick_ns(const pica_executor *ex, bool steady)
 {
-    return pi_load_relaxed(&ex->workers_count) == 1 ? TICK_ALONE_NS : TICK_NS;
+    if (!is_alone(ex))
+        return TICK_NS;
+    return steady ? TICK_STEADY_NS : TICK_ALONE_NS;
 }
 
 static void *monitor_main(void *arg)
@@ -144,14 +167,15 @@ static void *monitor_main(void *arg)
     while (goes_on && pi_load_acquire(&ex->phase) != PI_STOPPED) {
         quiet = pi_pace_all_sleep(ex) ? quiet + 1 : 0;
         busy = pi_idle_asleep(&ex->idle) == 0 ? busy + 1 : 0;
+        bool steady = false;
         if (quiet == 0 || pi_spare_works(ex)) /* which it need not, if the others sleep */
-            tick(ex);
+            steady = tick(ex) && !pi_spare_works(ex);
         if (quiet > QUIET_TICKS)
             goes_on = pi_pace_wait(ex, PI_PACE_SLEEPS, PICA_NEVER);
-        else if (busy > BUSY_TICKS)
+        else if (busy > BUSY_TICKS && !is_alone(ex))
             goes_on = pi_pace_wait(ex, PI_PACE_SLOW, pi_now() + TICK_BUSY_NS);
         else
-            goes_on = pi_pace_wait(ex, PI_PACE_TICKS, pi_now() + tick_ns(ex));
+            goes_on = pi_pace_wait(ex, PI_PACE_TICKS, pi_now() + tick_ns(ex, steady));
     }
     return NULL;
 }
