@@ -67,7 +67,8 @@ struct pica_executor {
     pthread_t monitor;
     bool monitor_started;     /* [creator] */
     uint32_t *monitor_turns;  /* [monitor] every worker's turns at the last tick */
-    int64_t *monitor_cpu_ns;  /* [monitor] every worker's CPU time when all seemed stuck */
+    int64_t *monitor_cpu_ns;  /* [monitor] every worker's CPU time when that was last noted */
+    bool monitor_noted;       /* [monitor] it was so at the last tick, which found all alive */
     uint32_t monitor_pace;    /* [atomic] a futex: how it waits for its next tick; pace.h */
     int64_t monitor_alive;    /* [monitor] since when all seem stuck, or 0 */
     pthread_mutex_t rescue_mutex; /* guards attaching and detaching drivers */

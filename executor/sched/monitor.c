@@ -95,7 +95,8 @@ static void look_after_spare(pica_executor *ex, bool alive)
 {
     if (alive) {
         ex->monitor_alive = 0;
-        if (is_alone(ex))
+        ex->monitor_noted = is_alone(ex);
+        if (ex->monitor_noted)
             note_cpu(ex);
         pi_spare_send_to_rest(ex);
         return;
@@ -103,7 +104,7 @@ static void look_after_spare(pica_executor *ex, bool alive)
     int64_t now = pi_now();
     if (!ex->monitor_alive) {
         ex->monitor_alive = now;
-        if (!is_alone(ex))
+        if (!ex->monitor_noted)
             note_cpu(ex);
     }
     if (!pi_spare_works(ex) && (now - ex->monitor_alive >= BLOCKED_NS || all_compute(ex)))

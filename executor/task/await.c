@@ -21,11 +21,19 @@ bool pi_await_is_self(const pi_fiber *fiber, const pica_task *task)
     return false;
 }
 
+/* The task waits for a stack, and may run on the caller's. */
+static bool may_run_here(const pi_fiber *fiber, const pica_task *task)
+{
+    return fiber && pi_load_relaxed(&task->home) == PI_HOME_STARVED &&
+           pi_task_executor(task) == fiber->worker->ex && pi_inline_may(fiber, task);
+}
+
 /* Park until the task has ended; a cancel of the caller goes on to the task, once.
  * @param fiber      the caller's, or NULL
  * @param cancelled  whether that has happened; set if it does
+ * @param tried      whether the caller has tried to run the task since somebody last told it to
  * @return false: the task has found no stack, and may run on the caller's */
-static bool park_until_done(const pi_fiber *fiber, pica_task *task, bool *cancelled)
+static bool park_until_done(const pi_fiber *fiber, pica_task *task, bool *cancelled, bool *tried)
 {
     for (;;) {
         pi_waiter me = {.data = NULL};
@@ -38,10 +46,10 @@ static bool park_until_done(const pi_fiber *fiber, pica_task *task, bool *cancel
             return true;
         }
         /* Who is linked before the task lies among the starved is told (pi_task_look_again()). */
-        if (fiber && pi_load_relaxed(&task->home) == PI_HOME_STARVED &&
-            pi_inline_may(fiber, task)) {
+        if (!*tried && may_run_here(fiber, task)) {
             pi_task_wait_unlink(task, &me);
             (void)pi_wait_abandon(&me);
+            *tried = true;
             return false;
         }
         pi_how how = pi_wait_park(&me, PICA_NEVER);
@@ -50,18 +58,19 @@ static bool park_until_done(const pi_fiber *fiber, pica_task *task, bool *cancel
             return true;
         }
         pi_task_wait_unlink(task, &me);
-        if (how == PI_CLOSED)
-            continue;
-        *cancelled = true;
-        (void)pica_cancel(task);
+        if (how == PI_CLOSED) {
+            *tried = false;
+        } else {
+            *cancelled = true;
+            (void)pica_cancel(task);
+        }
     }
 }
 
-/* @return as pica_await(); 1: look again */
 static __attribute__((noinline)) int await_slow(const pi_fiber *fiber, pica_task *task,
-                                                intptr_t *result, bool *cancelled)
+                                                intptr_t *result, bool *cancelled, bool *tried)
 {
-    if (!park_until_done(fiber, task, cancelled))
+    if (!park_until_done(fiber, task, cancelled, tried))
         return 1;
     take_result(task, result);
     return *cancelled ? -ECANCELED : 0;
@@ -70,17 +79,18 @@ static __attribute__((noinline)) int await_slow(const pi_fiber *fiber, pica_task
 /* All but the case that pica_await() handles itself. @return as await_slow() */
 static __attribute__((noinline)) int await_not_inline(pi_fiber *fiber, pica_task *task,
                                                       intptr_t *result, bool *cancelled,
-                                                      pi_claim claim)
+                                                      bool *tried, pi_claim claim)
 {
     if (pi_await_is_self(fiber, task))
         return -EDEADLK;
     if (claim == PI_CLAIM_STACK)
         pi_worker_push_next(fiber->worker, task); /* depth first too, on a fiber of its own */
-    return await_slow(fiber, task, result, cancelled);
+    return await_slow(fiber, task, result, cancelled, tried);
 }
 
 int pi_await(pica_task *task, intptr_t *result, bool cancelled)
 {
+    bool tried = false;
     for (;;) {
         pi_worker *worker = pi_worker_self();
         if (pi_task_done(task)) {
@@ -88,7 +98,7 @@ int pi_await(pica_task *task, intptr_t *result, bool cancelled)
             return cancelled ? -ECANCELED : 0;
         }
         if (!worker || !worker->fiber)
-            return await_slow(NULL, task, result, &cancelled);
+            return await_slow(NULL, task, result, &cancelled, &tried);
         pi_fiber *fiber = worker->fiber;
         if (!cancelled && pi_scopes_cancelled(fiber)) {
             if (pi_await_is_self(fiber, task))
@@ -101,7 +111,7 @@ int pi_await(pica_task *task, intptr_t *result, bool cancelled)
             continue;
         pi_claim claim = pi_inline_claim(worker, fiber, task);
         if (claim != PI_CLAIM_YES) {
-            int rc = await_not_inline(fiber, task, result, &cancelled, claim);
+            int rc = await_not_inline(fiber, task, result, &cancelled, &tried, claim);
             if (rc <= 0)
                 return rc;
             continue;

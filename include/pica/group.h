@@ -174,7 +174,7 @@ PICA_API void pica_group_cancel(pica_group *group);
  *
  * Where: the owner. Suspends. A cancel from outside cancels the members; they are awaited. So does
  *        a deadline; one that passes while the owner runs members on its own stack, after 61 of
- *        these at the latest, or (but for one worker with PICA_NO_SPARE) some 2 ms and the member
+ *        these at the latest, or (but for one worker with PICA_NO_SPARE) 2 to 4 ms and the member
  *        that runs then. The members that run there see it at once, if they wait or look.
  * Order: everything the members did happens before the return.
  */

@@ -7,6 +7,7 @@
 #include "tests/fault.h"
 
 #include <pica/scope.h>
+#include <pica/sem.h>
 
 /* --- What of the time counts ----------------------------------------------------------------- */
 
@@ -386,6 +387,45 @@ static void run_by_who_awaits_it_already(void)
     in_a_larger_one(awaits_one_in_time);
 }
 
+static struct {
+    pica_task *task;
+    pica_sem given;
+    uint32_t awaits; /* [atomic] */
+} stranger;
+
+static intptr_t awaits_a_stranger(void *arg)
+{
+    CHECK_OK(pica_sem_acquire(&stranger.given));
+    pi_store_relaxed(&stranger.awaits, 1u);
+    CHECK_EQ(body_end(stranger.task), 6);
+    return (intptr_t)arg;
+}
+
+/* Its stack is of no use to a task of another executor: it sleeps until that one has its own. */
+static void awaited_from_another_executor(void)
+{
+    pica_executor *other = NULL;
+    pica_options options = PICA_OPTIONS_INIT;
+    options.workers = 1;
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.stack_size = pi_stack_class_size(CLASS + 1);
+    pica_task *awaiter = NULL;
+    memset(&stranger, 0, sizeof(stranger));
+    CHECK_FATAL_OK(pica_executor_create(&other, &options));
+    CHECK_FATAL_OK(
+        pica_executor_spawn_with(other, &awaiter, awaits_a_stranger, body_arg(4), &attr));
+    CHECK_SOON(pica_task_status(awaiter) == PICA_WAITING); /* it has its stack */
+    hold_all_and_one();
+    stranger.task = spawn_in_class(body_returns, body_arg(6));
+    CHECK_SOON(starved() == 1);
+    nobody_gives_up();
+    CHECK_OK(pica_sem_release(&stranger.given));
+    CHECK_SOON(pi_load_relaxed(&stranger.awaits) && pica_task_status(awaiter) == PICA_WAITING);
+    give_all_back();
+    CHECK_EQ(body_end(awaiter), 4);
+    CHECK_EQ(pica_executor_destroy(other), NULL);
+}
+
 /* --- Given up ---------------------------------------------------------------------------------- */
 
 /* As if nobody had got a stack for a while. */
@@ -571,6 +611,7 @@ CHECK_MAIN
     check_run("found by a busy worker", found_by_a_busy_worker);
     check_run_in(INLINE, "run by who awaits them", run_by_who_awaits_them);
     check_run_in(INLINE, "run by who awaits it already", run_by_who_awaits_it_already);
+    check_run_in(INLINE, "awaited from another executor", awaited_from_another_executor);
     check_run_in(CHECK_ONE, "given up by one awake", given_up_by_one_awake);
     check_run("cancelled wherever they are", cancelled_wherever_they_are);
     check_run_in(CHECK_ONE, "cancelled between two tries", cancelled_between_two_tries);
