@@ -26,7 +26,7 @@ if(PICA_DEBUG)
 endif()
 
 if(PICA_PERTURB)
-    target_compile_definitions(pica_flags INTERFACE PI_PERTURB=1)
+    target_compile_definitions(pica_flags INTERFACE PI_PERTURB=1 PICA_CALLS_ONLY=1)
     target_include_directories(pica_flags INTERFACE "${PROJECT_SOURCE_DIR}/tests/perturb")
 endif()
 

@@ -101,41 +101,6 @@
 #define pi_and_acq_rel(p, v) PI_POINT(__atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL))
 #define pi_and_seq_cst(p, v) PI_POINT(__atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST))
 
-/** Subtract or add 1: is the new value below 0, at most 0? x86-64 answers by the flags of the
- *  locked operation, without fetching the value. */
-static inline bool pi_dec_is_negative_acquire(int64_t *p)
-{
-#if defined(__x86_64__) && !defined(PI_TSAN) && !defined(PI_PERTURB)
-    bool negative;
-    __asm__ __volatile__("lock decq %0" : "+m"(*p), "=@ccs"(negative)::"memory");
-    return negative;
-#else
-    return PI_POINT(__atomic_sub_fetch(p, 1, __ATOMIC_ACQUIRE)) < 0;
-#endif
-}
-static inline bool pi_inc_is_not_positive_release(int64_t *p)
-{
-#if defined(__x86_64__) && !defined(PI_TSAN) && !defined(PI_PERTURB)
-    bool not_positive;
-    __asm__ __volatile__("lock incq %0" : "+m"(*p), "=@ccle"(not_positive)::"memory");
-    return not_positive;
-#else
-    return PI_POINT(__atomic_add_fetch(p, 1, __ATOMIC_RELEASE)) <= 0;
-#endif
-}
-
-/** Is *p at least n? Relaxed. x86-64 compares without fetching the value. */
-static inline bool pi_is_at_least_relaxed(const int64_t *p, int64_t n)
-{
-#if defined(__x86_64__) && !defined(PI_TSAN)
-    bool yes;
-    __asm__ __volatile__("cmpq %2, %1" : "=@ccge"(yes) : "m"(*p), "r"(n) : "cc");
-    return yes;
-#else
-    return __atomic_load_n(p, __ATOMIC_RELAXED) >= n;
-#endif
-}
-
 #if defined(__x86_64__) && !defined(PI_TSAN)
 #define pi_fence_seq_cst() __asm__ __volatile__("lock orl $0, (%%rsp)" ::: "memory", "cc")
 #define pi_fence_after_rmw() __asm__ __volatile__("" ::: "memory")

@@ -21,19 +21,23 @@
  *            value (+ CLOSED) + orphans = what is free - what waiters want;
  *            before a close, owed + on its way to it - orphans = what they want - what they lack.
  *
- * most: a release of one permit into fewer than so many needs no closer look. PICA_SEM_MAX; or
- * bound - BOUNDED, below any value, so that each release into a bounded one is looked at.
+ * most: PICA_SEM_MAX; or bound - BOUNDED, below zero: a release into a bounded one looks before
+ * it adds. Into another, one is added first, and taken back if there is one too many then.
  *
  * A waiter that was handed permits looks at the lock until it is free once: the releaser's
- * unlock is the last touch (law 6); so is an addition above zero. After Dijkstra's P and V; the
- * negative count as in Mitchell's and others' "benaphores" (Schillings, Be Newsletter 1(26),
- * 1996).
+ * unlock is the last touch (law 6); so is an addition above zero, below PICA_SEM_MAX. One that
+ * comes on top of so many looks again: who takes more than PICA_SEM_MAX in a row must not free it,
+ * and of several that come at that moment one may be refused in vain.
+ * After Dijkstra's P and V; the negative count as in Mitchell's and others' "benaphores"
+ * (Schillings, Be Newsletter 1(26), 1996).
  * Cost: uncontended, a locked operation each and no other; a called one costs 1.4 times what it
- * does in a loop, since the return address has to leave the store buffer first. In a public header
- * they would show the worker and its task there, whom each acquire asks whether it is cancelled.
+ * does in a loop, since the return address has to leave the store buffer first, and so does one
+ * whose word was read just before. So the header has the release in line, and it adds before it
+ * looks. The acquire has to ask the worker's task whether it is cancelled, and stays here.
  * Proof: tests/executor/sync/sem_model.c.
  * Lock rank OBJECT; inside it waits may be ended; tasks are queued after it.
  */
+#define PICA_CALLS_ONLY 1 /* the release is here */
 #include <pica/sem.h>
 
 #include "executor/base/assert.h"
@@ -183,12 +187,6 @@ static void give(pica_sem *sem, int64_t n)
         bring(sem, added, n);
 }
 
-static __attribute__((noinline)) int release_slow(pica_sem *sem)
-{
-    bring(sem, 1, 0);
-    return 0;
-}
-
 /* Would n more be too many, while somebody waits? Those put aside count. */
 static bool too_many(pica_sem *sem, int64_t n, int64_t bound)
 {
@@ -308,12 +306,18 @@ int pica_sem_init_bounded(pica_sem *sem, int64_t n, int64_t bound)
     return rc;
 }
 
+/* @return false: there was none, and the caller wants one now */
+static inline bool took_one(pica_sem *sem)
+{
+    return pi_sub_acquire(&sem->value, 1) > 0;
+}
+
 int pica_sem_acquire_until(pica_sem *sem, int64_t deadline_ns)
 {
     int rc = pi_wait_check();
     if (rc < 0)
         return rc;
-    return pi_dec_is_negative_acquire(&sem->value) ? acquire_slow(sem, 1, 0, deadline_ns) : 0;
+    return took_one(sem) ? 0 : acquire_slow(sem, 1, 0, deadline_ns);
 }
 
 static __attribute__((noinline)) int acquire_general(pica_sem *sem)
@@ -326,9 +330,7 @@ int pica_sem_acquire(pica_sem *sem)
     pi_worker *worker = pi_worker_self();
     if (PI_UNLIKELY(!worker || !worker->fiber || !pi_scopes_quiet(worker->fiber)))
         return acquire_general(sem);
-    if (PI_UNLIKELY(pi_dec_is_negative_acquire(&sem->value)))
-        return acquire_slow(sem, 1, 0, PICA_NEVER);
-    return 0;
+    return PI_LIKELY(took_one(sem)) ? 0 : acquire_slow(sem, 1, 0, PICA_NEVER);
 }
 
 int pica_sem_acquire_n_until(pica_sem *sem, int64_t n, int64_t deadline_ns)
@@ -366,12 +368,29 @@ int pica_sem_try_acquire_n(pica_sem *sem, int64_t n)
     return n < 1 || n > bound_of(sem) ? -EINVAL : try_acquire(sem, n);
 }
 
+/* As in pica/sem.h. */
 int pica_sem_release(pica_sem *sem)
 {
-    if (PI_UNLIKELY(pi_is_at_least_relaxed(&sem->value, pi_load_relaxed(&sem->most))))
+    if (PI_UNLIKELY(pi_load_relaxed(&sem->most) <= 0))
         return release_checked(sem, 1);
-    if (PI_UNLIKELY(pi_inc_is_not_positive_release(&sem->value)))
-        return release_slow(sem);
+    int64_t before = pi_add_release(&sem->value, 1);
+    if (PI_UNLIKELY(before < 0 || before >= PICA_SEM_MAX))
+        return pica_sem_release_slow_(sem, before);
+    return 0;
+}
+
+int pica_sem_release_slow_(pica_sem *sem, int64_t before)
+{
+    if (before < 0 && !is_closed(before)) {
+        bring(sem, 1, 0);
+        return 0;
+    }
+    if (free_of(before) < PICA_SEM_MAX)
+        return 0;
+    int64_t value = pi_load_relaxed(&sem->value);
+    while (free_of(value) > PICA_SEM_MAX) /* else an acquire has made room for it */
+        if (pi_cas_relaxed(&sem->value, &value, value - 1))
+            return -EOVERFLOW;
     return 0;
 }
 

@@ -30,7 +30,7 @@ PICA_BEGIN_DECLS
  *  that has been used; using the copy of one that had waiters aborts. */
 typedef struct pica_sem {
     int64_t value;    /* [atomic] permits; negative: those that waiters lack; see sem.c */
-    int64_t most;     /* [atomic] from how many on a release is looked at closely; 0: not set */
+    int64_t most;     /* [atomic] PICA_SEM_MAX; below zero: it is bounded; 0: not set */
     uint32_t lock;    /* [atomic] guards what follows */
     uint32_t leaving; /* [lock] waiters that a close has turned out and that have not left */
     int64_t owed;     /* [lock] permits kept for waiters */
@@ -133,6 +133,21 @@ PICA_API int64_t pica_sem_value(const pica_sem *sem);
  *  permit waits no more, but its call is under way until it returns.) @return 0; -EBUSY: somebody
  *  waits, or has not yet noticed a close. Where: anywhere. */
 PICA_API PICA_NODISCARD int pica_sem_destroy(pica_sem *sem);
+
+/** For pica_sem_release() alone, which has added 1 to a value that was below zero, or the most. */
+PICA_API int pica_sem_release_slow_(pica_sem *sem, int64_t before);
+
+/* In line, because a call costs as much as half the addition (sem.c), but where PICA_CALLS_ONLY is
+ * defined. The library has it, too; what the addition orders, and with which, is said there. */
+#if defined(__GNUC__) && defined(__OPTIMIZE__) && !defined(PICA_CALLS_ONLY)
+extern inline __attribute__((gnu_inline)) int pica_sem_release(pica_sem *sem)
+{
+    if (__atomic_load_n(&sem->most, __ATOMIC_RELAXED) <= 0) /* bounded, or not set */
+        return pica_sem_release_n(sem, 1);
+    int64_t before = __atomic_fetch_add(&sem->value, 1, __ATOMIC_RELEASE);
+    return before >= 0 && before < PICA_SEM_MAX ? 0 : pica_sem_release_slow_(sem, before);
+}
+#endif
 
 PICA_END_DECLS
 

@@ -119,7 +119,9 @@ length($0) > 100 { bad("more than 100 columns") }
             bad("sources name the public headers that they use, not <pica/pica.h>")
     }
 }
-/__atomic_|__sync_/ && FILENAME != "executor/base/atomics.h" && FILENAME != "executor/base/ck.h" {
+# In pica/sem.h: what stands in sem.c, too, where the model sees it.
+/__atomic_|__sync_/ && FILENAME != "executor/base/atomics.h" && FILENAME != "executor/base/ck.h" &&
+    FILENAME != "include/pica/sem.h" {
     bad("atomics go through executor/base/atomics.h")
 }
 /^[^*]*(__thread|_Thread_local|thread_local)[^a-z_]/ && layer != "executor/sched" {

@@ -104,19 +104,6 @@ void model_spin(void);
 #define pi_and_acq_rel(p, v) MODEL_MODIFY("and", #p, MODEL_ACQ_REL, MODEL_AND, p, v)
 #define pi_and_seq_cst(p, v) MODEL_MODIFY("and", #p, MODEL_SEQ_CST, MODEL_AND, p, v)
 
-static inline bool pi_dec_is_negative_acquire(int64_t *p)
-{
-    return pi_sub_acquire(p, 1) <= 0;
-}
-static inline bool pi_inc_is_not_positive_release(int64_t *p)
-{
-    return pi_add_release(p, 1) < 0;
-}
-static inline bool pi_is_at_least_relaxed(const int64_t *p, int64_t n)
-{
-    return pi_load_relaxed(p) >= n;
-}
-
 #define pi_fence_seq_cst() model_fence(MODEL_SITE("fence", "", MODEL_SEQ_CST))
 #define pi_fence_compiler() ((void)0)
 #define pi_fence_after_rmw() model_fence(MODEL_SITE("fence_after_rmw", "", MODEL_SEQ_CST))

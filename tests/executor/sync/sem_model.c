@@ -62,6 +62,11 @@ static void none_of_one(void)
     model_check(pica_sem_init_bounded(sem, 0, 1) == 0);
 }
 
+static void full(void)
+{
+    reset(PICA_SEM_MAX);
+}
+
 static void zeroed(void)
 {
     reset(0);
@@ -261,6 +266,19 @@ static void one_was_refused(void)
     adds_up_to(1);
 }
 
+static void all_were_refused(void)
+{
+    model_check(refused == 2);
+    adds_up_to(PICA_SEM_MAX);
+}
+
+static void what_was_not_refused_is_there(void)
+{
+    model_check(refused >= 1);
+    adds_up_to(INT64_C(2) + PICA_SEM_MAX - refused);
+    model_check(sem->value <= PICA_SEM_MAX);
+}
+
 const model_test model_tests[] = {
     {"value", none, {receives, releases}, adds_up_to_one, false, 0, 0},
     {"value, zeroed", zeroed, {receives, releases}, adds_up_to_one, false, 0, 0},
@@ -315,6 +333,14 @@ const model_test model_tests[] = {
      1,
      1},
     {"bound", none_of_one, {releases_if_it_may, releases_if_it_may}, one_was_refused, false, 0, 0},
+    {"most", full, {releases_if_it_may, releases_if_it_may}, all_were_refused, false, 0, 0},
+    {"most, and one is taken",
+     full,
+     {releases_if_it_may, acquires, releases_if_it_may},
+     what_was_not_refused_is_there,
+     false,
+     0,
+     0},
     {"close", none, {acquires, closes}, adds_up_to_none, false, 0, 0},
     {"close with what is kept", two, {wants_three, closes}, adds_up_to_two, false, 0, 0},
     {"close and free", none, {acquires, closes_and_frees}, NULL, false, 3, 1},

@@ -48,6 +48,40 @@ static void limits(void)
     CHECK_EQ(pica_sem_destroy(&sem), 0);
 }
 
+/* A release in line and one that is called do the same: into none, few, too many; into one that was
+ * zeroed, is bounded, is waited for, is closed. */
+static void limits_in_line_and_called(void)
+{
+    int (*volatile called)(pica_sem *) = pica_sem_release;
+    for (int round = 0; round < 2; round++) {
+#define RELEASE(sem) (round == 0 ? pica_sem_release(sem) : called(sem))
+        pica_sem zeroed = {0}, full = PICA_SEM_INIT(PICA_SEM_MAX), bounded;
+        CHECK_EQ(RELEASE(&zeroed), 0);
+        CHECK_EQ(RELEASE(&zeroed), 0);
+        CHECK_EQ(pica_sem_value(&zeroed), 2);
+        CHECK_EQ(RELEASE(&full), -EOVERFLOW);
+        CHECK_EQ(pica_sem_value(&full), PICA_SEM_MAX);
+        CHECK_EQ(pica_sem_init_bounded(&bounded, 0, 1), 0);
+        CHECK_EQ(RELEASE(&bounded), 0);
+        CHECK_EQ(RELEASE(&bounded), -EOVERFLOW);
+        CHECK_EQ(pica_sem_value(&bounded), 1);
+
+        struct served served = {.sem = PICA_SEM_INIT(0)};
+        pica_task *waits = customer(&served, 1);
+        CHECK_EQ(RELEASE(&served.sem), 0);
+        CHECK_EQ(body_end(waits), 0);
+        CHECK_EQ(pica_sem_value(&served.sem), 0);
+
+        CHECK_EQ(pica_sem_try_acquire(&full), 0);
+        pica_sem_close(&full);
+        CHECK_EQ(RELEASE(&full), 0);
+        CHECK_EQ(pica_sem_value(&full), PICA_SEM_MAX);
+        CHECK_EQ(RELEASE(&full), -EOVERFLOW);
+        CHECK_EQ(pica_sem_value(&full), PICA_SEM_MAX);
+#undef RELEASE
+    }
+}
+
 /* --- First come, first served ------------------------------------------------------------- */
 
 static void in_order_of_arrival(void)
@@ -353,6 +387,7 @@ CHECK_MAIN
 {
     check_run("values", values);
     check_run("limits", limits);
+    check_run("limits, in line and called", limits_in_line_and_called);
     check_run("in order of arrival", in_order_of_arrival);
     check_run("nobody barges", nobody_barges);
     check_run("cancelled waiters", cancelled_waiters);
