@@ -23,15 +23,26 @@ void pi_line_add(pi_line *line, const char *format, ...)
     va_end(args);
 }
 
+/* What was added since: it must not end the line, nor tell a terminal to do things. */
+static void tame(pi_line *line, size_t since)
+{
+    for (size_t i = since; i < line->length; i++)
+        if ((unsigned char)line->text[i] < ' ' || line->text[i] == 0x7f)
+            line->text[i] = '?';
+}
+
 void pi_line_add_name(pi_line *line, const char *name)
 {
+    size_t since = line->length;
     pi_line_add(line, "%.*s", PI_NAME_MAX, name);
+    tame(line, since);
 }
 
 void pi_line_add_site(pi_line *line, const char *site)
 {
-    size_t length = strlen(site);
+    size_t since = line->length, length = strlen(site);
     pi_line_add(line, "%s", site + (length > PI_NAME_MAX ? length - PI_NAME_MAX : 0));
+    tame(line, since);
 }
 
 void pi_line_add_task(pi_line *line, unsigned long long id, const char *name, const char *site)

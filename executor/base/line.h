@@ -29,7 +29,8 @@ void pi_line_add(pi_line *line, const char *format, ...) __attribute__((format(p
 void pi_line_vadd(pi_line *line, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
-/** Add a name, the end of it cut; add a path or spawn site, the beginning of it cut. */
+/** Add a name, the end of it cut; add a path or spawn site, the beginning of it cut. They may be
+ *  anything: what is no text (a newline, an escape) stands there as '?'. */
 void pi_line_add_name(pi_line *line, const char *name);
 void pi_line_add_site(pi_line *line, const char *site);
 

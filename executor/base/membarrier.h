@@ -10,7 +10,8 @@
 /** Announce that the process will use it. @return false: it can't; the others have to fence */
 bool pi_membarrier_ready(void);
 
-/** A sequentially consistent fence in every running thread, the caller's too. */
+/** A sequentially consistent fence in every running thread, the caller's too. Where it is refused
+ *  although pi_membarrier_ready() was told otherwise: abort(). */
 void pi_membarrier(void);
 
 #endif

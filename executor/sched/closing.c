@@ -67,8 +67,7 @@ static void mark_one(pica_task *task, void *only_new)
 static void interrupt_one(pica_task *task, void *unused)
 {
     (void)unused;
-    if (pi_load_relaxed(&task->cancels))
-        pi_scope_interrupt(task, NULL, 0, true);
+    pi_scope_interrupt_cancelled(task);
 }
 
 /* @param only_new  NULL, or anything: those alone that have no cancel */

@@ -27,6 +27,8 @@
  *             A worker that spawns writes the word, then reads the phase, without a fence; so
  *             each worker, when it first sees CLOSING, cancels once more what has no cancel yet:
  *             what it has spawned itself it finds, and what it spawns from now on is born so.
+ *             A task may take it back: then no wait of it ends by it that began after that
+ *             (pi_scope_interrupt_cancelled()).
  *   (F) strangers count, fence, read the phase. If that is not RUNNING they count as ended what
  *             they do not spawn. So a sum that misses one was made by who read the phase before:
  *             that stranger reads the same, and is refused.

@@ -9,6 +9,10 @@
 #include <errno.h>
 #include <pica/base.h>
 
+/* What thieves counts. */
+#define INSIDE UINT64_C(1)
+#define LEFT (UINT64_C(1) << 32)
+
 static pi_ring *ring_new(int64_t slots)
 {
     pi_ring *ring =
@@ -131,7 +135,7 @@ static __attribute__((noinline, cold)) void revoke_slow(pi_deque *deque)
 /* (I) */
 static void enter(pi_deque *deque)
 {
-    pi_add_relaxed(&deque->thieves, 1u);
+    pi_add_relaxed(&deque->thieves, INSIDE);
     pi_fence_after_rmw();
     if (pi_load_relaxed(&deque->state) != PI_DEQUE_SHARED)
         revoke_slow(deque);
@@ -140,17 +144,16 @@ static void enter(pi_deque *deque)
 /* (K) */
 static void leave(pi_deque *deque)
 {
-    pi_sub_release(&deque->thieves, 1u);
+    pi_add_release(&deque->thieves, LEFT - INSIDE);
 }
 
 void pi_deque_privatize(pi_deque *deque)
 {
-    if (!deque->biased || pi_load_relaxed(&deque->state) != PI_DEQUE_SHARED ||
-        pi_load_relaxed(&deque->thieves))
+    if (!pi_deque_could_be_private(deque) || pi_load_relaxed(&deque->thieves) % LEFT)
         return;
     pi_store_relaxed(&deque->state, (uint32_t)PI_DEQUE_PRIVATE); /* (L) */
     pi_fence_seq_cst();
-    if (pi_load_acquire(&deque->thieves))
+    if (pi_load_acquire(&deque->thieves) % LEFT)
         pi_store_relaxed(&deque->state, (uint32_t)PI_DEQUE_SHARED);
 }
 

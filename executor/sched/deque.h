@@ -64,13 +64,15 @@ typedef struct pi_deque {
     /* [atomic, thieves] Below it a thief saw nothing. A guess: the owner may have taken back
      * its tail and pushed there again; so who finds nothing above it looks below it, too. */
     int64_t hint __attribute__((aligned(PI_CACHE_LINE)));
-    uint32_t thieves; /* [atomic, thieves] how many are inside */
+    uint64_t thieves; /* [atomic, thieves] how many are inside; above them, how many have left */
 } __attribute__((aligned(PI_CACHE_LINE))) pi_deque;
 
 /* Protocol: taking without an exchange.
  *
  *   While nobody steals, the owner's exchange (B), a fifth of a spawn and await, serves nobody.
  *   So the deque is PRIVATE at first, and (B) a load and a store; the first thief revokes that.
+ *   A membarrier interrupts who else runs, which on a virtual machine takes 20 us: so the owner
+ *   makes it PRIVATE again only when no thief has come for a while (loop.c).
  *
  *   owner   (F) taking = 1; (G) state PRIVATE? load, store NULL; (H) taking = 0, release.
  *           Otherwise the exchange. Between (F) and (G) stands no fence:
@@ -107,6 +109,18 @@ static inline pi_node *pi_deque_exchange(pi_deque *deque, pi_node **slot)
 
 /** (L) Nobody looks for work: take without exchanges again. Owner. */
 void pi_deque_privatize(pi_deque *deque);
+
+/** Does the owner take by exchange, though it need not? */
+static inline bool pi_deque_could_be_private(const pi_deque *deque)
+{
+    return deque->biased && pi_load_relaxed(&deque->state) == PI_DEQUE_SHARED;
+}
+
+/** How often thieves have been here: another number than before, if one has been in between. */
+static inline uint32_t pi_deque_visits(const pi_deque *deque)
+{
+    return (uint32_t)(pi_load_relaxed(&deque->thieves) >> 32);
+}
 
 /** Set up an empty deque. @param capacity  slots of the first ring, rounded up to a power
  *  of two, at least 2. @param biased  the process can membarrier: it may be PRIVATE, and is
@@ -200,6 +214,22 @@ static inline bool pi_deque_claim(pi_deque *deque, pi_node *node)
         pi_store_relaxed(&deque->head, head + 1);
     }
     return true;
+}
+
+/**
+ * Let whoever takes this entry see what the caller has written before, without a fence for all:
+ * (M) slot: node -> node, release. Owner of the deque; the node may be anywhere. Pairs with (C);
+ * the owner itself takes in its own order, also across a growth (D).
+ *
+ * @return true: it lay in this deque, so nobody had it; false: it is not here (any more)
+ */
+static inline bool pi_deque_publish(pi_deque *deque, pi_node *node)
+{
+    int64_t index = pi_load_relaxed(&node->slot);
+    if (index < pi_load_relaxed(&deque->head) || index >= pi_load_relaxed(&deque->tail))
+        return false;
+    pi_node **slot = &deque->slots[index & deque->mask], *there = node;
+    return pi_load_relaxed(slot) == node && pi_cas_release(slot, &there, node);
 }
 
 /** What lies at *index or next after it. Owner. The node may be taken by others at any time;

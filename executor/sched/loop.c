@@ -38,12 +38,24 @@ unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at)
 }
 
 /* Turns may be so short that a poll at the end of each budget is a tenth of all the work. */
-static unsigned look_around_if_due(pi_worker *worker)
+static unsigned look_around_if_due(pi_worker *worker, int64_t now)
 {
-    int64_t now = pi_now();
     if (now - worker->polled_ns >= PI_POLL_NS)
         return pi_worker_look_around(worker, worker);
     return pi_loop_take_batch(worker, worker, 0, pi_deque_size(&worker->deque) <= 0, now);
+}
+
+/* Thieves come in flocks, and the first one to find the queue private again pays a membarrier. */
+static void privatize_if_left_alone(pi_worker *worker, int64_t now)
+{
+    uint32_t visits = pi_deque_visits(&worker->deque);
+    if (visits != worker->visits) {
+        worker->visits = visits;
+        worker->visited_ns = now;
+    } else if (now - worker->visited_ns >= PI_ALONE_NS && !pi_idle_asleep(worker->idle) &&
+               !pi_idle_searching(worker->idle)) {
+        pi_deque_privatize(&worker->deque);
+    }
 }
 
 __attribute__((noinline)) bool pi_loop_budget_slow(pi_worker *worker)
@@ -51,9 +63,10 @@ __attribute__((noinline)) bool pi_loop_budget_slow(pi_worker *worker)
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET);
     pi_worker_notice_closing(worker);
     pi_trim_answer(worker);
-    if (!pi_idle_asleep(worker->idle) && !pi_idle_searching(worker->idle))
-        pi_deque_privatize(&worker->deque);
-    unsigned found = look_around_if_due(worker);
+    int64_t now = pi_now();
+    if (pi_deque_could_be_private(&worker->deque))
+        privatize_if_left_alone(worker, now);
+    unsigned found = look_around_if_due(worker, now);
     pi_rescue_recovered(worker);
     pi_rescue_serve(worker);
     return found > 0;

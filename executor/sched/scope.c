@@ -69,14 +69,16 @@ static verdict judge(pica_task *task, int64_t *now)
     return pi_load_relaxed(&task->cancels) || pi_scope_group_cancelled(task) ? CANCELLED : OPEN;
 }
 
-/* A cancel of the task's waiter becomes one of the task, and of those it is waited for with. */
+/* A cancel of the task's waiter becomes one of the task, and of those it is waited for with. (Where
+ * that cancels the task's group, it has it from there: each member has, on whatever stack.) */
 static void deliver(pi_fiber *fiber, pica_task *task)
 {
     task->flags |= PI_TASK_DELIVERED;
-    pi_add_relaxed(&task->cancels, 1u);
     for (pi_several *several = fiber->several; several; several = several->outer)
         if (several->waiter == task->outer)
             several->cancel(several);
+    if (!pi_scope_group_cancelled(task))
+        pi_add_relaxed(&task->cancels, 1u);
 }
 
 /* The walk: outwards until something is found, then delivered to all tasks further in. A loop,
@@ -144,7 +146,8 @@ int64_t pi_scopes_deadline(const pi_fiber *fiber)
 /* The flag is set before the fiber is looked for; a task that inlines another has set its fiber
  * before it looks at its flag (inline.h). One of the two sees the other if both fence. A worker
  * does not, where it takes tasks without an exchange (deque.h); then the canceller fences for
- * both, but only if it found no fiber: there is no other case that could go wrong. */
+ * both, but only if it found no fiber: there is no other case that could go wrong. And not for a
+ * task in its own queue. */
 void pi_scope_fence(const pica_executor *ex)
 {
     pi_worker *self = pi_worker_self();
@@ -154,11 +157,19 @@ void pi_scope_fence(const pica_executor *ex)
         pi_membarrier();
 }
 
+/* Does it lie in the caller's own queue? Then it has not started, and who takes it from there sees
+ * its flag. A fence for all would take a thousand times as long. */
+static bool lies_here(pica_task *task)
+{
+    pi_worker *self = pi_worker_self();
+    return self && pi_deque_publish(&self->deque, &task->node);
+}
+
 void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level, bool fenced)
 {
     uint64_t id = pi_load_relaxed(&task->id);
     pi_fiber *fiber = pi_load_acquire(&task->fiber);
-    if (!fiber && !fenced) {
+    if (!fiber && !fenced && !lies_here(task)) {
         pi_scope_fence(pi_task_executor(task)); /* partner: pi_inline_run() */
         fiber = pi_load_acquire(&task->fiber);
     }
@@ -190,6 +201,18 @@ void pi_scope_cancel(pica_task *task)
     pi_add_seq_cst(&task->cancelling, 1u);
     pi_add_seq_cst(&task->cancels, 1u);
     pi_scope_interrupt(task, NULL, 0, false);
+    pi_sub_release(&task->cancelling, 1u);
+}
+
+void pi_scope_interrupt_cancelled(pica_task *task)
+{
+    if (!pi_load_relaxed(&task->cancels))
+        return;
+    pi_add_relaxed(&task->cancelling, 1u);
+    /* A look that who takes the cancel back later has to swap: so that one sees the line above, and
+     * waits. Partner: pica_uncancel(). */
+    if (pi_add_release(&task->cancels, 0u))
+        pi_scope_interrupt(task, NULL, 0, true);
     pi_sub_release(&task->cancelling, 1u);
 }
 

@@ -50,6 +50,10 @@ int64_t pi_scopes_deadline(const pi_fiber *fiber);
  *  @param fenced  pi_scope_fence() has been called since the flag was set */
 void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level, bool fenced);
 
+/** The same for a task that may have a cancel, by who has added one to each of many; if it has been
+ *  taken back since, nothing happens. pi_scope_fence() has been called in between. */
+void pi_scope_interrupt_cancelled(pica_task *task);
+
 /** Between setting a flag that many tasks look at and interrupting each of them. */
 void pi_scope_fence(const pica_executor *ex);
 

@@ -3,6 +3,7 @@
 #include "executor/sched/starved.h"
 
 #include "executor/base/clock.h"
+#include "executor/sched/awaited.h"
 #include "executor/sched/drop.h"
 #include "executor/sched/loop.h"
 
@@ -65,18 +66,20 @@ static void take_out(pica_executor *ex, pica_task *task)
     count(ex, -1u);
 }
 
-static bool is_starved(const pica_task *task)
-{
-    return pi_load_relaxed(&task->home) == PI_HOME_STARVED;
-}
-
-/* ---- those that end without a stack ---- */
-
 /* [mutex] The time that counts, coarse. It may come round. */
 static uint32_t clock_ms(const pica_executor *ex)
 {
     return (uint32_t)(ex->starved_clock_ns / 1000000);
 }
+
+/* There is a stack for it: nobody like it is given up for a while. */
+static void take_out_to_run(pica_executor *ex, pica_task *task)
+{
+    queue_of(ex, task)->came_ms = clock_ms(ex);
+    take_out(ex, task);
+}
+
+/* ---- those that end without a stack ---- */
 
 /* [mutex] Somebody tries; perhaps another one did who has read the clock later. */
 static void tick(pica_executor *ex, int64_t now_ns)
@@ -124,7 +127,7 @@ __attribute__((noinline, cold)) void pi_starved_cancelled_slow(pica_task *task)
 {
     pica_executor *ex = pi_task_executor(task);
     pthread_mutex_lock(&ex->inject_mutex);
-    bool drop = is_starved(task) && pi_drop_is_due(task);
+    bool drop = pi_is_starved(task) && pi_drop_is_due(task);
     if (drop)
         take_out(ex, task);
     pthread_mutex_unlock(&ex->inject_mutex);
@@ -133,6 +136,23 @@ __attribute__((noinline, cold)) void pi_starved_cancelled_slow(pica_task *task)
 }
 
 /* ---- coming and going ---- */
+
+/* [mutex] Has the owner of its group come to the end, it looks once more. */
+static void tell_owner(const pica_task *task, pi_won *won)
+{
+    if (!(task->flags & PI_TASK_MEMBER))
+        return;
+    const pica_scope *group = pi_load_relaxed(&task->group);
+    const pica_task *owner = group->owner;
+    pi_fiber *fiber = pi_load_relaxed(&owner->fiber); /* since before it spawned any member */
+    if (task->pin || !fiber->may_inline || pi_task_stack_class(task) > fiber->class)
+        return; /* it never could run there: the owner would look at all its members in vain */
+    uint64_t word = pi_load_acquire(&fiber->wait.word);
+    pi_awaited awaited;
+    (void)pi_awaited_read(fiber, word, &awaited); /* whether it stands still, the swap will tell */
+    if (awaited.what == PI_FOR_MEMBERS && awaited.which == (uintptr_t)group)
+        (void)pi_wait_win((pi_token){&fiber->wait, pi_wait_as(word, PI_WAITING)}, PI_CLOSED, won);
+}
 
 __attribute__((noinline, cold)) void pi_starved_add_slow(pi_worker *worker, pica_task *task)
 {
@@ -148,13 +168,17 @@ __attribute__((noinline, cold)) void pi_starved_add_slow(pi_worker *worker, pica
     put_last(ex, task);
     pi_fence_seq_cst(); /* (A) */
     bool drop = pi_drop_is_due(task);
+    pi_won owner = {NULL, NULL};
     if (drop)
         take_out(ex, task);
+    else
+        tell_owner(task, &owner);
     pthread_mutex_unlock(&ex->inject_mutex);
     if (drop)
         end(worker, task, -ECANCELED);
     else
         pi_task_look_again(task);
+    pi_wait_go(owner);
     pi_task_unref_slow(task);
     if (drop)
         return;
@@ -175,10 +199,8 @@ __attribute__((noinline, cold)) bool pi_starved_feed_slow(pi_worker *worker, uns
         return false;
     pthread_mutex_lock(&ex->inject_mutex);
     pica_task *task = queue->first;
-    if (task) {
-        take_out(ex, task);
-        queue->came_ms = clock_ms(ex);
-    }
+    if (task)
+        take_out_to_run(ex, task);
     pthread_mutex_unlock(&ex->inject_mutex);
     if (!task) { /* another worker was quicker */
         pi_fiber_put(worker, fiber);
@@ -193,11 +215,24 @@ __attribute__((noinline, cold)) bool pi_starved_claim(pica_task *task)
 {
     pica_executor *ex = pi_task_executor(task);
     pthread_mutex_lock(&ex->inject_mutex);
-    bool here = is_starved(task);
+    bool here = pi_is_starved(task);
     if (here)
-        take_out(ex, task);
+        take_out_to_run(ex, task);
     pthread_mutex_unlock(&ex->inject_mutex);
     return here;
+}
+
+__attribute__((noinline, cold)) bool pi_starved_claim_member(pica_task *task,
+                                                             const pica_scope *group, size_t room)
+{
+    pica_executor *ex = pi_task_executor(task);
+    pthread_mutex_lock(&ex->inject_mutex);
+    bool may = pi_is_starved(task) && pi_load_relaxed(&task->group) == group && !task->pin &&
+               pi_stack_class_size(pi_task_stack_class(task)) <= room;
+    if (may)
+        take_out_to_run(ex, task);
+    pthread_mutex_unlock(&ex->inject_mutex);
+    return may;
 }
 
 __attribute__((noinline, cold)) void pi_starved_retry_slow(pi_worker *worker)

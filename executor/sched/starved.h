@@ -11,14 +11,14 @@
  *      idle, as memory may come back from others, and as free stacks lie in its own cache. Where
  *      there was one, it tries again at the next opportunity: so those who start and end at once
  *      need one stack in all, and not one each.
- *   4. When for PI_STARVED_PATIENCE_MS none of those of a class who wait has got a stack, who has
- *      waited for as long ends with -ENOMEM, its function never called. Of the time between two
- *      tries no more than PI_STARVED_HELD_NS counts: then all workers, or the process, were held
- *      up, and so was who would have given a stack back. The clock of it all stands still while
- *      nobody is starved.
- *   5. Two ways lead out without a stack of its own: who awaits such a task, and may, runs it
- *      inline, also if it has parked before; and one that may be dropped and is cancelled takes its
- *      turn, and ends.
+ *   4. When for PI_STARVED_PATIENCE_MS none of those of a class who wait has got a stack (or room
+ *      on another's, see 5), who has waited for as long ends with -ENOMEM, its function never
+ *      called. Of the time between two tries no more than PI_STARVED_HELD_NS counts: then all
+ *      workers, or the process, were held up, and so was who would have given a stack back. The
+ *      clock of it all stands still while nobody is starved.
+ *   5. Two ways lead out without a stack of its own: who awaits such a task, or has come to the end
+ *      of the group that it is a member of, and may, runs it inline, also if it has parked before;
+ *      and one that may be dropped and is cancelled takes its turn, and ends.
  *   6. The user's on_drop runs while its worker counts neither as asleep nor as searching.
  *
  *   Protocol: a cancel against a task that finds no stack.
@@ -27,8 +27,16 @@
  *   (B) a canceller sets its flag, fences (pi_scope_fence()), finds no fiber, reads home; if that
  *                   says so, it looks again under the mutex.    One of the two sees the other.
  *
- * Callers: workers, outside of tasks; pi_starved_claim(): a task; pi_starved_cancelled(): any
- * thread.
+ *   Protocol: a member that finds no stack against its group's owner, who waits for all members.
+ *   (C) the owner   begins its wait, fences, looks at its members' homes, parks.
+ *   (A)             then, under the mutex still, as the group lives as long as the member can't be
+ *                   taken out: is the owner's wait one for members of that group, it is ended,
+ *                   PI_CLOSED. The owner looks again.           One of the two sees the other.
+ *                   What a wait is for is written before its word, and its sequence moves on before
+ *                   that is written anew: who ends the wait that it has read about ends no other.
+ *
+ * Callers: workers, outside of tasks; pi_starved_claim() and pi_starved_claim_member(): a task;
+ * pi_starved_cancelled(): any thread.
  */
 #ifndef PI_STARVED_H
 #define PI_STARVED_H
@@ -58,11 +66,22 @@ static inline void pi_starved_retry(pi_worker *worker)
  *  @return false: it does not wait here (any more) */
 bool pi_starved_claim(pica_task *task);
 
+/** The same for a member of the caller's group, by who holds no reference: it may be another task
+ *  by now, and then is left where it is. So is a pinned one.
+ *  @param room  for so large a stack at most the caller has room */
+bool pi_starved_claim_member(pica_task *task, const pica_scope *group, size_t room);
+
+/** Does a task wait here? By who will look again under the mutex, or be told (C). */
+static inline bool pi_is_starved(const pica_task *task)
+{
+    return PI_UNLIKELY(pi_load_relaxed(&task->home) == PI_HOME_STARVED);
+}
+
 /** (B) A task was cancelled that has not started; it may be another one by now. */
 void pi_starved_cancelled_slow(pica_task *task);
 static inline void pi_starved_cancelled(pica_task *task)
 {
-    if (PI_UNLIKELY(pi_load_relaxed(&task->home) == PI_HOME_STARVED))
+    if (pi_is_starved(task))
         pi_starved_cancelled_slow(task);
 }
 

@@ -83,6 +83,8 @@ typedef struct pi_worker {
     pica_task **pinned_tail;  /* [owner] */
     /* and the rest. */
     uint32_t victim;          /* [owner] who paid last time */
+    uint32_t visits;          /* [owner] of thieves to its deque, when it looked last */
+    int64_t visited_ns;       /* [owner] when it last found that there had been one */
     uint32_t node;            /* [owner, atomic] of memory, its CPU's; 0 if it is not pinned */
     uint64_t random;          /* [owner] */
     uint32_t migrate;         /* [owner] where the last forced migration went */
@@ -197,6 +199,10 @@ unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at);
 /** For so long what a batch of events has queued is left to the worker whose batch it was
  *  (docs/decisions/batches.md). About what it costs two workers to wake one of them. */
 #define PI_OWN_NS 100000
+
+/** A deque is private again when no thief has come for so long (docs/decisions/private-queue.md).
+ *  The exchanges in the meantime cost about as much as the membarrier of the next one. */
+#define PI_ALONE_NS 100000
 
 /** One inline run or switch. @return true: the budget is used up */
 static inline bool pi_worker_spend(pi_worker *worker)

@@ -3,6 +3,7 @@
 #include "executor/task/await.h"
 
 #include "executor/sched/ignored.h"
+#include "executor/sched/starved.h"
 #include "executor/task/inline.h"
 
 static void take_result(pica_task *task, intptr_t *result)
@@ -24,53 +25,50 @@ bool pi_await_is_self(const pi_fiber *fiber, const pica_task *task)
 /* The task waits for a stack, and may run on the caller's. */
 static bool may_run_here(const pi_fiber *fiber, const pica_task *task)
 {
-    return fiber && pi_load_relaxed(&task->home) == PI_HOME_STARVED &&
-           pi_task_executor(task) == fiber->worker->ex && pi_inline_may(fiber, task);
+    return fiber && pi_is_starved(task) && pi_task_executor(task) == fiber->worker->ex &&
+           pi_inline_may(fiber, task);
 }
 
-/* Park until the task has ended; a cancel of the caller goes on to the task, once.
- * @param fiber      the caller's, or NULL
- * @param cancelled  whether that has happened; set if it does
- * @param tried      whether the caller has tried to run the task since somebody last told it to
- * @return false: the task has found no stack, and may run on the caller's */
-static bool park_until_done(const pi_fiber *fiber, pica_task *task, bool *cancelled, bool *tried)
+pi_await_end pi_await_park(const pi_fiber *fiber, pica_task *task, bool shielded, bool *tried)
 {
     for (;;) {
         pi_waiter me = {.data = NULL};
-        if (*cancelled)
+        if (shielded)
             pi_wait_begin_shielded_for(&me, PI_FOR_TASK, (uintptr_t)task->id);
         else
             pi_wait_begin_for(&me, PI_FOR_TASK, (uintptr_t)task->id);
         if (!pi_task_wait_link(task, &me)) {
             (void)pi_wait_abandon(&me);
-            return true;
+            return PI_AWAIT_DONE;
         }
         /* Who is linked before the task lies among the starved is told (pi_task_look_again()). */
         if (!*tried && may_run_here(fiber, task)) {
             pi_task_wait_unlink(task, &me);
             (void)pi_wait_abandon(&me);
             *tried = true;
-            return false;
+            return PI_AWAIT_STARVED;
         }
         pi_how how = pi_wait_park(&me, PICA_NEVER);
         if (how == PI_WOKEN) {
             pi_task_await_done(task);
-            return true;
+            return PI_AWAIT_DONE;
         }
         pi_task_wait_unlink(task, &me);
-        if (how == PI_CLOSED) {
-            *tried = false;
-        } else {
-            *cancelled = true;
-            (void)pica_cancel(task);
-        }
+        if (how != PI_CLOSED)
+            return PI_AWAIT_CANCELLED;
+        *tried = false;
     }
 }
 
 static __attribute__((noinline)) int await_slow(const pi_fiber *fiber, pica_task *task,
                                                 intptr_t *result, bool *cancelled, bool *tried)
 {
-    if (!park_until_done(fiber, task, cancelled, tried))
+    pi_await_end end;
+    while ((end = pi_await_park(fiber, task, *cancelled, tried)) == PI_AWAIT_CANCELLED) {
+        *cancelled = true;
+        (void)pica_cancel(task); /* once */
+    }
+    if (end == PI_AWAIT_STARVED)
         return 1;
     take_result(task, result);
     return *cancelled ? -ECANCELED : 0;

@@ -102,30 +102,9 @@ static void cancel_others(pi_several *several)
             (void)pica_cancel(c->tasks[i]);
 }
 
-/* Wait for one task of several, if possible by running it. @return 0; -ECANCELED: the caller
- * was cancelled before the task had ended, and so are all of them */
-static int collect_one(pica_task *const *tasks, size_t n, pica_task *task)
+/* Run one of them that is claimed. @return as collect_one() */
+static int run_one(pica_task *const *tasks, size_t n, pica_task *task, pi_fiber *fiber)
 {
-    pi_worker *worker = pi_worker_self();
-    if (!worker || !worker->fiber)
-        return pica_join(task, NULL);
-    if (pi_wait_check() < 0) {
-        cancel_each(tasks, n);
-        return -ECANCELED;
-    }
-    worker = pi_worker_self();
-    pi_fiber *fiber = worker->fiber;
-    if (pi_inline_breathe(worker, fiber))
-        worker = fiber->worker;
-    pi_claim claim = pi_inline_claim(worker, fiber, task);
-    if (claim != PI_CLAIM_YES) {
-        if (claim == PI_CLAIM_STACK)
-            pi_worker_push_next(worker, task);
-        if (pica_join(task, NULL) == 0)
-            return 0;
-        cancel_each(tasks, n);
-        return -ECANCELED;
-    }
     struct collecting collecting = {
         {fiber->current, cancel_others, fiber->several}, tasks, n, task};
     bool delivered;
@@ -133,6 +112,31 @@ static int collect_one(pica_task *const *tasks, size_t n, pica_task *task)
     (void)pi_inline_run(fiber, task, true, &delivered);
     fiber->several = collecting.several.outer;
     return delivered ? -ECANCELED : 0;
+}
+
+/* Wait for one task of several, if possible by running it. @return 0; -ECANCELED: the caller
+ * was cancelled before the task had ended, and so are all of them */
+static int collect_one(pica_task *const *tasks, size_t n, pica_task *task)
+{
+    bool tried = false;
+    pi_worker *worker = pi_worker_self();
+    if (!worker || !worker->fiber)
+        return pica_join(task, NULL);
+    pi_fiber *fiber = worker->fiber;
+    pi_await_end end = pi_wait_check() < 0 ? PI_AWAIT_CANCELLED : PI_AWAIT_STARVED;
+    while (end == PI_AWAIT_STARVED) { /* or, at first, whatever can be claimed */
+        (void)pi_inline_breathe(fiber->worker, fiber);
+        pi_claim claim = pi_inline_claim(fiber->worker, fiber, task);
+        if (claim == PI_CLAIM_YES)
+            return run_one(tasks, n, task, fiber);
+        if (claim == PI_CLAIM_STACK)
+            pi_worker_push_next(fiber->worker, task);
+        end = pi_await_park(fiber, task, false, &tried);
+    }
+    if (end == PI_AWAIT_DONE)
+        return 0;
+    cancel_each(tasks, n);
+    return -ECANCELED;
 }
 
 static int collect(pica_task *const *tasks, size_t n, intptr_t *results)

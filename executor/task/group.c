@@ -285,6 +285,16 @@ static pica_task *claim_member(pica_group *group, pi_worker *worker, pi_fiber *f
     return NULL;
 }
 
+/* A member that was found to have no stack before the caller's wait began; of others it is told
+ * (starved.h, C). NULL: none, or none that could run here. */
+static pica_task *claim_starved(pica_group *group, const pi_fiber *fiber)
+{
+    pi_fence_after_rmw(); /* the group's lock */
+    if (PI_LIKELY(!pi_load_relaxed(&fiber->worker->ex->starved)))
+        return NULL;
+    return pi_members_claim_starved(group, pi_inline_room(fiber));
+}
+
 static bool has_members(const pica_group *group)
 {
     return pi_members_of(pi_load_relaxed(&group->members)) >= PI_MEMBER;
@@ -297,14 +307,20 @@ static void hear_of_cancel(pica_group *group, pi_fiber *fiber)
         pica_group_cancel(group);
 }
 
-typedef enum stop {
-    SPENT, /* the budget; perhaps suspended meanwhile */
-    NONE_HERE,
-    ALL_ENDED
-} stop;
+/* Run a member inline that is claimed. */
+static inline __attribute__((always_inline)) void run_one(pica_group *group, pi_fiber *fiber,
+                                                          pica_task *member)
+{
+    struct members members = {{fiber->current, cancel_members, fiber->several}, group};
+    bool delivered;
+    fiber->several = &members.several;
+    (void)pi_inline_run(fiber, member, false, &delivered);
+    fiber->several = members.several.outer;
+}
 
-/* Run members inline. @return what has stopped that */
-static stop run_some(pica_group *group, pi_fiber *fiber)
+/* Run members inline. @return false: there is none any more, or none here; true: the budget is
+ * spent, perhaps the caller was suspended meanwhile */
+static bool run_some(pica_group *group, pi_fiber *fiber)
 {
     do {
         pi_worker *worker = pi_worker_self();
@@ -313,18 +329,14 @@ static stop run_some(pica_group *group, pi_fiber *fiber)
         if (pi_worker_spend(worker)) {
             hear_of_cancel(group, fiber); /* before others run, for a while */
             (void)pi_inline_breathe_slow(worker, fiber);
-            return SPENT;
+            return true;
         }
         pica_task *member = claim_member(group, worker, fiber);
         if (!member)
-            return NONE_HERE;
-        struct members members = {{fiber->current, cancel_members, fiber->several}, group};
-        bool delivered;
-        fiber->several = &members.several;
-        (void)pi_inline_run(fiber, member, false, &delivered);
-        fiber->several = members.several.outer;
+            return false;
+        run_one(group, fiber, member);
     } while (has_members(group));
-    return ALL_ENDED;
+    return false;
 }
 
 /* The owner hears of a cancel before each member that it runs and, as in any other wait, while the
@@ -333,18 +345,25 @@ static stop run_some(pica_group *group, pi_fiber *fiber)
  * the monitor hurries it. A member that waits, or may be dropped, looks for itself. */
 static void run_members(pica_group *group, pi_fiber *fiber)
 {
-    while (has_members(group)) {
+    for (bool more = has_members(group); more; more = more && has_members(group)) {
         hear_of_cancel(group, fiber);
-        stop why = run_some(group, fiber);
-        if (why == ALL_ENDED)
-            hear_of_cancel(group, fiber);
-        if (why != SPENT)
-            return;
+        more = run_some(group, fiber);
+        if (!more)
+            hear_of_cancel(group, fiber); /* also if others end right now, elsewhere */
     }
 }
 
-/* Wait until no member is left. A cancel or a deadline cancels the group, once. */
-static void wait_for_members(pica_group *group)
+/* The owner no longer waits. */
+static void unlink_owner(pica_group *group)
+{
+    pi_lock_acquire(pi_group_lock(group));
+    pi_sub_relaxed(&group->members, PI_OWNER_WAITS);
+    pi_lock_release(pi_group_lock(group));
+}
+
+/* Wait until no member is left. A cancel or a deadline cancels the group, once.
+ * @return NULL; or a member that waited for a stack, claimed: it can run on the caller's */
+static pica_task *wait_for_members(pica_group *group, pi_fiber *fiber)
 {
     for (;;) {
         pi_waiter me = {.data = NULL};
@@ -363,13 +382,17 @@ static void wait_for_members(pica_group *group)
         pi_lock_release(pi_group_lock(group));
         if (!any) {
             (void)pi_wait_abandon(&me);
-            return;
+            return NULL;
+        }
+        pica_task *starved = claim_starved(group, fiber);
+        if (starved) {
+            unlink_owner(group);
+            (void)pi_wait_abandon(&me);
+            return starved;
         }
         pi_how how = pi_wait_park(&me, PICA_NEVER);
-        pi_lock_acquire(pi_group_lock(group));
-        pi_sub_relaxed(&group->members, PI_OWNER_WAITS);
-        pi_lock_release(pi_group_lock(group));
-        if (how != PI_WOKEN)
+        unlink_owner(group);
+        if (how == PI_TIMEOUT || how == PI_CANCEL)
             pica_group_cancel(group);
     }
 }
@@ -389,8 +412,13 @@ intptr_t pica_group_end(pica_group *group, intptr_t rc)
         if (rc == -ECANCELED || !group->options)
             pica_group_cancel(group);
     }
-    run_members(group, fiber);
-    wait_for_members(group);
+    pica_task *starved = NULL;
+    do {
+        if (PI_UNLIKELY(starved != NULL))
+            run_one(group, fiber, starved);
+        run_members(group, fiber);
+        starved = wait_for_members(group, fiber);
+    } while (PI_UNLIKELY(starved != NULL));
     pi_members_end(group);
     uint32_t flags = pi_load_relaxed(&group->scope.flags);
     pi_scope_close(fiber, &group->scope);

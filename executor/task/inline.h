@@ -42,6 +42,14 @@ static inline bool pi_inline_may(const pi_fiber *fiber, const pica_task *task)
                      pi_stack_class_size(pi_task_stack_class(task)) + PI_STACK_LIBRARY);
 }
 
+/** How large a stack an unstarted task may ask for so that it may run here; 0: none may. */
+static inline size_t pi_inline_room(const pi_fiber *fiber)
+{
+    size_t left = pi_fiber_stack_left(fiber);
+    bool may = fiber->may_inline && fiber->level < PI_INLINE_LEVELS;
+    return may && left > PI_STACK_LIBRARY ? left - PI_STACK_LIBRARY : 0;
+}
+
 /** Get hold of an unstarted task that lies in the own deque, or another worker's, or waits for a
  *  stack and fits here. */
 pi_claim pi_inline_claim(pi_worker *worker, pi_fiber *fiber, pica_task *task);

@@ -59,6 +59,11 @@ static inline pica_task **pi_members_add(pica_group *group)
 /** Interrupt each member. The group's flag is set, and fenced since. */
 void pi_members_interrupt(pica_group *group, pica_executor *ex);
 
+/** Take a member that is noted out of where it waits for a stack.
+ *  @param room  of the caller's for one, pi_inline_room()
+ *  @return NULL: there is none, or none that could run on the caller's stack */
+pica_task *pi_members_claim_starved(pica_group *group, size_t room);
+
 void pi_members_free_slow(pica_group *group);
 
 /** No member is left. The owner. */

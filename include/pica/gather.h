@@ -29,7 +29,8 @@ enum {
  * then the call returns -ECANCELED. If all had ended before the cancel arrives, their
  * results are returned and the cancel stays pending.
  *
- * @param tasks    n handles the caller holds; the same one may stand there twice
+ * @param tasks    n handles the caller holds; the same one may stand there twice (as in asyncio,
+ *                 a cancel of the caller then cancels it twice)
  * @param n        how many; 0 gives 0
  * @param results  NULL, or n slots. A slot is set once its task has ended: all of them
  *                 with a return of 0; with -ECANCELED too; after a failure those that had

@@ -19,8 +19,11 @@
  *               handle was passed on. A handle that is used although nobody holds the task
  *               any more aborts, as long as no other task has taken its place.
  * Stacks.       A task gets its stack when it starts. If there is none it waits until one
- *               comes back; where for a second none of its size does, the task's result is
- *               -ENOMEM, and its function is never called (see pica_attr.on_drop).
+ *               comes back, or until somebody who awaits it, gathers it with
+ *               PICA_GATHER_COLLECT or ends its group has room for it on his own (of a group's
+ *               members for the first 1024); where for a second none of its size does, the
+ *               task's result is -ENOMEM, and its function is never called (see
+ *               pica_attr.on_drop).
  *               Below each lie 16 KiB of guard: an overflow ends the process. Code with frames
  *               as large needs -fstack-clash-protection, or one may jump over the guard.
  * Order.        Tasks start in the order in which they were spawned, but for a child that
@@ -56,7 +59,8 @@ PICA_BEGIN_DECLS
 /** How a task is spawned; zero means the default. */
 typedef struct pica_attr {
     size_t size;       /**< sizeof(pica_attr) */
-    const char *name;  /**< for dumps and reports; a literal, or what outlives the executor */
+    const char *name;  /**< for dumps and reports, where control characters are shown as '?'; a
+                            literal, or what outlives the executor */
     size_t stack_size; /**< bytes that the task may count on, at most 1 GiB; 0: the executor's */
     size_t copy_size;  /**< if not 0: arg points to so many bytes, at most PICA_COPY_MAX,
                             which are copied into the task; it gets the copy's address */
@@ -214,7 +218,9 @@ PICA_API int pica_cancel(pica_task *task);
  *  @return how many are left; -EINVAL: there was none; -EPERM on a plain thread */
 PICA_API int pica_uncancel(void);
 
-/** How many cancels the calling task has not taken back; -EPERM on a plain thread. */
+/** How many cancels the calling task has not taken back: those by pica_cancel(), by whoever awaited
+ *  or gathered it and was cancelled, and by the executor's end. The cancel of a group is not one of
+ *  its members', nor a deadline one of anybody's. -EPERM on a plain thread. */
 PICA_API int pica_cancelling(void);
 
 /** Is the caller cancelled, here and now? A cancellation point that never suspends, for

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { CLASS = 3, MOST = 1000 };
+enum { CLASS = 3, MOST = 1000, INLINE = CHECK_ALL & ~CHECK_NO_INLINE };
 
 static struct {
     pica_task *task[MOST]; /* those that have all the stacks there are, and wait for a cancel */
@@ -47,6 +47,23 @@ static inline void nobody_gives_up(void)
     pthread_mutex_unlock(&ex->inject_mutex);
 }
 
+/* So much time goes by for those who wait; the workers have tried since. */
+static inline void starve_for(int64_t ns)
+{
+    pica_executor *ex = pica_executor_self();
+    pthread_mutex_lock(&ex->inject_mutex);
+    ex->starved_clock_ns += ns;
+    int64_t tried_ns = ex->starved_tried_ns;
+    pthread_mutex_unlock(&ex->inject_mutex);
+    for (unsigned tries = 0; tries < 2 && starved() > 0;) {
+        CHECK_OK(pica_yield());
+        pthread_mutex_lock(&ex->inject_mutex);
+        tries += ex->starved_tried_ns != tried_ns;
+        tried_ns = ex->starved_tried_ns;
+        pthread_mutex_unlock(&ex->inject_mutex);
+    }
+}
+
 /* Hold all the stacks of a class; the last holder is starved. */
 static inline void hold_all(void)
 {
@@ -74,6 +91,16 @@ static inline void give_all_back(void)
     fault_disarm();
     while (holders.n > 0)
         give_one_back();
+}
+
+/* Run a function, which returns 3, with room for one of the class on its stack. */
+static inline void run_in_a_larger_one(pica_fn fn)
+{
+    pica_task *task = NULL;
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.stack_size = pi_stack_class_size(CLASS + 1);
+    CHECK_FATAL_OK(pica_spawn_with(&task, fn, body_arg(3), &attr));
+    CHECK_EQ(body_end(task), 3);
 }
 
 /* The one that starved as the last holder comes first, and so takes a stack for good. */

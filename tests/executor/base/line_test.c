@@ -41,6 +41,18 @@ static void pieces(void)
     close(fd);
 }
 
+/* Names are the user's, who may have them from anywhere. */
+static void names_are_text(void)
+{
+    int fd = new_file();
+    pi_line line;
+    pi_line_begin(&line);
+    pi_line_add_task(&line, 7, "two\nlines \033[2J\x7f\xc3\xa4\t", "a\r/b.c:3");
+    CHECK_OK(pi_line_write(&line, fd));
+    CHECK_STR(written(fd), "task 7 (two?lines ?[2J?\xc3\xa4?, spawned at a?/b.c:3\n");
+    close(fd);
+}
+
 /* Around the limit: so many bytes and a newline, whatever is added. */
 static void cut(void)
 {
@@ -104,6 +116,7 @@ static void errors(void)
 CHECK_MAIN
 {
     check_plain("pieces", pieces);
+    check_plain("names are text", names_are_text);
     check_plain("cut", cut);
     check_plain("long names", long_names);
     check_plain("errors", errors);

@@ -188,6 +188,46 @@ static void an_inlined_child(void)
     pica_unref(f.child);
 }
 
+#define DESCENT 12 /* more than are named */
+
+struct descent {
+    unsigned left;
+    check_latch asleep;
+};
+
+static intptr_t descends(void *arg)
+{
+    struct descent *d = arg;
+    if (d->left-- == 0)
+        return body_sleeps(&d->asleep);
+    pica_task *child = body_spawn(descends, d);
+    intptr_t result = 0;
+    CHECK_EQ(pica_await(child, &result), -ECANCELED);
+    pica_unref(child);
+    return result;
+}
+
+/* Of many the innermost are named, and of the calls of them all the innermost are told. */
+static void a_long_chain(void)
+{
+    char *text;
+    struct descent d = {.left = DESCENT};
+    pica_task *first = NULL;
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.stack_size = (size_t)2 << 20; /* for all of them */
+    CHECK_FATAL_OK(pica_spawn_with(&first, descends, &d, &attr));
+    CHECK_HITS(&d.asleep, 1);
+    BODY_WAITS(first);
+    CHECK_EQ(dump(&text), DESCENT + 2);
+    const char *all = all_of(text, first);
+    CHECK(says(all, "runs inline, innermost first: task "));
+    CHECK(says(all, " and 4 more\n"));
+    CHECK(says(all, "\n    and so on"));
+    free(text);
+    CHECK_OK(pica_cancel(first));
+    CHECK_EQ(body_end(first), -ECANCELED);
+}
+
 /* --- What a task waits for ---------------------------------------------------------------- */
 
 static pica_sem sem;
@@ -542,6 +582,7 @@ CHECK_MAIN
     check_run("each live task", each_live_task);
     check_run("a cancelled task", a_cancelled_task);
     check_run("an inlined child", an_inlined_child);
+    check_run_in(CHECK_ONE, "a long chain", a_long_chain);
     check_run("what it waits for", what_it_waits_for);
     check_run("back-trace", back_trace);
     check_run("the same place", the_same_place);

@@ -74,9 +74,10 @@ unsigned pi_stack_class(size_t size)
 }
 
 /* As wait.h's: one ends the wait, and queues who waited. */
-void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level, bool fenced)
+void pi_scope_interrupt_cancelled(pica_task *task)
 {
-    model_check(!group && level == 0 && fenced);
+    if (!pi_load_relaxed(&task->cancels))
+        return;
     if (pi_xchg_acq_rel(&parked[model_task_number(task)], 0u))
         pi_worker_ready(task);
 }

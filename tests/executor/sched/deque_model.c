@@ -353,6 +353,70 @@ static void owner_takes_and_privatizes(void)
     claim(1);
 }
 
+/* --- What an owner has told a task before others take it ---------------------------------------- */
+
+static uint32_t flag;  /* [atomic, relaxed] of item 0 */
+static bool published; /* [owner] */
+static bool came, saw; /* [the one thief] */
+
+static void setup_flag(void)
+{
+    setup_private();
+    flag = 0;
+    published = came = saw = false;
+}
+
+static void setup_flag_shared(void)
+{
+    setup_flag();
+    deque.state = PI_DEQUE_SHARED;
+}
+
+static void owner_flags(void)
+{
+    pi_store_relaxed(&flag, 1u);
+    published = pi_deque_publish(&deque, &items[0].node);
+}
+
+static void owner_flags_and_grows(void)
+{
+    owner_flags();
+    push(2);
+    push(3);
+    push(4);
+}
+
+static void owner_takes_and_flags(void)
+{
+    take_oldest();
+    owner_flags();
+    model_check(!published);
+}
+
+static void sees(bool got)
+{
+    came = got;
+    saw = pi_load_relaxed(&flag);
+}
+
+static void thief_sees(void)
+{
+    pi_node *node = pi_deque_steal(&deque);
+    if (hold(node))
+        sees(node == &items[0].node);
+}
+
+static void foreigner_sees(void)
+{
+    sees(claim_foreign(0));
+}
+
+static void flag_was_seen(void)
+{
+    model_check(!published || !came || saw);
+    finish();
+}
+
 static void foreign_claims_one(void)
 {
     claim_foreign(0);
@@ -403,6 +467,29 @@ const model_test model_tests[] = {
      false,
      2,
      1},
+    {"published, a thief", setup_flag, {owner_flags, thief_sees}, flag_was_seen, false, 0, 0},
+    {"published, shared, a thief",
+     setup_flag_shared,
+     {owner_flags, thief_sees},
+     flag_was_seen,
+     false,
+     0,
+     0},
+    {"published, a foreign claim",
+     setup_flag_shared,
+     {owner_flags, foreigner_sees},
+     flag_was_seen,
+     false,
+     0,
+     0},
+    {"published, growth, a thief",
+     setup_flag_shared,
+     {owner_flags_and_grows, thief_sees},
+     flag_was_seen,
+     false,
+     0,
+     0},
+    {"taken, not published", setup_flag, {owner_takes_and_flags}, flag_was_seen, false, 0, 0},
     {"hints hide nothing", setup, {owner_goes_back, thief_one, thief_told}, finish, false, 0, 0},
     {"take, two thieves", setup, {owner_take, thief_one, thief_one}, finish, false, 3, 1},
     {"growth, two thieves",

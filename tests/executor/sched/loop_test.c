@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* loop_test.c: a busy worker polls its reactor again and again, however short its turns are, but
- * not at the end of each budget if these are shorter still. Its own, not one that it serves. */
+ * not at the end of each budget if these are shorter still. Its own, not one that it serves. Then,
+ * what thieves leave behind. */
 #include "executor/base/clock.h"
 #include "executor/sched/executor.h"
+#include "executor/sched/loop.h"
 #include "executor/sched/worker.h"
 #include "tests/executor/bodies.h"
 
@@ -102,11 +104,35 @@ static void anothers_is_not_its_own(void)
     CHECK_LT(before, worker->polled_ns);
 }
 
+/* A thief makes a deque shared. It stays so while thieves come, however often the owner looks, and is
+ * private again once none has come for a while. */
+static void private_again_when_thieves_stay_away(void)
+{
+    pi_worker *worker = pi_worker_self();
+    pi_deque *deque = &worker->deque;
+    pi_node elsewhere = {0};
+    if (!deque->biased) /* no membarrier: always shared */
+        return;
+    for (unsigned flock = 0; flock < 3; flock++) {
+        for (unsigned thief = 0; thief < 3; thief++) {
+            CHECK(!pi_deque_claim_foreign(deque, &elsewhere));
+            spins_for(PI_ALONE_NS);
+            (void)pi_loop_budget_slow(worker);
+            CHECK_EQ(deque->state, PI_DEQUE_SHARED);
+        }
+        spins_for(PI_ALONE_NS);
+        (void)pi_loop_budget_slow(worker);
+        CHECK_EQ(deque->state, PI_DEQUE_PRIVATE);
+    }
+}
+
 CHECK_MAIN
 {
     check_run_in(CHECK_ONE, "yields are polled between", yields_are_polled_between);
     check_run_in(CHECK_ONE, "inline runs are polled between", inline_runs_are_polled_between);
     check_run_in(CHECK_ONE, "each look polls where turns are long",
                  each_look_polls_where_turns_are_long);
+    check_run_in(CHECK_ONE, "private again when thieves stay away",
+                 private_again_when_thieves_stay_away);
     check_run_in(CHECK_TWO, "another's is not its own", anothers_is_not_its_own);
 }

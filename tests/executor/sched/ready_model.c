@@ -12,6 +12,7 @@
  * touches nothing of it any more.
  */
 #include "executor/sched/drop.h"
+#include "executor/sched/fiber.h"
 #include "executor/sched/loop.h"
 
 #include "tests/model/model_self.h"
@@ -106,6 +107,73 @@ void pi_task_look_again(pica_task *task)
     model_check(task != NULL);
 }
 
+/* --- The owner of a group, task 0 a member of it ---------------------------------------------- */
+
+static pica_scope group;
+static pica_task owner;
+static pi_fiber owners;    /* the owner's */
+static model_event its_end; /* of the owner's wait */
+
+/* As wait.c's, but who waits here never parks on a worker. */
+bool pi_wait_win(pi_token token, pi_how as, pi_won *won)
+{
+    model_check(token.wait == &owners.wait && as == PI_CLOSED && !won->fiber && !won->futex);
+    uint64_t word = token.word;
+    if (!pi_cas_acq_rel(&token.wait->word, &word, pi_wait_as(word, as)))
+        return false;
+    model_wake(&its_end);
+    return true;
+}
+
+void pi_wait_go(pi_won won)
+{
+    model_check(!won.fiber && !won.futex);
+}
+
+/* As begin() in wait.c. */
+static void begin_wait(pi_for what, uintptr_t which)
+{
+    pi_store_release(&owners.waits_for, (uint8_t)what);
+    pi_store_release(&owners.waits_which, which);
+    uint64_t word = pi_wait_next(pi_load_relaxed(&owners.wait.word), 1);
+    pi_store_release(&owners.wait.word, word);
+}
+
+/* By somebody else than those who have no stack. @return false: it was theirs */
+static bool end_wait(void)
+{
+    uint64_t word = pi_load_relaxed(&owners.wait.word);
+    bool won = PI_WAIT_STATE(word) == PI_WAITING &&
+               pi_cas_acq_rel(&owners.wait.word, &word, pi_wait_as(word, PI_WOKEN));
+    pi_store_relaxed(&owners.wait.word, pi_wait_as(word, PI_WAIT_IDLE));
+    return won;
+}
+
+/* (C), with claim_starved() of group.c. */
+static void waits_for_its_member(void)
+{
+    for (;;) {
+        begin_wait(PI_FOR_MEMBERS, (uintptr_t)&group);
+        pi_fence_seq_cst();
+        if (pi_load_relaxed(&ex->starved) && pi_is_starved(&model_tasks[0]) &&
+            pi_starved_claim_member(&model_tasks[0], &group, pi_stack_class_size(0)))
+            break;
+        model_sleep(&its_end);
+        model_check(!end_wait());
+    }
+    (void)end_wait();
+    model_plain_read(&payload[0]);
+    runs[0]++;
+}
+
+/* Somebody else has ended its wait; the next one is for something else, and not to be ended. */
+static void waits_then_for_others(void)
+{
+    begin_wait(PI_FOR_MEMBERS, (uintptr_t)&group);
+    (void)end_wait();
+    begin_wait(PI_FOR_PLACE, (uintptr_t)&group);
+}
+
 /* Here a fiber would be bound, and switched to. */
 static void execute(pi_worker *w, pica_task *task)
 {
@@ -190,6 +258,14 @@ static void cancels_0(void)
     pi_add_seq_cst(&model_tasks[0].cancels, 1u);
     pi_fence_after_rmw();
     pi_starved_cancelled(&model_tasks[0]);
+}
+
+/* A member of this group, by who has it not as a member any more, or no room. */
+static void claims_in_vain(void)
+{
+    size_t size = pi_stack_class_size(0);
+    model_check(!pi_starved_claim_member(&model_tasks[0], &group, size - 1));
+    model_check(!pi_starved_claim_member(&model_tasks[0], NULL, size));
 }
 
 /* Its waiter runs it inline, if it finds it among those without a stack. */
@@ -316,6 +392,20 @@ static void one_alone_without_stack(void)
     needs_stack = true;
 }
 
+static void one_member_without_stack(void)
+{
+    one_alone_without_stack();
+    memset(&group, 0, sizeof(group));
+    memset(&owner, 0, sizeof(owner));
+    memset(&owners, 0, sizeof(owners));
+    memset(&its_end, 0, sizeof(its_end));
+    group.owner = &owner;
+    owner.fiber = &owners;
+    owners.may_inline = true;
+    model_tasks[0].flags = PI_TASK_MEMBER;
+    model_tasks[0].group = &group;
+}
+
 static void the_last_task(void)
 {
     setup(1, 0);
@@ -386,6 +476,12 @@ static void ran_or_is_kept(void)
     model_check(tries_again(0) || tries_again(1));
 }
 
+static void is_kept_and_waits(void)
+{
+    ran_or_is_kept();
+    model_check(runs[0] == 0 && PI_WAIT_STATE(owners.wait.word) == PI_WAITING);
+}
+
 static void ended(void)
 {
     model_check(has_ended && runs[0] == 1);
@@ -448,6 +544,27 @@ const model_test model_tests[] = {
      true,
      3,
      1},
+    {"no stack for a member",
+     one_member_without_stack,
+     {works, waits_for_its_member, claims_in_vain},
+     ran_0,
+     true,
+     2,
+     1},
+    {"no stack for a member, cancelled",
+     one_member_without_stack,
+     {works, waits_for_its_member, cancels_0},
+     ran_0,
+     true,
+     2,
+     1},
+    {"no stack for a member of one who waits for others",
+     one_member_without_stack,
+     {works, waits_then_for_others},
+     is_kept_and_waits,
+     true,
+     0,
+     0},
     {"the last task", the_last_task, {works_to_the_end, brings_0}, ended, false, 0, 0},
     {"the last task, pinned",
      the_last_task_is_pinned,
@@ -466,5 +583,7 @@ const model_reason model_reasons[] = {
     {"deque.c", NULL, "", 0, "deque_model.c"},
     {"pi_idle_claim", "release cas -> relaxed", "bed", 1, "idle_model.c says why"},
     {"pi_fiber_bind", NULL, "", 0, "scope_model.c"},
+    {"awaited.c", NULL, "", 0, "wait_model.c"},
+    {"awaited.h", NULL, "", 0, "wait_model.c"},
     {0},
 };

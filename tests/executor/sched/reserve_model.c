@@ -82,9 +82,9 @@ void pi_scope_fence(const pica_executor *of)
     pi_fence_seq_cst();
 }
 
-void pi_scope_interrupt(pica_task *task, const pica_scope *group, uint16_t level, bool fenced)
+void pi_scope_interrupt_cancelled(pica_task *task)
 {
-    model_fail("%p %p %u %d: nobody is cancelled", (void *)task, (const void *)group, level, fenced);
+    model_fail("%p: nobody is cancelled", (void *)task);
 }
 
 /* The spare's: whom it serves is rescue_model.c's. */

@@ -204,6 +204,14 @@ static void cancels_inner(void)
     pi_scope_cancel(&tasks.inner);
 }
 
+/* As cancel_all() (closing.c), for one task. */
+static void closes(void)
+{
+    pi_add_relaxed(&tasks.task.cancels, 1u);
+    pi_scope_fence(&executor);
+    pi_scope_interrupt_cancelled(&tasks.task);
+}
+
 /* As pica_group_cancel(), for one member; it is one itself, so that the group is still there. */
 static void cancels_group(void)
 {
@@ -280,6 +288,8 @@ const model_test model_tests[] = {
      1},
     {"shield", reset_behind_shield, {parks_behind_shield, wakes, cancels}, came_back, false, 2, 1},
     {"uncancel", model_fiber_reset, {takes_back, cancels}, came_back, false, 0, 0},
+    {"uncancel beside a closer", model_fiber_reset, {takes_back, closes}, came_back, false, 0, 0},
+    {"closer", model_fiber_reset, {waits_for_nobody, closes}, came_back, false, 0, 0},
     {0},
 };
 
@@ -294,6 +304,7 @@ const model_reason model_reasons[] = {
     {"pi_scope_cancel", "seq_cst add -> acq_rel", "task->cancels", 1, FENCED},
     {"pi_scope_interrupt", "seq_cst xchg -> acq_rel", "fiber->attention", 1, FENCED},
     {"pi_scope_cancel", "release sub -> relaxed", "task->cancelling", 1, IN_ORDER},
+    {"pi_scope_interrupt_cancelled", "release sub -> relaxed", "task->cancelling", 1, IN_ORDER},
     {"takes_back", "acquire load -> relaxed", "tasks.task.cancelling", 1, IN_ORDER},
     {"takes_back", "acq_rel cas -> acquire", "tasks.task.cancels", 1,
      "nothing is published with it"},

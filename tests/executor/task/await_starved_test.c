@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* await_starved_test.c: awaits beside tasks for which there is no stack (executor/sched/starved.h):
  * a loop of inline awaits lets them have what comes back, and who awaits one of them runs it on its
- * own stack. */
+ * own stack. Groups are group_starved_test.c's. */
 #include "executor/sched/starved.h"
 #include "tests/executor/no_stacks.h"
 
+#include <pica/gather.h>
 #include <pica/sem.h>
 
 /* --- Beside a task that gives way ------------------------------------------------------------ */
@@ -73,7 +74,7 @@ static void found_beside_inline_awaits(void)
 
 /* --- Awaited by who has a stack for them ------------------------------------------------------ */
 
-enum { INLINE = CHECK_ALL & ~CHECK_NO_INLINE, FEW = 20 };
+enum { FEW = 20 };
 
 static intptr_t awaits_them(void *arg)
 {
@@ -92,20 +93,10 @@ static intptr_t awaits_them(void *arg)
     return (intptr_t)arg;
 }
 
-/* Run a function that has room for one of the class on its stack. */
-static void in_a_larger_one(pica_fn fn)
-{
-    pica_task *task = NULL;
-    pica_attr attr = PICA_ATTR_INIT;
-    attr.stack_size = pi_stack_class_size(CLASS + 1);
-    CHECK_FATAL_OK(pica_spawn_with(&task, fn, body_arg(3), &attr));
-    CHECK_EQ(body_end(task), 3);
-}
-
 /* They need no stack that has to come back first. */
 static void run_by_who_awaits_them(void)
 {
-    in_a_larger_one(awaits_them);
+    run_in_a_larger_one(awaits_them);
 }
 
 static struct {
@@ -126,7 +117,15 @@ static void *spawns_and_joins(void *arg)
     return arg;
 }
 
-static intptr_t awaits_one_in_time(void *arg)
+static intptr_t gather_one(pica_task *task)
+{
+    intptr_t result = 0;
+    CHECK_EQ(pica_gather(&task, 1, &result, PICA_GATHER_COLLECT), 0);
+    pica_unref(task);
+    return result;
+}
+
+static intptr_t wait_for_one_in_time(intptr_t (*wait)(pica_task *task))
 {
     pthread_t thread;
     pica_task *task;
@@ -136,16 +135,33 @@ static intptr_t awaits_one_in_time(void *arg)
     CHECK_FATAL(pthread_create(&thread, NULL, spawns_and_joins, NULL) == 0);
     while (!(task = pi_load_acquire(&from_outside.task)))
         pi_spin_wait(100); /* so that with one worker nobody has looked at it yet */
-    CHECK_EQ(body_end(task), 5);
+    CHECK_EQ(wait(task), 5);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     give_all_back();
-    return (intptr_t)arg;
+    return 3;
+}
+
+static intptr_t awaits_one_in_time(void *arg)
+{
+    (void)arg;
+    return wait_for_one_in_time(body_end);
+}
+
+static intptr_t gathers_one_in_time(void *arg)
+{
+    (void)arg;
+    return wait_for_one_in_time(gather_one);
 }
 
 /* Nor does who has parked before it turns out that there is none. */
 static void run_by_who_awaits_it_already(void)
 {
-    in_a_larger_one(awaits_one_in_time);
+    run_in_a_larger_one(awaits_one_in_time);
+}
+
+static void run_by_who_gathers_it_already(void)
+{
+    run_in_a_larger_one(gathers_one_in_time);
 }
 
 static struct {
@@ -195,5 +211,6 @@ CHECK_MAIN
     check_run_in(CHECK_ONE, "found beside inline awaits", found_beside_inline_awaits);
     check_run_in(INLINE, "run by who awaits them", run_by_who_awaits_them);
     check_run_in(INLINE, "run by who awaits it already", run_by_who_awaits_it_already);
+    check_run_in(INLINE, "run by who gathers it already", run_by_who_gathers_it_already);
     check_run_in(INLINE, "awaited from another executor", awaited_from_another_executor);
 }

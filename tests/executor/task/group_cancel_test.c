@@ -63,6 +63,21 @@ static void outer_cancel_that_members_swallow(void)
     cancelled_from_outside(&g);
 }
 
+static intptr_t has_no_cancel_of_its_own(void *arg)
+{
+    check_hit(arg);
+    CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
+    CHECK_EQ(pica_cancelling(), 0);
+    return 0;
+}
+
+/* It is their group's, on whatever stack they run. */
+static void outer_cancel_is_not_a_members(void)
+{
+    struct grouping g = {.member = has_no_cancel_of_its_own, .expected = -ECANCELED};
+    cancelled_from_outside(&g);
+}
+
 static void errors_beat_an_outer_cancel(void)
 {
     struct grouping g = {.member = sleeps_then_fails, .expected = -EIO};
@@ -269,6 +284,67 @@ static void deadline_is_heard_of_soon(void)
     CHECK_EQ(pica_group_end(&p.group, 0), -ETIMEDOUT);
     CHECK_EQ(p.passed, 4 * PI_BUDGET);
     CHECK(1 <= p.heard && p.heard <= PI_BUDGET);
+}
+
+/* One that has passed by then is heard of before the first of them. */
+static void deadline_is_heard_of_before_all(void)
+{
+    pica_group group;
+    intptr_t result = 0;
+    pica_group_begin_until(&group, pica_now());
+    pica_task *first = body_spawn_member(&group, is_refused, &group);
+    CHECK_EQ(pica_group_end(&group, 0), -ETIMEDOUT);
+    CHECK_OK(pica_task_result(first, &result));
+    CHECK_EQ(result, 8);
+    pica_unref(first);
+}
+
+struct last_elsewhere {
+    pica_group group;
+    check_latch started, ending;
+    int64_t deadline_ns;
+    unsigned delay;
+    bool inlined;
+};
+
+static intptr_t ends_last(void *arg)
+{
+    struct last_elsewhere *l = arg;
+    check_hit(&l->started);
+    while (check_hits(&l->ending) == 0) {
+    }
+    for (volatile unsigned i = l->delay; i > 0; i--) {
+    }
+    return 0;
+}
+
+static intptr_t outlasts_the_deadline(void *arg)
+{
+    struct last_elsewhere *l = arg;
+    l->inlined = pica_self()->outer != NULL;
+    go_on_until(l->deadline_ns);
+    check_hit(&l->ending);
+    return 0;
+}
+
+/* It passes while one runs on the owner's stack; another one, elsewhere, ends a little later or
+ * sooner, so sometimes in the few instructions before the owner waits for it. */
+static void deadline_passes_before_the_last_elsewhere(void)
+{
+    for (unsigned round = 0; round < check_rounds(1000); round++) {
+        struct last_elsewhere l = {.deadline_ns = pica_after(PICA_US(100)), .delay = round % 100};
+        pica_attr attr = PICA_ATTR_INIT;
+        attr.pin = body_pin_here() == 1 ? 2 : 1;
+        pica_group_begin_until(&l.group, l.deadline_ns);
+        CHECK_EQ(pica_group_spawn_with(&l.group, NULL, ends_last, &l, &attr), 0);
+        while (check_hits(&l.started) == 0)
+            pi_spin_wait(1);
+        CHECK_EQ(pica_group_spawn(&l.group, outlasts_the_deadline, &l), 0);
+        intptr_t rc = pica_group_end(&l.group, 0);
+        if (l.inlined)
+            CHECK_EQ(rc, -ETIMEDOUT);
+    }
+    CHECK_OK(pica_yield());
 }
 
 static void deadline_of_the_body(void)
@@ -482,6 +558,7 @@ CHECK_MAIN
 {
     check_run("an outer cancel", outer_cancel);
     check_run("an outer cancel that members swallow", outer_cancel_that_members_swallow);
+    check_run("an outer cancel is not a member's", outer_cancel_is_not_a_members);
     check_run("errors beat an outer cancel", errors_beat_an_outer_cancel);
     check_run_in(CHECK_ONE, "cancelled on entry", cancelled_on_entry);
     check_run_in(CHECK_ONE, "cancelled among members", cancelled_among_members);
@@ -491,6 +568,9 @@ CHECK_MAIN
     check_run_in(CHECK_ONE, "a deadline has passed", deadline_has_passed);
     check_run_in(CHECK_ONE, "a deadline passes beside each", deadline_passes_beside_each);
     check_run_in(CHECK_ONE, "a deadline is heard of soon", deadline_is_heard_of_soon);
+    check_run_in(CHECK_ONE, "a deadline is heard of before all", deadline_is_heard_of_before_all);
+    check_run_in(CHECK_TWO, "a deadline passes before the last elsewhere",
+                 deadline_passes_before_the_last_elsewhere);
     check_run("a deadline of the body", deadline_of_the_body);
     check_run("a deadline far away", deadline_far_away);
     check_run("errors beat a deadline", errors_beat_a_deadline);

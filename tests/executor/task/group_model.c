@@ -13,6 +13,7 @@
 #include "executor/sched/executor.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/spawn.h"
+#include "executor/sched/starved.h"
 #include "executor/sched/worker.h"
 #include "executor/task/inline.h"
 #include "executor/task/members.h"
@@ -114,7 +115,12 @@ int pi_spawn(pica_executor *ex, pi_worker *worker, pica_scope *of, pica_task **p
     return 0;
 }
 
-/* Nothing is run inline: no member lies in a queue. */
+/* Nothing is run inline: no member lies in a queue, and there are stacks for all. */
+bool pi_starved_claim_member(pica_task *task, const pica_scope *of, size_t room)
+{
+    model_fail("%p %p %zu", (void *)task, (const void *)of, room);
+}
+
 bool pi_inline_breathe_slow(pi_worker *worker, pi_fiber *fiber)
 {
     model_fail("%p %p", (void *)worker, (void *)fiber);
@@ -497,10 +503,12 @@ const model_reason model_reasons[] = {
     {"group_model.c", NULL, "", 0, "the model's own"},
     {"model_waits.h", NULL, "", 0, "the wait word is wait_model.c's"},
     {"lock.h", NULL, "", 0, "wait_model.c"},
-    {"pi_members_interrupt", "acquire load -> relaxed", "group->members", 1, FENCED},
+    {"look_at_noted", "acquire load -> relaxed", "group->members", 1, FENCED},
     {"pi_members_interrupt", "acquire load -> relaxed", "group->others", 1, FENCED},
-    {"interrupt_noted", "acquire load -> relaxed", "task->word", 1, FENCED},
-    {"interrupt_noted", "acquire load -> relaxed", "places[i]", 1, FENCED},
+    {"look_at", "acquire load -> relaxed", "task->word", 1, FENCED},
+    {"look_at", "acquire load -> relaxed", "places[i]", 1, FENCED},
+    {"claim_starved", "fence_after_rmw -> none", "", 1,
+     "there are stacks for all; the same wait is in ready_model.c, which fails without it"},
     {"pi_members_place_slow", "release store -> relaxed", "group->others", 1, FENCED},
     {"pica_group_cancel", "seq_cst or -> acq_rel", "group->scope.flags", 1,
      "the fence that follows does it; at least a release, so that the fence may be free"},
