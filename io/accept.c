@@ -46,6 +46,11 @@ static bool is_broken(int rc)
     }
 }
 
+bool pi_accept_may_go_on(int rc)
+{
+    return is_shortage(rc) || is_broken(rc);
+}
+
 /* One try; the caller uses l->in. *slot is reserved on the way and used up by success. */
 static int take(pi_descriptor *l, pi_descriptor **slot, pica_stream **out, pica_addr *peer)
 {

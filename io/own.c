@@ -68,6 +68,17 @@ int pi_own_wait(pica_stream *stream)
     return rc;
 }
 
+void pi_own_nudge(pica_stream *stream)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    (void)pi_descriptor_event(d, pi_load_relaxed(&d->generation), EPOLLIN);
+}
+
+int pi_own_unsent(pica_stream *stream)
+{
+    return pi_sys_unsent(pi_of_stream(stream)->fd);
+}
+
 ssize_t pi_own_read(pica_stream *stream, void *buffer, size_t n)
 {
     return pi_own_read_here(stream, buffer, n);

@@ -38,6 +38,16 @@ int pi_own_wait(pica_stream *stream);
  *  @return as pica_read(); -EAGAIN: nothing, wait again */
 ssize_t pi_own_read(pica_stream *stream, void *buffer, size_t n);
 
+/** End the owner's wait for input, or its next one, as if something had come: its read then says
+ *  that there is nothing. Any thread that keeps the stream open. Who says first by a store what it
+ *  is about fences in between, and so does the owner between a read that found nothing and his
+ *  look at that: then one of the two sees the other. */
+void pi_own_nudge(pica_stream *stream);
+
+/** How much of what was written the peer has not acknowledged. Any thread that keeps the stream
+ *  open. @return bytes; below 0: unknown */
+int pi_own_unsent(pica_stream *stream);
+
 /** As pica_write() and pica_writev(), of at least one byte; the first returns -EAGAIN where it
  *  would have to wait. @param parts  n of them, at least 1 */
 ssize_t pi_own_try_write(pica_stream *stream, const void *buffer, size_t n);

@@ -28,6 +28,10 @@ static inline pica_listener *pi_as_listener(pi_descriptor *d)
     return (pica_listener *)d;
 }
 
+/** After pica_try_accept() failed: may there still be connections in the queue, to be tried again
+ *  later? */
+bool pi_accept_may_go_on(int rc);
+
 /** After so many calls in a row that found their bytes there, a task yields, unless its worker
  *  has run others as often: a busy peer must not keep its task running for ever, but who waits
  *  for each request has no need to let others run before each 64th answer. */

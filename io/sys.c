@@ -6,9 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -229,6 +233,21 @@ int pi_sys_is_plain_file(int fd)
     if (fstat(fd, &st) < 0)
         return failure();
     return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
+}
+
+int pi_sys_queued(int fd)
+{
+    struct tcp_info info;
+    socklen_t length = sizeof(info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+        return failure();
+    return (int)info.tcpi_unacked; /* of a listener: its queue's length */
+}
+
+int pi_sys_unsent(int fd)
+{
+    int n;
+    return ioctl(fd, SIOCOUTQ, &n) < 0 ? failure() : n;
 }
 
 int pi_sys_poll_now(int fd, short events)

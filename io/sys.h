@@ -80,6 +80,10 @@ int pi_sys_set_cloexec(int fd) PI_SYSTEM_CALL;
 int pi_sys_is_plain_file(int fd) PI_SYSTEM_CALL;
 /** What of `events` holds now (poll(2) without waiting); 0: nothing; -EBADF. */
 int pi_sys_poll_now(int fd, short events) PI_SYSTEM_CALL;
+/** Connections that stand in a TCP listener's queue; below 0: unknown. */
+int pi_sys_queued(int fd) PI_SYSTEM_CALL;
+/** Bytes that have been written to a TCP socket and are not acknowledged yet; below 0: unknown. */
+int pi_sys_unsent(int fd) PI_SYSTEM_CALL;
 
 /** Readiness. The waits return 0 when a signal interrupts them. */
 int pi_sys_epoll_create(void) PI_SYSTEM_CALL;

@@ -62,7 +62,9 @@ typedef struct pica_http_options {
     int64_t head_timeout_ns;  /**< from a head's first byte (the first head: from the
                                    connection's start) to its last; 0: 10 s */
     int64_t body_timeout_ns;  /**< for each wait for more of a body; 0: 30 s */
-    int64_t write_timeout_ns; /**< for each wait for the client to take something; 0: 30 s */
+    int64_t write_timeout_ns; /**< while an answer waits for room: how long the client's side may
+                                   acknowledge nothing more of it; 0: 30 s. A slow client that
+                                   goes on taking something is not cut, however long it takes */
     int64_t idle_timeout_ns;  /**< between two requests; 0: 60 s. Timeouts may come late by
                                    a quarter of the shortest, at most a second */
     size_t stack_size;        /**< bytes that a handler may count on; 0: the executor's;
@@ -109,9 +111,10 @@ PICA_API PICA_NODISCARD int pica_http_server_create(pica_http_server **out,
  *
  * @param listener  the server's from the call on, whatever it returns: it closes it as soon
  *                  as it accepts no more
- * @return 0: drained, now or before; -ECANCELED: the connections were cut, in the middle of
- *         what they did; -EINVAL (NULL); -ENOMEM; what pica_accept() failed with, after the
- *         requests that were being served
+ * @return 0: drained, now or before, in time or not; -ECANCELED: the caller was cancelled, and
+ *         the connections cut in the middle of what they did (a handler in a shield is waited
+ *         for; its waits for the client have their limits there, too); -EINVAL (NULL); -ENOMEM;
+ *         what pica_accept() failed with, after the requests that were being served
  *
  * Where: a task (elsewhere -EPERM). Suspends; a cancellation point.
  */
@@ -121,7 +124,8 @@ PICA_API PICA_NODISCARD int pica_http_serve(pica_http_server *server, pica_liste
  * End a server gracefully, as on SIGTERM.
  *
  * What has been accepted or stands in the listen queue is answered once, with
- * `Connection: close`, and closed; then the listener is closed as well. A connection that
+ * `Connection: close`, and closed; then the listener is closed as well, which resets who has got
+ * into the queue in the meantime and found no room. A connection that
  * waits between two requests is closed once it has been silent for a fifth of a second; a
  * request that has arrived on it is answered first. One that has not sent its first request
  * yet gets a second for it.
@@ -157,7 +161,9 @@ PICA_API const char *pica_http_query(pica_http_request *req);
 /** 10 for HTTP/1.0, 11 for HTTP/1.1. */
 PICA_API int pica_http_version(const pica_http_request *req);
 
-/** The value of the first field with that name, whatever the case; NULL: there is none. */
+/** The value of the first field with that name, whatever the case; NULL: there is none. That of
+ *  Host, if it was sent, is what the request's target names, where that names one ("GET
+ *  http://host/path"). */
 PICA_API const char *pica_http_header(pica_http_request *req, const char *name);
 
 /** The number of fields. */

@@ -86,7 +86,13 @@ static int begin_request(pi_http_conn *c, int length)
     c->head_at = c->pos;
     c->pos += (uint32_t)length;
     c->body_at = c->pos;
-    c->keep = c->work->head.flags & PI_HTTP_KEEP_ALIVE && !c->shut;
+    c->keep = c->work->head.flags & PI_HTTP_KEEP_ALIVE;
+    if (PI_UNLIKELY(c->told)) {
+        c->keep = false;
+        /* Its head was complete just as its time was up; a body would not come any more. */
+        if (c->told & PI_HTTP_SHUT)
+            return -408;
+    }
     c->progress = PI_HTTP_UNANSWERED;
     c->body_failed = 0;
     c->added_len = 0;
@@ -94,6 +100,8 @@ static int begin_request(pi_http_conn *c, int length)
     c->chunked = c->work->head.flags & PI_HTTP_CHUNKED;
     c->ended = false;
     c->body_left = c->work->head.length;
+    if (PI_UNLIKELY(c->work->head.flags & PI_HTTP_ABSOLUTE))
+        pi_http_take_host(&c->work->head, c->in + c->head_at);
     c->asked = c->work->head.flags & PI_HTTP_CONTINUE && (c->chunked || c->body_left > 0);
     if (c->body_left > server->max_body)
         return -413;

@@ -32,12 +32,12 @@ struct pica_http_request {
     pi_http_serving *serving;
     int64_t since;    /* [atomic] of the wait, ns; 0: the sweep has not seen it yet (sweep.h) */
     uint32_t phase;   /* [atomic] a pi_http_phase */
-    uint32_t claimed; /* [atomic] 1: the sweep shuts it, if its wait lasts */
+    uint32_t claimed; /* [atomic] 1: the sweep ends its wait, if that lasts */
     bool fences;      /* [const] as the serving's */
     bool pinned;      /* [serving's lock writes, atomic] the sweep holds it */
 
     /* All that follows belongs to the connection's task. */
-    bool shut;        /* the sweep has shut the socket */
+    uint8_t told;     /* bits of pi_http_told */
     bool served;      /* a request has been answered */
     bool refused;     /* the server itself answered: nobody knows what the client still sends */
     bool keep;        /* another request may follow this one */
@@ -65,6 +65,7 @@ struct pica_http_request {
     char *added;         /* fields that the handler added; NULL: none yet */
     uint32_t added_size;
     pi_http_link link; /* [serving's lock] */
+    int unsent;        /* [sweep] what the client had yet to take when it was looked at last */
 };
 
 /* --- reply.c -------------------------------------------------------------------------------- */

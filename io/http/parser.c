@@ -166,7 +166,8 @@ static int read_target(pi_http_head *head, const char *base)
     size_t path = authority;
     while (path < n && target[path] != '/' && target[path] != '?')
         path++;
-    if (path == authority || skip(target + authority, target + path, HOST) != target + path)
+    if (path == authority || target[authority] == ':' ||
+        skip(target + authority, target + path, HOST) != target + path)
         return -400;
     head->flags |= PI_HTTP_ABSOLUTE;
     head->path = (uint16_t)(head->target + path);
@@ -312,13 +313,12 @@ static void read_connection(pi_http_head *head, const char *p, size_t n)
 }
 
 /* @param plain  it has no bytes but those of a host */
-static int read_host(pi_http_head *head, const pi_http_field *field, bool plain)
+static int read_host(pi_http_head *head, bool plain)
 {
     if (PI_UNLIKELY(head->flags & PI_HTTP_HAS_HOST || !plain))
         return -400;
     head->flags |= PI_HTTP_HAS_HOST;
-    head->host = field->value;
-    head->host_len = field->value_len;
+    head->host = head->n_fields;
     return 0;
 }
 
@@ -386,8 +386,7 @@ static int field_line(pi_http_head *head, const char *base, const char *p, const
     field->name_len = (uint16_t)(name_end - name);
     field->value = (uint16_t)(value - base);
     field->value_len = (uint16_t)(value_end - value);
-    int rc =
-        host_end ? read_host(head, field, value_end == host_end) : read_field(head, base, field);
+    int rc = host_end ? read_host(head, value_end == host_end) : read_field(head, base, field);
     if (PI_UNLIKELY(rc))
         return rc;
     head->n_fields++;
@@ -395,21 +394,11 @@ static int field_line(pi_http_head *head, const char *base, const char *p, const
 }
 
 /* All fields are there: what do they come to? @return 0 or a negated status */
-static int conclude(pi_http_head *head, const char *base)
+static int conclude(pi_http_head *head)
 {
     unsigned flags = head->flags;
     if (PI_UNLIKELY(head->minor > 0 && !(flags & PI_HTTP_HAS_HOST)))
         return -400;
-    if (PI_UNLIKELY(flags & PI_HTTP_ABSOLUTE && flags & PI_HTTP_HAS_HOST)) {
-        /* RFC 9112 has the target win over another Host; then two hops could still serve
-         * two sites with one request. A client that means well names one. */
-        const char *authority = base + head->path - head->host_len, *host = base + head->host;
-        if (head->host_len + 2u > (unsigned)(head->path - head->target) || authority[-1] != '/')
-            return -400;
-        for (unsigned i = 0; i < head->host_len; i++)
-            if ((authority[i] ^ host[i]) & ~0x20)
-                return -400;
-    }
     bool keep = head->minor > 0 || flags & PI_HTTP_SAID_KEEP;
     if (keep && !(flags & PI_HTTP_SAID_CLOSE))
         head->flags |= PI_HTTP_KEEP_ALIVE;
@@ -449,8 +438,20 @@ int pi_http_parse_head(pi_http_head *head, const char *bytes, size_t n, size_t l
     if (end - p >= 2 && *p == '\r') {
         if (PI_UNLIKELY(p[1] != '\n'))
             return -400;
-        rc = conclude(head, bytes);
+        rc = conclude(head);
         return rc ? rc : (int)(p + 2 - bytes);
     }
     return n < limit ? 0 : -431;
+}
+
+void pi_http_take_host(pi_http_head *head, char *bytes)
+{
+    if (!(head->flags & PI_HTTP_HAS_HOST))
+        return;
+    /* The byte behind it belongs to the path. The second slash before it gives its place. */
+    pi_http_field *field = &head->fields[head->host];
+    bool plain = bytes[head->target + 4] == ':'; /* "http:", not "https:" */
+    field->value = (uint16_t)(head->target + (plain ? 6 : 7));
+    field->value_len = (uint16_t)(head->path - field->value - 1);
+    memmove(bytes + field->value, bytes + field->value + 1, field->value_len);
 }

@@ -59,11 +59,11 @@ typedef struct pi_http_head {
     uint16_t method_len;
     uint16_t target; /* as it was sent; the byte after it is a blank */
     uint16_t target_len;
-    uint16_t path;           /* the target behind scheme and authority, query included */
-    uint16_t path_len;       /* may be 0 with an absolute target */
-    uint16_t host, host_len; /* the value of Host */
-    uint8_t minor;           /* HTTP/1.minor */
-    uint64_t length;         /* Content-Length, or 0; at most INT64_MAX */
+    uint16_t path;     /* the target behind scheme and authority, query included */
+    uint16_t path_len; /* may be 0 with an absolute target */
+    uint16_t host;     /* which field is Host, if it was there */
+    uint8_t minor;     /* HTTP/1.minor */
+    uint64_t length;   /* Content-Length, or 0; at most INT64_MAX */
     pi_http_field fields[PI_HTTP_FIELDS_MAX];
 } pi_http_head;
 
@@ -89,6 +89,11 @@ static inline void pi_http_head_init(pi_http_head *head)
  *         connection can't be used for requests any more.
  */
 int pi_http_parse_head(pi_http_head *head, const char *bytes, size_t n, size_t limit);
+
+/** Of a complete head with an absolute target: let the value of Host, if it was there, be what the
+ *  target names, as RFC 9112, 3.2.2, demands. It moves within the target, which is no longer as it
+ *  was sent; the path is. Once. */
+void pi_http_take_host(pi_http_head *head, char *bytes);
 
 /** Is c a character of a token (a method, a field's name)? */
 bool pi_http_is_token(unsigned char c);

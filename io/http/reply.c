@@ -109,10 +109,9 @@ void pica_http_close_after(pica_http_request *req)
 /* May the connection go on after this answer? */
 static inline bool may_keep(const pi_http_conn *c, pi_http_framing framing)
 {
-    if (!c->keep || c->shut || framing == PI_HTTP_UNTIL_EOF)
+    if (!c->keep || c->told || framing == PI_HTTP_UNTIL_EOF)
         return false;
-    /* Relaxed would do: a connection that misses it is shut by the next sweep. */
-    if (pi_load_acquire(&c->serving->server->draining))
+    if (pi_load_relaxed(&c->serving->closing)) /* who misses it is told by the next sweep */
         return false;
     if (pi_http_body_done(c))
         return true;

@@ -26,16 +26,16 @@
 #include "executor/coro/stack.h"
 #include "executor/sched/executor.h"
 #include "io/http/sweep.h"
+#include "io/stream.h"
+#include "io/sys.h"
 
 #include <pica/scope.h>
 #include <pica/task.h>
 
 #include <string.h>
 
-/* How often a draining server looks whether it is done, and how long a connection that has
- * not sent its first request has for it. */
+/* How often a draining server looks whether it is done. */
 #define DRAIN_TICK_NS 5000000
-#define GRACE_NS 1000000000
 
 /* Connections accepted in a row before others get their turn; while draining, in each tick. */
 #define ACCEPTS 32
@@ -171,7 +171,8 @@ static intptr_t accept_all(void *serving)
 
 /* Take what stands in the listen queue, as far as there are permits and descriptors for it, and
  * not so much at a time that a flood of clients hides the deadline.
- * @return whether the queue is empty */
+ * @return whether the queue is empty, or those that stood in it when accepting ended are all taken:
+ * clients that go on coming faster than others end must not keep the server */
 static bool empty_queue(pi_http_serving *v)
 {
     for (int n = 0; n < DRAIN_ACCEPTS && pica_sem_try_acquire(&v->server->permits) == 0; n++) {
@@ -179,13 +180,15 @@ static bool empty_queue(pi_http_serving *v)
         int rc = pica_try_accept(v->listener, &stream, NULL);
         if (rc) {
             pica_sem_release(&v->server->permits);
-            /* Short of something: connections that end will give it back. */
-            return rc != -EMFILE && rc != -ENFILE && rc != -ENOMEM && rc != -ENOBUFS;
+            /* Short of something, connections that end will give it back; or the next ones in
+             * the queue are broken. */
+            return v->queued == 0 || !pi_accept_may_go_on(rc);
         }
+        v->queued -= v->queued > 0;
         if (admit(v, stream))
             return true;
     }
-    return false;
+    return v->queued == 0;
 }
 
 /* --- Serving -------------------------------------------------------------------------------- */
@@ -194,6 +197,7 @@ static void enter(pi_http_serving *v)
 {
     pica_http_server *s = v->server;
     pi_lock_acquire(&s->lock);
+    pi_store_relaxed(&v->closing, pi_load_relaxed(&s->draining));
     v->next = s->servings;
     s->servings = v;
     pi_lock_release(&s->lock);
@@ -236,40 +240,64 @@ static void leave(pi_http_serving *v)
     pi_lock_release(&s->lock);
 }
 
-/* Sweep until the acceptor and all connections have ended. @return 0 or -ECANCELED */
+/* The acceptor has ended, or there is none: each answer is its connection's last. */
+static void begin_to_end(pi_http_serving *v)
+{
+    v->ending = true;
+    pi_store_relaxed(&v->closing, 1u);
+    v->queued = pi_sys_queued(pica_listener_fd(v->listener));
+}
+
+/* Wait for the next look, or for the acceptor's end. @return 0 or -ECANCELED */
+static int await_look(pi_http_serving *v)
+{
+    const pica_http_server *s = v->server;
+    if (v->ending)
+        return pica_sleep(DRAIN_TICK_NS);
+    bool hurry = v->cut || pi_load_acquire(&s->draining);
+    intptr_t result = 0;
+    int rc = pica_join_until(v->acceptor, &result, pica_after(hurry ? DRAIN_TICK_NS : s->tick));
+    if (rc == 0) {
+        begin_to_end(v);
+        v->accept_rc = (int)result;
+    }
+    return rc == -ETIMEDOUT ? 0 : rc;
+}
+
+/* End what does not end by itself. From now on the caller waits in a shield. */
+static void cut_off(pi_http_serving *v, pica_scope *shield)
+{
+    v->cut = true;
+    pica_group_cancel(&v->group);
+    pica_shield_begin(shield, PICA_NEVER);
+}
+
+/* Sweep until the acceptor and all connections have ended; those that were cut as well, because
+ * a handler may wait in a shield, and its waits have their limits there, too.
+ * @return 0; -ECANCELED: the caller was cancelled, and that cut them */
 static int tend(pi_http_serving *v)
 {
     pica_http_server *s = v->server;
-    for (bool accepting = v->acceptor;;) {
-        int rc;
-        if (accepting) {
-            bool draining = pi_load_acquire(&s->draining);
-            intptr_t result = 0;
-            rc = pica_join_until(v->acceptor, &result,
-                                 pica_after(draining ? DRAIN_TICK_NS : s->tick));
-            if (rc < 0 && rc != -ETIMEDOUT)
-                return rc;
-            accepting = rc == -ETIMEDOUT;
-            v->accept_rc = (int)result;
-        } else {
-            rc = pica_sleep(DRAIN_TICK_NS);
-            if (rc < 0)
-                return rc;
-        }
-        if (!accepting) {
-            v->ending = true;
-            bool graceful = pi_load_acquire(&s->draining);
-            if (v->listener && (!graceful || empty_queue(v)))
-                v->listener = pica_listener_close(v->listener);
-        }
+    pica_scope shield;
+    int rc = 0;
+    if (!v->acceptor)
+        begin_to_end(v);
+    for (;;) {
+        int waited = await_look(v);
+        bool graceful = pi_load_acquire(&s->draining) && !v->cut;
+        if (v->ending && v->listener && (!graceful || empty_queue(v)))
+            v->listener = pica_listener_close(v->listener);
         pi_http_sweep(v);
         if (!v->listener && pi_load_relaxed(&v->open) == 0)
-            return 0;
-        if (pi_now() >= pi_load_relaxed(&s->deadline)) {
-            pi_store_relaxed(&s->cut, 1u);
-            return -ECANCELED;
+            break;
+        if (!v->cut && (waited < 0 || pi_now() >= pi_load_relaxed(&s->deadline))) {
+            rc = waited;
+            cut_off(v, &shield);
         }
     }
+    if (v->cut && pi_load_acquire(&s->draining))
+        pi_store_relaxed(&s->cut, 1u);
+    return v->cut ? (int)pica_scope_end(&shield, rc) : 0;
 }
 
 int pica_http_serve(pica_http_server *server, pica_listener *listener)
@@ -296,16 +324,12 @@ int pica_http_serve(pica_http_server *server, pica_listener *listener)
     rc = begin_accepting(&v);
     if (rc == 0)
         rc = tend(&v);
-    if (rc)
-        pica_group_cancel(&v.group);
     intptr_t failed = pica_group_end(&v.group, 0);
     (void)failed; /* a connection had no stack: its own concern; the acceptor's is known */
     pica_group_deinit(&v.group);
     pi_http_spares_free(v.spares);
     pica_listener_close(v.listener);
-    if (rc == -ECANCELED && pi_load_relaxed(&server->cut))
-        rc = 0;
-    else if (rc == 0 && !pi_load_acquire(&server->draining))
+    if (rc == 0 && !pi_load_acquire(&server->draining))
         rc = v.accept_rc;
     leave(&v);
     pica_unref(v.acceptor);
@@ -353,8 +377,10 @@ int pica_http_drain(pica_http_server *server, int64_t deadline_ns)
     if (deadline_ns < pi_load_relaxed(&server->deadline))
         pi_store_relaxed(&server->deadline, deadline_ns);
     if (!pi_load_relaxed(&server->draining)) {
-        server->grace = pica_after(GRACE_NS);
+        server->grace = pica_after(PI_HTTP_GRACE_NS);
         pi_store_release(&server->draining, 1u);
+        for (pi_http_serving *v = server->servings; v; v = v->next)
+            pi_store_relaxed(&v->closing, 1u);
     }
     pi_lock_release(&server->lock);
     stop_accepting(server);

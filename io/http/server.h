@@ -23,6 +23,7 @@ typedef struct pi_http_serving {
     /* The line that each request looks at; the group tells whether it is cancelled. */
     pica_http_server *server __attribute__((aligned(PI_CACHE_LINE))); /* [const] */
     struct pi_http_spares *spares;                                    /* [const] */
+    uint32_t closing; /* [atomic] relaxed: each answer is its connection's last; once 1 it stays */
     pica_group group; /* the acceptor and all connections */
 
     pica_listener *listener;      /* [acceptor, then the caller] NULL: closed */
@@ -30,8 +31,12 @@ typedef struct pi_http_serving {
     struct pi_http_serving *next; /* [server's lock] */
     bool told;                    /* [server's lock] the acceptor has been cancelled */
     bool ending;                  /* [caller] the acceptor has ended */
+    bool cut;                     /* [caller] the group has been cancelled */
+    int64_t looked;               /* [caller] when the sweep looked at those who write */
     bool fences;                  /* [const] the process can't membarrier (sweep.h) */
     int accept_rc;                /* [caller] what it came to */
+    int queued; /* [caller] of those that stood in the listen queue as it ended: how many still
+                   do; below 0: unknown */
 
     pi_lock lock;       /* guards conns, and pinned in each of them */
     pi_http_link conns; /* [lock] the ring's head */

@@ -6,21 +6,23 @@
 
 #include "executor/base/clock.h"
 #include "executor/base/membarrier.h"
+#include "io/own.h"
 
 /* A connection that has been silent for so long is closed when draining. One that was active
  * a moment ago has probably its next request on the way: that is answered, and told that it
  * was the last. */
 #define QUIET_NS 200000000
 
-/* Connections that are claimed together, and looked at for that. */
+/* Connections that are picked together, and looked at for that. */
 #define CLAIMS 16
 #define STEPS (8 * CLAIMS)
 
-/* A wait that was claimed. */
+/* A wait that may have to end. Its connection is pinned. */
 typedef struct claim {
     pi_http_conn *conn;
     int64_t since;
     uint32_t phase;
+    bool overdue;
 } claim;
 
 /* What a sweep goes by. */
@@ -29,6 +31,7 @@ typedef struct terms {
     int64_t now;
     int64_t grace; /* when who has sent nothing yet has had its time; PICA_NEVER: not draining */
     bool draining;
+    bool looks; /* at those who write, whether their clients take something */
 } terms;
 
 /* --- The ring ------------------------------------------------------------------------------- */
@@ -87,8 +90,8 @@ static int64_t allowed(const terms *t, uint32_t phase)
     }
 }
 
-/* [lock] Has this connection waited long enough? Then claim it. */
-static bool claim_overdue(pi_http_conn *c, const terms *t, claim *out)
+/* [lock] Has this connection waited long enough, or is it to be looked at? Then pick it. */
+static bool pick(pi_http_conn *c, const terms *t, claim *out)
 {
     uint32_t phase = pi_load_relaxed(&c->phase); /* lasts() looks again */
     if (phase == PI_HTTP_BUSY || pi_load_relaxed(&c->claimed))
@@ -96,11 +99,14 @@ static bool claim_overdue(pi_http_conn *c, const terms *t, claim *out)
     int64_t since = pi_load_relaxed(&c->since);
     if (since == 0)
         pi_store_relaxed(&c->since, since = t->now); /* (D) */
-    if (t->now - since < allowed(t, phase) && (phase != PI_HTTP_FRESH || t->now < t->grace))
+    int64_t lasted = t->now - since;
+    /* Who was accepted late, when the grace was over, has as long from then on. */
+    bool overdue = lasted >= allowed(t, phase) ||
+                   (phase == PI_HTTP_FRESH && t->now >= t->grace && lasted >= PI_HTTP_GRACE_NS);
+    if (!overdue && !(phase == PI_HTTP_WRITE && t->looks))
         return false;
-    pi_store_relaxed(&c->claimed, 1u); /* (C) */
     pi_store_relaxed(&c->pinned, true);
-    *out = (claim){.conn = c, .since = since, .phase = phase};
+    *out = (claim){.conn = c, .since = since, .phase = phase, .overdue = overdue};
     return true;
 }
 
@@ -111,33 +117,60 @@ static bool lasts(const claim *of)
            pi_load_relaxed(&of->conn->since) == of->since;
 }
 
-static void shut(const claim *of)
+static void end_wait(const claim *of)
 {
+    pica_stream *stream = of->conn->stream;
+    if (of->phase == PI_HTTP_FRESH || of->phase == PI_HTTP_IDLE) {
+        pi_own_nudge(stream);
+        return;
+    }
     bool answering = of->phase == PI_HTTP_WRITE || of->phase == PI_HTTP_LINGER;
-    int rc = pica_shutdown(of->conn->stream, answering ? SHUT_RDWR : SHUT_RD);
+    int rc = pica_shutdown(stream, answering ? SHUT_RDWR : SHUT_RD);
     (void)rc; /* it fails only where the client has gone, and then the wait ends by itself */
 }
 
-/* (C) Shut those whose waits last. */
-static void settle(const pi_http_serving *serving, const claim *claims, unsigned n)
+/* (F) Has the client taken something since the last look? Then the wait has begun anew. */
+static bool takes(const claim *of, int64_t now)
 {
-    if (n == 0)
+    if (of->phase != PI_HTTP_WRITE)
+        return false;
+    int unsent = pi_own_unsent(of->conn->stream);
+    if (unsent < 0 || unsent == of->conn->unsent)
+        return false;
+    of->conn->unsent = unsent;
+    if (lasts(of))
+        pi_store_relaxed(&of->conn->since, now); /* if it is over by now, the same as (D) */
+    return true;
+}
+
+/* (C) End those waits that last. */
+static void settle(const pi_http_serving *serving, const claim *picked, unsigned n, int64_t now)
+{
+    claim claims[CLAIMS];
+    unsigned claimed = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (takes(&picked[i], now) || !picked[i].overdue)
+            continue;
+        pi_store_relaxed(&picked[i].conn->claimed, 1u);
+        claims[claimed++] = picked[i];
+    }
+    if (claimed == 0)
         return;
     if (serving->fences)
         pi_fence_seq_cst();
     else
         pi_membarrier();
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < claimed; i++) {
         if (lasts(&claims[i]))
-            shut(&claims[i]);
+            end_wait(&claims[i]);
         else
             pi_store_relaxed(&claims[i].conn->claimed, 0u);
     }
 }
 
-/* [lock] Claim some of those behind the cursor. @return how many; *more: there are others */
-static unsigned claim_some(pi_http_serving *serving, pi_http_link *cursor, const terms *t,
-                           claim *claims, bool *more)
+/* [lock] Pick some of those behind the cursor. @return how many; *more: there are others */
+static unsigned pick_some(pi_http_serving *serving, pi_http_link *cursor, const terms *t,
+                          claim *picked, bool *more)
 {
     unsigned n = 0;
     for (int steps = 0; n < CLAIMS && steps < STEPS; steps++) {
@@ -147,7 +180,7 @@ static unsigned claim_some(pi_http_serving *serving, pi_http_link *cursor, const
             break;
         unlink(cursor);
         link_before(at->next, cursor);
-        n += claim_overdue(PI_HTTP_CONN_OF(at), t, &claims[n]);
+        n += pick(PI_HTTP_CONN_OF(at), t, &picked[n]);
     }
     return n;
 }
@@ -162,18 +195,21 @@ void pi_http_sweep(pi_http_serving *serving)
                .grace = draining          ? server->grace
                         : serving->ending ? now
                                           : PICA_NEVER,
-               .draining = draining || serving->ending};
-    claim claims[CLAIMS];
+               .draining = draining || serving->ending,
+               .looks = now - serving->looked >= server->tick};
+    if (t.looks)
+        serving->looked = now;
+    claim picked[CLAIMS];
     pi_http_link cursor; /* stands in the ring where the sweep has got to */
     pi_lock_acquire(&serving->lock);
     link_before(serving->conns.next, &cursor);
     for (bool more = true; more;) {
-        unsigned n = claim_some(serving, &cursor, &t, claims, &more);
+        unsigned n = pick_some(serving, &cursor, &t, picked, &more);
         pi_lock_release(&serving->lock);
-        settle(serving, claims, n);
+        settle(serving, picked, n, now);
         pi_lock_acquire(&serving->lock);
         for (unsigned i = 0; i < n; i++)
-            pi_store_relaxed(&claims[i].conn->pinned, false);
+            pi_store_relaxed(&picked[i].conn->pinned, false);
     }
     unlink(&cursor);
     pi_lock_release(&serving->lock);

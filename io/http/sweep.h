@@ -4,14 +4,14 @@
  *
  * The connection's task says in `phase` what it waits for. The sweep, which its server's task
  * does several times a second, notes in `since` when it first sees a wait, and ends one whose
- * time is up by shutting the socket down, which the task sees as the end of input (or -EPIPE).
+ * time is up. In the midst of a request it shuts the socket down, which the task sees as the end
+ * of input (or -EPIPE). Between two requests it only nudges the task, which reads once more: if
+ * nothing has come it closes; what comes at that moment is a request like others, but the last.
  * That costs a request a few plain stores and no look at the clock, where an armed timer would
- * cost many times as much; and idle connections are ended by the same means when draining: what
- * had arrived before is still read.
+ * cost many times as much; and idle connections are ended by the same means when draining.
  *
- *   1. While the task is BUSY and has not noticed that it was shut, nobody shuts it. So a
- *      request that has been read from an IDLE connection is either known to be its last, or
- *      its body can be read in full.
+ *   1. While the task is BUSY and has not been told, nobody shuts the socket; and nobody does in a
+ *      wait for a request. So one that has been read can be read in full.
  *   2. A connection is in its serving's ring, and not freed, while a sweep may touch it.
  *
  * Callers: the connection's task; pi_http_sweep() the serving's own, once at a time.
@@ -34,12 +34,19 @@
  *   (A) wait     BUSY -> a waiting phase: its task, release, after since = 0.
  *   (B) leave    a waiting phase -> BUSY, fence, read `claimed`: its task.   } one of the two
  *   (C) claim    claimed = 1, fence, look whether that wait still lasts: the } sees the other
- *                sweep, where the wait's time is up. It does: shut the socket down. It does not:
- *                claimed = 0, and the next wait has its own time. Perhaps both see the other;
- *                then the task takes itself for shut, and ends a little early. A task that sees
- *                the claim takes it off: the wait for its answer to be taken may be claimed, too.
+ *                sweep, where the wait's time is up. It does: shut the socket down, or nudge. It
+ *                does not: claimed = 0, and the next wait has its own time. Perhaps both see the
+ *                other; then the task takes itself for told, and ends a little early. A task
+ *                that sees the claim takes it off: the wait for its answer to be taken may be
+ *                claimed, too.
+ *   (E) look     of a wait for a request, after a read that found nothing: fence, read `claimed`.
+ *                Either it is seen here, or the nudge (C) comes after that read and has it
+ *                repeated.
  *   (D) since    0 -> now: the sweep. In between the task may have gone on to another wait: that
  *                one then seems to have begun a moment before it did.
+ *   (F) takes    a WRITE wait begins anew when its client has taken something: the sweep looks once
+ *                in a tick, and before (C). The kernel itself ends the wait only where a third of
+ *                the socket's buffer is free, which takes a slow client longer than it may pause.
  *   Fences       The task's is one for the compiler alone, where the process can membarrier:
  *                then the sweep fences for both, once for all that it has claimed. Elsewhere
  *                (`fences`) each has its own.
@@ -56,6 +63,15 @@ typedef enum pi_http_phase {
     PI_HTTP_WRITE,
     PI_HTTP_LINGER
 } pi_http_phase;
+
+/** What a connection has been told by the sweep. */
+enum {
+    PI_HTTP_LAST = 1u << 0, /* to wait for no request any more */
+    PI_HTTP_SHUT = 1u << 1  /* that its socket is shut */
+};
+
+/** How long a connection that has not sent its first request has for it while its server drains. */
+#define PI_HTTP_GRACE_NS 1000000000
 
 /** How long an answered client may go on sending, so that it can read the answer. */
 #define PI_HTTP_LINGER_NS 1000000000
@@ -74,28 +90,43 @@ static inline void pi_http_wait(pi_http_conn *c, pi_http_phase phase)
     pi_http_wait_on(c, phase);
 }
 
-/** (B). The wait is over; if the sweep was there, c->shut is set. */
-static inline void pi_http_leave_wait(pi_http_conn *c)
+/** Is a claim there, that was made before this, or the sweep yet to come? */
+static inline bool pi_http_is_claimed(const pi_http_conn *c)
 {
-    pi_store_relaxed(&c->phase, (uint32_t)PI_HTTP_BUSY);
     if (PI_UNLIKELY(c->fences))
         pi_fence_seq_cst();
     else
         pi_fence_compiler();
-    if (PI_UNLIKELY(pi_load_relaxed(&c->claimed))) {
+    return PI_UNLIKELY(pi_load_relaxed(&c->claimed));
+}
+
+/** (B). The wait is over. @param as  what it means if the sweep was there, noted in c->told */
+static inline void pi_http_leave_wait(pi_http_conn *c, uint8_t as)
+{
+    pi_store_relaxed(&c->phase, (uint32_t)PI_HTTP_BUSY);
+    if (pi_http_is_claimed(c)) {
         pi_store_relaxed(&c->claimed, 0u);
-        c->shut = true;
+        c->told |= as;
     }
+}
+
+/** (E): nothing has come in this wait for a request. @return whether that is the end of it */
+static inline bool pi_http_wait_is_over(pi_http_conn *c)
+{
+    if (!pi_http_is_claimed(c))
+        return false;
+    c->told |= PI_HTTP_LAST; /* even if the sweep meant the wait before, and takes it back */
+    return true;
 }
 
 /** Into its serving's ring: the sweep may see it from now on. */
 void pi_http_sweep_enter(pi_http_conn *c);
 
-/** Out of the ring, once no sweep touches it. Spins while one shuts its socket down. */
+/** Out of the ring, once no sweep touches it. Spins while one ends its wait. */
 void pi_http_sweep_leave(pi_http_conn *c);
 
-/** Look through all connections: shut those whose time is up; while draining also those that
- *  wait for a request that they have no right to any more. */
+/** Look through all connections: end the waits whose time is up; while draining also those for a
+ *  request that they have no right to any more. */
 void pi_http_sweep(pi_http_serving *serving);
 
 #endif

@@ -25,7 +25,12 @@ static ssize_t read_some(pi_http_conn *c, char *to, size_t n)
 
 ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n)
 {
-    return pi_http_received(c, read_some(c, to, n));
+    return pi_http_received(c, read_some(c, to, n), PI_HTTP_SHUT);
+}
+
+ssize_t pi_http_found_nothing_slow(pi_http_conn *c)
+{
+    return pi_http_wait_is_over(c) ? 0 : -EAGAIN;
 }
 
 /* --- Input ---------------------------------------------------------------------------------- */
@@ -74,7 +79,7 @@ static void reset_output(pi_http_conn *c)
 
 static int write_failed(pi_http_conn *c, int rc)
 {
-    return c->failed = c->shut && rc == -EPIPE ? -ETIMEDOUT : rc;
+    return c->failed = c->told & PI_HTTP_SHUT && rc == -EPIPE ? -ETIMEDOUT : rc;
 }
 
 /* Write all parts. Each write that moves something begins a new wait. */
@@ -88,7 +93,7 @@ static int write_parts(pi_http_conn *c, struct iovec *parts, int n)
         }
         pi_http_wait(c, PI_HTTP_WRITE);
         ssize_t rc = pi_own_writev(c->stream, parts, n);
-        pi_http_leave_wait(c);
+        pi_http_leave_wait(c, PI_HTTP_SHUT);
         if (PI_UNLIKELY(rc < 0))
             return write_failed(c, (int)rc);
         for (size_t done = (size_t)rc; done > 0;) {

@@ -21,13 +21,15 @@
 
 /* --- Waiting -------------------------------------------------------------------------------- */
 
-/** Leave the wait for input. @param rc  what the read gave
- *  @return rc, but -ETIMEDOUT where the sweep ended it */
-static inline ssize_t pi_http_received(pi_http_conn *c, ssize_t rc)
+/** Leave the wait for input.
+ *  @param rc  what the read gave
+ *  @param as  as pi_http_leave_wait()
+ *  @return rc, but -ETIMEDOUT where the sweep has shut the socket */
+static inline ssize_t pi_http_received(pi_http_conn *c, ssize_t rc, uint8_t as)
 {
-    pi_http_leave_wait(c);
+    pi_http_leave_wait(c, as);
     if (PI_UNLIKELY(rc <= 0)) {
-        if (rc == 0 && c->shut)
+        if (rc == 0 && c->told & PI_HTTP_SHUT)
             rc = -ETIMEDOUT;
         else if (rc < 0 && rc != -ECANCELED)
             c->failed = (int)rc;
@@ -72,7 +74,12 @@ static inline int pi_http_take_work(pi_http_conn *c)
     return 0;
 }
 
-/** Wait for another request, which has no buffers until it comes. As pi_http_receive(). */
+/** The rare part of the next one: there was nothing to read.
+ *  @return -EAGAIN: wait again; 0: the sweep has ended the wait */
+ssize_t pi_http_found_nothing_slow(pi_http_conn *c);
+
+/** Wait for another request, which has no buffers until it comes.
+ *  @return as pica_read(); 0 also where the sweep has ended the wait */
 static inline __attribute__((always_inline)) ssize_t pi_http_receive_first(pi_http_conn *c)
 {
     ssize_t rc;
@@ -87,8 +94,8 @@ static inline __attribute__((always_inline)) ssize_t pi_http_receive_first(pi_ht
                                : pi_own_read(c->stream, c->in, c->in_size);
         if (PI_UNLIKELY(rc <= 0))
             pi_http_give_work(c);
-    } while (rc == -EAGAIN);
-    return pi_http_received(c, rc);
+    } while (rc == -EAGAIN && (rc = pi_http_found_nothing_slow(c)) == -EAGAIN);
+    return pi_http_received(c, rc, PI_HTTP_LAST);
 }
 
 /** See to it that in[from] and the bytes behind it lie at the buffer's start and that size

@@ -107,6 +107,8 @@ static void room(void)
     CHECK_EQ(pica_addr_format(&addr, text, (size_t)n), -ENOSPC);
     CHECK_EQ(text[0], 'x');
     CHECK_EQ(pica_addr_format(&addr, NULL, 0), -ENOSPC);
+    CHECK_EQ(pica_addr_format(&addr, NULL, 1), -EINVAL);
+    CHECK_EQ(pica_addr_format(NULL, text, sizeof(text)), -EINVAL);
     addr.storage.ss_family = AF_UNIX;
     CHECK_EQ(pica_addr_format(&addr, text, sizeof(text)), -EAFNOSUPPORT);
     CHECK_EQ(pica_addr_port(&addr), 0);

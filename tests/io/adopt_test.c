@@ -49,6 +49,29 @@ static void pipes(void)
     through(ends[0], ends[1]);
 }
 
+/* What lies in one piece comes in several, and the other way round. */
+static void pieces(void)
+{
+    int ends[2];
+    pica_stream *in, *out;
+    char a[2], b[8];
+    const struct iovec from[2] = {{(char[]){"pi"}, 2}, {(char[]){"ca"}, 2}};
+    const struct iovec to[2] = {{a, sizeof(a)}, {b, sizeof(b)}};
+    CHECK_FATAL(pipe(ends) == 0);
+    CHECK_FATAL_OK(pica_stream_adopt(&in, ends[0]));
+    CHECK_FATAL_OK(pica_stream_adopt(&out, ends[1]));
+    CHECK_EQ(pica_write(out, "magpie", 6), 6);
+    CHECK_EQ(pica_readv(in, to, 2), 6);
+    CHECK_MEM(a, "ma", 2);
+    CHECK_MEM(b, "gpie", 4);
+    CHECK_EQ(pica_writev(out, from, 2), 4);
+    CHECK_EQ(pica_read(in, b, sizeof(b)), 4);
+    CHECK_MEM(b, "pica", 4);
+    pica_close(out);
+    CHECK_EQ(pica_readv(in, to, 2), 0);
+    pica_close(in);
+}
+
 static void unix_sockets(void)
 {
     int ends[2];
@@ -168,6 +191,7 @@ static void the_file_lives_on(void)
 CHECK_MAIN
 {
     check_run("pipes", pipes);
+    check_run("pieces through a pipe", pieces);
     check_run("UNIX sockets", unix_sockets);
     check_run("a short read of a UNIX socket", short_read_of_a_unix_socket);
     check_run("a broken pipe", broken_pipe);

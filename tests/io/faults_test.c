@@ -88,6 +88,44 @@ static void registering_a_connect(void)
     close(raw);
 }
 
+/* "Every address" is every one that there is; an address of IPv6's own is not. */
+static void without_ipv6(void)
+{
+    static const int errors[] = {EAFNOSUPPORT, EADDRNOTAVAIL};
+    pica_addr every, own, at;
+    pica_listener *l = NULL;
+    pica_stream *s = NULL;
+    CHECK_FATAL_OK(pica_addr_parse(&every, "*:0", 0));
+    CHECK_FATAL_OK(pica_addr_parse(&own, "[::1]:0", 0));
+    for (unsigned i = 0; i < 2; i++) {
+        fault_arm(FAULT_SOCKET, 1, 0, errors[i]);
+        CHECK_FATAL_OK(pica_tcp_listen(&l, &every, NULL));
+        CHECK_EQ(fault_failed(FAULT_SOCKET), 1);
+        fault_disarm();
+        CHECK_OK(pica_listener_addr(l, &at));
+        CHECK_EQ(at.storage.ss_family, AF_INET);
+        int raw = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_in to;
+        memcpy(&to, &at.storage, sizeof(to));
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        CHECK(connect(raw, (struct sockaddr *)&to, sizeof(to)) == 0);
+        CHECK_OK(pica_accept(l, &s, NULL));
+        pica_close(s);
+        close(raw);
+        l = pica_listener_close(l);
+        fault_arm(FAULT_SOCKET, 1, 0, errors[i]);
+        CHECK_EQ(pica_tcp_listen(&l, &own, NULL), -errors[i]);
+        pica_listen_options options = PICA_LISTEN_OPTIONS_INIT;
+        options.flags = PICA_LISTEN_V6ONLY;
+        fault_arm(FAULT_SOCKET, 1, 0, errors[i]);
+        CHECK_EQ(pica_tcp_listen(&l, &every, &options), -errors[i]);
+        fault_arm(FAULT_SOCKET, 1, 1, errors[i]);
+        CHECK_EQ(pica_tcp_listen(&l, &every, NULL), -errors[i]);
+        fault_disarm();
+        CHECK(!l);
+    }
+}
+
 static void registering_a_foreign_one(void)
 {
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -127,4 +165,5 @@ CHECK_MAIN
     check_run("registering a listener", registering_a_listener);
     check_run("registering a connect", registering_a_connect);
     check_run("registering a foreign one", registering_a_foreign_one);
+    check_run("without IPv6", without_ipv6);
 }

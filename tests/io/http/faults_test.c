@@ -100,6 +100,52 @@ static void descriptors(void)
     each_call(FAULT_ACCEPT, 0, ECONNABORTED);
 }
 
+/* A server that is drained finds connections in its queue that broke there, and more of them than
+ * pica_try_accept() passes over: the queue is not empty for that. */
+static void broken_in_the_queue(void)
+{
+    site s;
+    site_prepare(&s, handle, NULL, NULL);
+    client *c = client_open(&s);
+    client_say(c, "GET / HTTP/1.1\r\n" H "\r\n");
+    CHECK_EQ(pica_http_drain(s.server, PICA_NEVER), 0); /* nobody serves yet */
+    fault_arm(FAULT_ACCEPT, 1, 1, ECONNABORTED);
+    CHECK_FATAL_OK(pica_spawn(&s.task, site_serve, &s));
+    CHECK_SOON(fault_failed(FAULT_ACCEPT) > 64);
+    fault_disarm();
+    CHECK_EQ(client_answer(c), 200);
+    CHECK(client_ended(c));
+    client_close(c);
+    CHECK_EQ(site_end(&s), 0);
+}
+
+/* A server that can accept no more ends, although a client goes on and on: it is told. */
+static void no_more_to_accept(void)
+{
+    site s;
+    site_open(&s, handle, NULL, NULL);
+    client *busy = client_open(&s);
+    client_say(busy, "GET / HTTP/1.1\r\n" H "\r\n");
+    CHECK_EQ(client_answer(busy), 200);
+    fault_arm(FAULT_ACCEPT, 1, 1, EINVAL);
+    pica_stream *late = NULL;
+    int rc = pica_tcp_connect(&late, &s.at);
+    CHECK(rc == 0 || rc == -ECONNRESET); /* the listener may be closed before it has looked */
+    CHECK_SOON(fault_failed(FAULT_ACCEPT) > 0);
+    bool told = false;
+    for (int i = 0; i < 200 && !told; i++) {
+        client_say(busy, "GET / HTTP/1.1\r\n" H "\r\n");
+        CHECK_EQ(client_answer(busy), 200);
+        told = client_has(busy, "\r\nConnection: close\r\n");
+        CHECK_OK(pica_sleep(PICA_MS(10)));
+    }
+    CHECK(told && client_ended(busy));
+    client_close(busy);
+    CHECK_EQ(site_end(&s), -EINVAL);
+    fault_disarm();
+    pica_close(late);
+}
+
 static void reactor(void)
 {
     each_call(FAULT_EPOLL_CTL, 0, ENOSPC);
@@ -158,6 +204,8 @@ CHECK_MAIN
     check_timeout(60);
     check_run_in(CHECK_ONE | CHECK_TWO, "malloc fails", memory);
     check_run_in(CHECK_TWO, "accept fails", descriptors);
+    check_run_in(CHECK_TWO, "broken in the queue", broken_in_the_queue);
+    check_run_in(CHECK_TWO, "no more to accept", no_more_to_accept);
     check_run_in(CHECK_ONE, "the reactor fails", reactor);
     check_run_in(CHECK_ONE | CHECK_TWO, "no stacks", stacks);
     check_run_in(CHECK_ONE | CHECK_TWO, "cancelled without a stack", cancelled_without);

@@ -37,8 +37,6 @@ static bool plain_field(plain *f, const char *p, const char *end)
         ;
     if (plain_is(p, colon, "host")) {
         f->hosts++;
-        f->host = v;
-        f->host_end = end;
         return span(v, end, "-._~%!$&'()*+,;=:[]", true);
     }
     if (plain_is(p, colon, "content-length")) {
@@ -59,8 +57,7 @@ static bool plain_field(plain *f, const char *p, const char *end)
     return !plain_is(p, colon, "expect") || !f->minor || plain_is(v, end, "100-continue");
 }
 
-static bool plain_line(plain *f, const char *p, const char *end, const char **authority,
-                       const char **authority_end)
+static bool plain_line(plain *f, const char *p, const char *end)
 {
     const char *sp = memchr(p, ' ', (size_t)(end - p));
     if (!sp || sp == p || sp - p > PI_HTTP_METHOD_MAX || !span(p, sp, "!#$%&'*+-.^_`|~", true) ||
@@ -79,10 +76,9 @@ static bool plain_line(plain *f, const char *p, const char *end, const char **au
     if (te - t == 1 && *t == '*')
         return sp - p == 7 && !memcmp(p, "OPTIONS", 7);
     size_t scheme = !strncasecmp(t, "http://", 7) ? 7 : !strncasecmp(t, "https://", 8) ? 8 : 0;
-    *authority = t + scheme;
-    *authority_end = *authority + strcspn(*authority, "/? ");
-    return scheme && *authority < *authority_end &&
-           span(*authority, *authority_end, "-._~%!$&'()*+,;=:[]", true);
+    const char *authority = t + scheme, *authority_end = authority + strcspn(authority, "/? ");
+    return scheme && authority < authority_end && *authority != ':' &&
+           span(authority, authority_end, "-._~%!$&'()*+,;=:[]", true);
 }
 
 int plain_parse(plain *f, const char *text, size_t n, size_t limit)
@@ -95,23 +91,17 @@ int plain_parse(plain *f, const char *text, size_t n, size_t limit)
     }
     if (!end || (size_t)(end + 4 - text) > limit)
         return 0;
-    const char *authority = NULL, *authority_end = NULL;
     for (int line = 0; p < end + 2; line++) {
         const char *eol = memmem(p, (size_t)(end + 4 - p), "\r\n", 2);
         for (const char *c = p; c < eol; c++)
             if (!pi_http_is_value((unsigned char)*c))
                 return 0;
-        if (line > PI_HTTP_FIELDS_MAX ||
-            (line ? !plain_field(f, p, eol) : !plain_line(f, p, eol, &authority, &authority_end)))
+        if (line > PI_HTTP_FIELDS_MAX || (line ? !plain_field(f, p, eol) : !plain_line(f, p, eol)))
             return 0;
         p = eol + 2;
     }
     if (f->hosts > 1 || f->lengths > 1 || f->codings > 1 || (f->lengths && f->codings) ||
         (f->minor && !f->hosts))
-        return 0;
-    if (authority && f->hosts &&
-        (authority_end - authority != f->host_end - f->host ||
-         strncasecmp(authority, f->host, (size_t)(authority_end - authority))))
         return 0;
     return (int)(end + 4 - text);
 }

@@ -11,7 +11,6 @@
 typedef struct plain {
     int hosts, lengths, codings;
     bool chunked, expects, minor;
-    const char *host, *host_end;
     uint64_t length;
 } plain;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* server_test.c: what a client sees of the server, over loopback: framing, bodies both ways,
- * refusals. Its end and its timeouts are in drain_test.c. */
+ * refusals. Its end is in drain_test.c, its timeouts in timeouts_test.c. */
 #include "tests/executor/death.h"
 #include "tests/io/http/site.h"
 
@@ -31,6 +31,8 @@ static int sum_body(pica_http_request *req)
     while ((got = pica_http_read_body(req, piece, sizeof(piece))) > 0)
         for (ssize_t i = 0; i < got; i++, n++)
             sum = sum * 31 + piece[i];
+    if (got == -EMSGSIZE || got == -PICA_EPROTO_HTTP) /* and stays so */
+        CHECK_EQ(pica_http_read_body(req, piece, sizeof(piece)), got);
     if (got < 0)
         return (int)got;
     CHECK_EQ(pica_http_content_length(req),
@@ -75,6 +77,9 @@ static __attribute__((noinline)) int use_stack(pica_http_request *req, size_t by
 static int add_fields(pica_http_request *req)
 {
     char long_value[8192];
+    pica_addr peer;
+    CHECK_EQ(pica_http_peer(req, &peer), 0);
+    CHECK_NE(pica_addr_port(&peer), 0);
     memset(long_value, 'v', sizeof(long_value));
     long_value[sizeof(long_value) - 1] = '\0';
     CHECK_EQ(pica_http_add_header(req, "X-One", "1"), 0);
@@ -84,6 +89,8 @@ static int add_fields(pica_http_request *req)
     CHECK_EQ(pica_http_add_header(req, "content-LENGTH", "1"), -EINVAL);
     CHECK_EQ(pica_http_add_header(req, "X-Long", long_value), -ENOSPC);
     CHECK_EQ(pica_http_add_header(req, "X-Two", ""), 0);
+    long_value[400] = '\0';
+    CHECK_EQ(pica_http_add_header(req, "X-Three", long_value), 0);
     CHECK_EQ(pica_http_write(req, "x", 1), -EPROTO);
     CHECK_EQ(pica_http_reply(req, 99, NULL, NULL, 0), -EINVAL);
     CHECK_EQ(pica_http_reply(req, 600, NULL, NULL, 0), -EINVAL);
@@ -107,6 +114,20 @@ static int reset_content(pica_http_request *req)
         return pica_http_reply(req, 205, NULL, NULL, 0);
     CHECK_EQ(pica_http_begin(req, 205, NULL, -1), 0);
     CHECK_EQ(pica_http_write(req, "x", 1), -EOVERFLOW);
+    return 0;
+}
+
+/* 204 has none, which its status says. */
+static int no_content(pica_http_request *req)
+{
+    CHECK_EQ(pica_http_content_length(req), 0);
+    CHECK_EQ(pica_http_begin(req, 204, NULL, 1), -EINVAL);
+    if (pica_http_query(req))
+        return pica_http_reply(req, 204, NULL, NULL, 0);
+    CHECK_EQ(pica_http_begin(req, 204, NULL, -1), 0);
+    CHECK_EQ(pica_http_write(req, NULL, 1), -EINVAL);
+    CHECK_EQ(pica_http_write(req, "x", 1), -EOVERFLOW);
+    CHECK_EQ(pica_http_write(req, "", 0), 0);
     return 0;
 }
 
@@ -137,10 +158,8 @@ static int handle(pica_http_request *req, void *arg)
         return in_halves(req);
     if (!strcmp(path, "/deep"))
         return use_stack(req, (size_t)200 << 10);
-    if (!strcmp(path, "/none")) {
-        CHECK_EQ(pica_http_content_length(req), 0);
-        return pica_http_reply(req, 204, NULL, NULL, 0);
-    }
+    if (!strcmp(path, "/none"))
+        return no_content(req);
     if (!strcmp(path, "/reset"))
         return reset_content(req);
     if (!strcmp(path, "/fields"))
@@ -183,6 +202,9 @@ static void keep_alive(void)
         CHECK(client_has(c, "HTTP/1.1 200 OK\r\nServer: pica\r\nDate: "));
         CHECK(client_has(c, " GMT\r\nContent-Type: text/plain\r\nContent-Length: 30\r\n\r\n"));
     }
+    client_say(c, "GET http://other:81/p?q=1 HTTP/1.1\r\nHost: h\r\nX-A: v\r\n\r\n");
+    CHECK_EQ(client_answer(c), 200);
+    CHECK_STR(c->body, "GET /p q=1 11 v 2 Host=other:81 X-A=v");
     /* HTTP/1.0 keeps the connection only if asked, and is told. */
     client_say(c, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     CHECK_EQ(client_answer(c), 200);
@@ -419,11 +441,14 @@ static void answers(void)
         CHECK_EQ(client_answer_to(c, true), 200);
         CHECK_EQ(client_has(c, "\r\nContent-Length: 100000\r\n"), i != 1);
     }
-    client_say(c, "GET /none HTTP/1.1\r\n" H "\r\nGET /fields HTTP/1.1\r\n" H "\r\n");
-    CHECK_EQ(client_answer(c), 204);
-    CHECK(!client_has(c, "Content-Length") && !client_has(c, "Transfer-Encoding"));
+    client_say(c, "GET /none HTTP/1.1\r\n" H "\r\nGET /none?whole HTTP/1.1\r\n" H "\r\n");
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(client_answer(c), 204);
+        CHECK(!client_has(c, "Content-Length") && !client_has(c, "Transfer-Encoding"));
+    }
+    client_say(c, "GET /fields HTTP/1.1\r\n" H "\r\n");
     CHECK_EQ(client_answer(c), 201);
-    CHECK(client_has(c, "\r\nX-One: 1\r\nX-Two: \r\n\r\n"));
+    CHECK(client_has(c, "\r\nX-One: 1\r\nX-Two: \r\nX-Three: vvvvv"));
     CHECK(!client_has(c, "X-Long"));
     CHECK_STR(c->body, "ok");
     client_say(c, "GET /reset HTTP/1.1\r\n" H "\r\nGET /reset?whole HTTP/1.1\r\n" H "\r\n");

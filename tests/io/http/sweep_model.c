@@ -2,14 +2,16 @@
 /* sweep_model.c: a connection's task against the sweep that ends waits (sweep.h), all
  * interleavings. sweep.c is the real one, and so is what a task says of its waits; the task's
  * requests, its client and the socket are here. A socket that has been shut gives what had
- * arrived before, then its end.
+ * arrived before, then its end; who finds it empty waits for an event (descriptor.h).
  *
- * What has to hold: nobody shuts the socket while its task is busy and does not know of it; a
- * wait that lasts too long ends, and no other; who sweeps touches no connection that is gone.
+ * What has to hold: nobody shuts the socket while its task is busy and does not know of it, nor while
+ * it waits for a request; a wait that lasts too long ends, and no other; who sweeps touches no
+ * connection that is gone.
  */
 #include "io/http/sweep.h"
 
 #include "executor/base/clock.h"
+#include "io/own.h"
 
 #include "tests/model/model.h"
 
@@ -26,11 +28,14 @@ static int64_t began; /* [atomic] the task's wait */
 
 /* The socket. Its kernel orders no memory here, but each of its calls sees the newest. */
 static model_event readable;
+static uint32_t ready;   /* [atomic] READY of the direction, as in own.h */
+static int unsent;       /* what the client has not taken */
 static uint32_t arrived; /* [atomic] parts of requests; */
 static uint32_t taken;   /* those of them that the task has read */
 static uint32_t end_of;  /* [atomic] 1: it has been shut */
 
-static bool busy; /* the task's: it has left its last wait */
+static bool busy;            /* the task's: it has left its last wait */
+static uint32_t for_request; /* [atomic] 1: its last wait was for a request */
 static uint32_t
     waits; /* [atomic] that the task has begun; release: whoever sees it sees the wait */
 
@@ -52,13 +57,42 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
     return 0;
 }
 
+static void becomes_readable(void)
+{
+    (void)pi_xchg_relaxed(&ready, 1u);
+    model_wake(&readable);
+}
+
+/* The task's wait, or the one before a wait that it knows to be the last ones. */
+static void check_is_overdue(void)
+{
+    int64_t lasted = now - newest_time(&began);
+    model_check(serving.ending || lasted >= TIMEOUT || conn->told);
+}
+
 int pica_shutdown(pica_stream *stream, int how)
 {
     model_check(!stream && (how == SHUT_RD || how == SHUT_RDWR));
-    model_check(serving.ending || conn->shut || now - newest_time(&began) >= TIMEOUT);
+    check_is_overdue();
+    model_check(!newest(&for_request) || conn->told);
     (void)pi_xchg_relaxed(&end_of, 1u);
-    model_wake(&readable);
+    becomes_readable();
     return 0;
+}
+
+/* As pi_descriptor_event(), but for its acquire: where READY stands, there is nothing to do. */
+void pi_own_nudge(pica_stream *stream)
+{
+    model_check(!stream);
+    check_is_overdue();
+    if (!pi_load_relaxed(&ready))
+        becomes_readable();
+}
+
+int pi_own_unsent(pica_stream *stream)
+{
+    model_check(!stream);
+    return unsent;
 }
 
 /* --- The connection's task ------------------------------------------------------------------ */
@@ -66,7 +100,7 @@ int pica_shutdown(pica_stream *stream, int how)
 /* While it is busy, nobody shuts the socket, or it knows. */
 static void check_is_told(void)
 {
-    model_check(!busy || !newest(&end_of) || conn->shut);
+    model_check(!busy || !newest(&end_of) || conn->told & PI_HTTP_SHUT);
 }
 
 static void wait_for(pi_http_phase phase)
@@ -74,6 +108,8 @@ static void wait_for(pi_http_phase phase)
     check_is_told();
     busy = false;
     (void)pi_xchg_relaxed(&began, now);
+    (void)pi_xchg_relaxed(&for_request,
+                          (uint32_t)(phase == PI_HTTP_FRESH || phase == PI_HTTP_IDLE));
     pi_http_wait(conn, phase);
 }
 
@@ -83,15 +119,24 @@ static void announce(void)
     pi_store_release(&waits, waits + 1);
 }
 
-/* Take the input that was waited for. @return false: the end of it */
+/* Take the input that was waited for. @return false: there is none */
 static bool take(void)
 {
-    while (newest(&arrived) == taken && !newest(&end_of))
-        model_sleep(&readable);
-    bool some = newest(&arrived) > taken;
+    bool request = newest(&for_request), over = false;
+    while (!over) {
+        while (!newest(&ready))
+            model_sleep(&readable);
+        (void)pi_and_relaxed(&ready, 0u);
+        if (newest(&arrived) > taken || newest(&end_of))
+            break;
+        over = request && pi_http_wait_is_over(conn);
+    }
+    bool some = !over && newest(&arrived) > taken;
     taken += some;
-    pi_http_leave_wait(conn);
+    pi_http_leave_wait(conn, request ? PI_HTTP_LAST : PI_HTTP_SHUT);
     busy = true;
+    if (newest(&arrived) > taken || newest(&end_of)) /* else the read was a short one */
+        (void)pi_or_relaxed(&ready, 1u);
     check_is_told();
     return some;
 }
@@ -125,7 +170,7 @@ static void end(void)
 static void goes_on(unsigned requests)
 {
     bool some = take();
-    for (unsigned i = 1; some && !conn->shut && i < requests; i++)
+    for (unsigned i = 1; some && !conn->told && i < requests; i++)
         some = receive(PI_HTTP_IDLE);
     end();
 }
@@ -151,10 +196,23 @@ static void serves_two(void)
 static void reads_a_head(void)
 {
     begin(PI_HTTP_FRESH);
-    if (take() && !conn->shut) {
+    if (take()) {
         busy = false;
+        (void)pi_xchg_relaxed(&for_request, 0u);
         pi_http_wait_on(conn, PI_HTTP_HEAD);
         (void)take();
+    }
+    end();
+}
+
+/* A request that comes as the wait for it is ended can be read in full: the socket is open, and the
+ * wait for the rest has a time of its own. */
+static void reads_a_body(void)
+{
+    begin(PI_HTTP_IDLE);
+    if (take()) {
+        model_check(!newest(&end_of));
+        model_check(receive(PI_HTTP_BODY) || conn->told & PI_HTTP_SHUT);
     }
     end();
 }
@@ -163,10 +221,10 @@ static void reads_a_head(void)
 static void refuses(void)
 {
     begin(PI_HTTP_BODY);
-    model_check(!take() && conn->shut);
+    model_check(!take() && conn->told == PI_HTTP_SHUT);
     (void)pi_xchg_relaxed(&end_of, 0u); /* the other direction is open */
-    conn->shut = false;
-    model_check(!receive(PI_HTTP_WRITE) && conn->shut);
+    conn->told = 0;
+    model_check(!receive(PI_HTTP_WRITE) && conn->told == PI_HTTP_SHUT);
     end();
 }
 
@@ -175,7 +233,7 @@ static void refuses(void)
 static void sends_one(void)
 {
     pi_add_relaxed(&arrived, 1u);
-    model_wake(&readable);
+    becomes_readable();
 }
 
 static void sends_two(void)
@@ -231,7 +289,9 @@ static void setup(bool fences, bool ending)
     serving.ending = ending;
     conn = NULL;
     readable.set = busy = false;
-    arrived = taken = end_of = waits = 0;
+    arrived = taken = end_of = waits = for_request = 0;
+    ready = 1; /* who asks in vain is told */
+    unsent = 7;
     now = began = 0;
 }
 
@@ -275,7 +335,7 @@ static void all_gone(void)
     model_check(taken <= arrived && serving.lock.held == 0);
 }
 
-/* It may wait for ever; but if it is not known to have been shut, a sweep would end that. */
+/* It may wait for ever, but only until the next sweep would end that. */
 static void can_be_ended(void)
 {
     model_check(serving.lock.held == 0);
@@ -293,6 +353,8 @@ const model_test model_tests[] = {
     {"at the end", at_the_end, {serves_one, sweeps_twice, sends_one}, all_gone, false, 3, 1},
     {"two requests", by_membarrier, {serves_two, sweeps_twice, sends_two}, all_gone, false, 3, 1},
     {"two, fences", by_fences, {serves_two, sweeps_twice, sends_two}, all_gone, false, 3, 1},
+    {"a body", by_membarrier, {reads_a_body, sweeps_twice, sends_two}, all_gone, false, 3, 1},
+    {"a body, fences", by_fences, {reads_a_body, sweeps_twice, sends_two}, all_gone, false, 3, 1},
     {"in parts", by_membarrier, {reads_a_head, sweeps_twice, sends_two}, all_gone, false, 3, 1},
     {0},
 };

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* timeouts_test.c: how waits end that last too long, and which do not. */
+#include "io/http/sweep.h"
+#include "tests/io/http/play.h"
+
+/* What clients and server do next takes far less than the timeouts, but for one who waits for a CPU:
+ * then a scene is played again. @return has all been in time? */
+static bool heads_that_last(const site *s)
+{
+    client *dribbling = client_open(s), *silent = client_open(s), *second = client_open(s);
+    client_say(second, GET);
+    bool in_time = client_answer(second) == 200;
+    int64_t began = pica_now();
+    if (in_time)
+        client_say(second, "GET /");
+    /* Bytes that go on coming do not put it off. */
+    for (const char *p = "GET / HTTP/1.1\r\nHost: a\r\nX: slow slow slow"; *p; p++) {
+        size_t n;
+        int rc = pica_write_all(dribbling->stream, p, 1, &n);
+        if (rc < 0)
+            break;
+        CHECK_OK(pica_sleep(PICA_MS(5)));
+    }
+    int told = client_answer(dribbling);
+    CHECK(told == 408 || told == 0); /* 0: not a byte had come */
+    CHECK(client_ended(dribbling));
+    if (in_time)
+        CHECK_EQ(client_answer(second), 408);
+    CHECK(client_ended(second));
+    CHECK(client_ended(silent));
+    int64_t took = pica_now() - began;
+    client_close(dribbling);
+    client_close(silent);
+    client_close(second);
+    return in_time && told == 408 && took >= PICA_MS(70);
+}
+
+static bool an_idle_one(const site *s)
+{
+    client *c = client_open(s);
+    bool in_time = true;
+    CHECK_OK(pica_sleep(PICA_MS(100))); /* not for a connection that has not begun */
+    int64_t began = 0;
+    for (int i = 0; i < 3 && in_time; i++) {
+        size_t n;
+        CHECK_OK(pica_sleep(PICA_MS(10)));
+        began = pica_now();
+        in_time = pica_write_all(c->stream, GET, sizeof(GET) - 1, &n) == 0 &&
+                  client_answer(c) == 200 && !client_has(c, "\r\nConnection: close\r\n");
+        CHECK(in_time || i > 0);
+    }
+    CHECK(client_ended(c));
+    int64_t took = pica_now() - began;
+    client_close(c);
+    return in_time && took >= PICA_MS(50);
+}
+
+/* Let the time of the one connection's wait pass, of which there is some left yet. There is one
+ * worker, so nobody else comes in between: the next sweep is the caller's. @return did it wait so? */
+static bool outwait(const site *s, pi_http_phase phase, int64_t time)
+{
+    pi_http_serving *v = s->server->servings;
+    CHECK_OK(pica_sleep(time / 4)); /* in which a sweep sees it wait */
+    if (v->conns.next == &v->conns || v->conns.next->next != &v->conns)
+        return false;
+    const pi_http_conn *c = PI_HTTP_CONN_OF(v->conns.next);
+    int64_t since = pi_load_relaxed(&c->since);
+    if (pi_load_acquire(&c->phase) != phase || pi_load_relaxed(&c->claimed) || since == 0)
+        return false;
+    while (pica_now() - since <= time) {
+    }
+    return true;
+}
+
+/* A head comes at the very moment that the wait for it is ended: its body has its time all the
+ * same. */
+static bool a_head_at_the_end(const site *s)
+{
+    client *c = client_open(s);
+    client_say(c, GET);
+    CHECK_EQ(client_answer(c), 200);
+    bool in_time = outwait(s, PI_HTTP_IDLE, s->server->idle_timeout);
+    if (in_time) {
+        client_say(c, "PUT /read HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n");
+        pi_http_sweep(s->server->servings);
+        CHECK_OK(pica_sleep(PICA_MS(5)));
+        client_say(c, "abc");
+        CHECK_EQ(client_answer(c), 200);
+        CHECK(client_has(c, "\r\nConnection: close\r\n"));
+        CHECK(client_ended(c));
+    }
+    client_close(c);
+    return in_time;
+}
+
+/* The end of a head comes at the very moment that its time is up: then no handler begins that would
+ * wait for a body in vain. */
+static bool a_head_too_late(const site *s)
+{
+    client *c = client_open(s);
+    client_say(c, GET);
+    bool in_time = client_answer(c) == 200;
+    if (in_time)
+        client_say(c, "PUT /late HTTP/1.1\r\nHost: a\r\n");
+    in_time = in_time && outwait(s, PI_HTTP_HEAD, s->server->head_timeout);
+    if (in_time) {
+        client_say(c, "Content-Length: 3\r\n\r\n");
+        pi_http_sweep(s->server->servings);
+        CHECK_OK(pica_sleep(PICA_MS(5)));
+        client_say(c, "abc");
+        CHECK_EQ(client_answer(c), 408);
+        CHECK(client_ended(c));
+    }
+    client_close(c);
+    return in_time;
+}
+
+/* A client that takes little at a time is not cut; one that has taken nothing for a while is. The
+ * kernel says that there is room only where a third of its buffer has been taken, which lasts
+ * longer here. */
+static bool a_slow_reader(const site *s)
+{
+    const int64_t timeout = s->server->write_timeout;
+    bool in_time = true;
+    client *c = client_open(s);
+    int size = 65536;
+    CHECK_EQ(setsockopt(pica_stream_fd(c->stream), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
+    client_say(c, "GET /pour HTTP/1.1\r\nHost: a\r\n\r\n");
+    int64_t began = pica_now(), last = began;
+    while (in_time && last - began < 4 * timeout) {
+        CHECK_OK(pica_sleep(PICA_MS(10)));
+        ssize_t rc = pica_read(c->stream, c->in, 8192);
+        int64_t now = pica_now();
+        in_time = now - last < timeout / 4;
+        CHECK(rc > 0 || !in_time);
+        last = now;
+    }
+    if (in_time)
+        CHECK_SOON(pica_http_connections(s->server) == 0);
+    in_time = in_time && CHECK(pica_now() - last > timeout / 2);
+    client_close(c);
+    return in_time;
+}
+
+static void in_time(bool (*once)(const site *s), const pica_http_options *options)
+{
+    scene sc = {0};
+    site s;
+    bool seen = false;
+    site_open(&s, play, &sc, options);
+    for (int tries = 0; tries < 10 && !seen; tries++)
+        seen = once(&s);
+    CHECK(seen);
+    site_close(&s);
+}
+
+static void head_timeout(void)
+{
+    pica_http_options o = short_timeouts();
+    o.head_timeout_ns = PICA_MS(80);
+    in_time(heads_that_last, &o);
+}
+
+static void idle_timeout(void)
+{
+    pica_http_options o = short_timeouts();
+    o.idle_timeout_ns = PICA_MS(60);
+    in_time(an_idle_one, &o);
+}
+
+static void a_head_at_the_end_of_idleness(void)
+{
+    pica_http_options o = short_timeouts();
+    o.idle_timeout_ns = PICA_MS(80);
+    in_time(a_head_at_the_end, &o);
+}
+
+static void a_head_at_the_end_of_its_time(void)
+{
+    pica_http_options o = short_timeouts();
+    o.head_timeout_ns = PICA_MS(80);
+    in_time(a_head_too_late, &o);
+}
+
+static void slow_reader(void)
+{
+    pica_http_options o = short_timeouts();
+    o.write_timeout_ns = PICA_MS(400);
+    in_time(a_slow_reader, &o);
+}
+
+static void body_timeout(void)
+{
+    scene sc = {0};
+    site s;
+    pica_http_options o = short_timeouts();
+    o.body_timeout_ns = PICA_MS(50);
+    site_open(&s, play, &sc, &o);
+    client *c = client_open(&s);
+    client_say(c, "PUT /read HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc");
+    CHECK_EQ(client_answer(c), 408);
+    CHECK_EQ(sc.failed, -ETIMEDOUT);
+    CHECK(client_ended(c));
+    client_close(c);
+    site_close(&s);
+}
+
+static void write_timeout(void)
+{
+    scene sc = {0};
+    site s;
+    pica_http_options o = short_timeouts();
+    o.write_timeout_ns = PICA_MS(60);
+    site_open(&s, play, &sc, &o);
+    client *c = client_open(&s);
+    client_say(c, "GET /pour HTTP/1.1\r\nHost: a\r\n\r\n"); /* and reads nothing */
+    CHECK_HITS(&sc.left, 1);
+    CHECK_EQ(sc.failed, -ETIMEDOUT);
+    CHECK_SOON(pica_http_connections(s.server) == 0);
+    client_close(c);
+    site_close(&s);
+}
+
+CHECK_MAIN
+{
+    check_run_in(CHECK_TWO, "head timeout", head_timeout);
+    check_run_in(CHECK_TWO, "idle timeout", idle_timeout);
+    check_run_in(CHECK_TWO, "body timeout", body_timeout);
+    check_run_in(CHECK_TWO, "write timeout", write_timeout);
+    check_run_in(CHECK_TWO, "a slow reader", slow_reader);
+    check_run_in(CHECK_ONE, "a head at the end of idleness", a_head_at_the_end_of_idleness);
+    check_run_in(CHECK_ONE, "a head at the end of its time", a_head_at_the_end_of_its_time);
+}
