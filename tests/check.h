@@ -16,7 +16,8 @@
  *   2. Each case runs in an executor of its own. It ends with the leak check: no task, held
  *      handle, bound stack, armed timer, lost error, descriptor or thread is left over.
  *      One that has checked nothing by then, fails.
- *   3. A case that takes too long ends the program with a dump of all tasks.
+ *   3. A case that hangs ends the program with a dump of all tasks: one that has checked nothing
+ *      for its time, or has not ended in eight times that.
  *
  * Program: test [--list] [--mode M] [--case PART]; PICA_TEST_SEED, PICA_TEST_TIMEOUT (s),
  * PICA_TEST_SCALE (percent of the usual rounds), PICA_TEST_STOP (1: the first check that fails
@@ -85,8 +86,8 @@ void check_run_in(unsigned modes, const char *name, void (*fn)(void));
  *  of a mask; it makes its own executors from check_options(). */
 void check_plain(const char *name, void (*fn)(void));
 void check_plain_in(unsigned modes, const char *name, void (*fn)(void));
-/** Seconds that each of the cases registered from here on may take in each mode, before
- *  scaling for sanitizers; 30 unless told. */
+/** Seconds for which each of the cases registered from here on may go on without a check, in each
+ *  mode, before scaling for sanitizers; 30 unless told. */
 void check_timeout(unsigned seconds);
 /** Leave the program: it can't be run here. Only before or in its first case, and before a check
  *  has failed; later it is a failure. */

@@ -64,6 +64,24 @@ static void hangs(void)
     pause();
 }
 
+static void checks_for_ever(void)
+{
+    for (;;) {
+        CHECK(1 + 1 == 2);
+        check_let_pass(PICA_MS(10));
+    }
+}
+
+/* More than twice what it has for one check. */
+static void takes_long(void)
+{
+    for (unsigned i = 0; i < 70; i++) {
+        CHECK(1 + 1 == 2);
+        check_let_pass(PICA_MS(100));
+    }
+    CHECK(1 + 1 == 3);
+}
+
 static void checks_nothing(void) {}
 
 static void fails_and_skips(void)
@@ -157,4 +175,7 @@ CHECK_MAIN
     check_timeout(1);
     check_plain("hangs on a thread", hangs);
     check_run("hangs in a task", hangs_in_a_task);
+    check_plain("checks for ever", checks_for_ever);
+    check_timeout(3);
+    check_plain("takes long", takes_long);
 }

@@ -50,6 +50,8 @@ notices 'no such case' plain 'nothing was checked'
 notices 'hangs on a thread' plain 'timed out: hangs on a thread'
 notices 'hangs in a task' two 'timed out: hangs in a task' 'main'
 unset PICA_TEST_TIMEOUT
+notices 'checks for ever' plain 'timed out: checks for ever'
+notices 'takes long' plain '1 + 1 == 3 [takes long'
 for mode in one two four migrate noinline; do
     notices 'fails in a task' $mode "[fails in a task, $mode, PICA_TEST_SEED=77]"
 done

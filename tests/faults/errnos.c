@@ -46,7 +46,13 @@ static const errnos rows[] = {
      "EFAULT, EINVAL, ENOSYS: as above; ETIMEDOUT: only when it is time"},
     {"pi_futex_wake", "syscall", {0}, {0}, "EFAULT, EINVAL, ENOSYS: a word of the library's own"},
     {"pi_membarrier_ready", "syscall", {EINVAL, ENOSYS, EPERM}, {0}, "no other"},
-    {"pi_membarrier", "syscall", {0}, {0}, "EPERM, EINVAL: asked before it is used"},
+    {"try_membarrier",
+     "syscall",
+     {ENOMEM},
+     {0},
+     "EINVAL, ENOSYS, EPERM: asked before it is used; later they end the process, as "
+     "membarrier_test "
+     "shows"},
 
     /* Files */
     {NULL,
@@ -186,6 +192,7 @@ const errnos_exception errnos_all_absorbed[] = {
     {"madvise_says_yes", NULL, "then guards are made otherwise", {0}},
     {"guard", NULL, "a stack without a guard is counted; who wants none says so by an option", {0}},
     {"pi_membarrier_ready", NULL, "then takes are exchanges", {0}},
+    {"try_membarrier", NULL, "tried again", {0}},
     {"pi_cpus_usable",
      NULL,
      "then another source says how many CPUs there are, at worst: one",
@@ -198,6 +205,7 @@ const errnos_exception errnos_all_absorbed[] = {
     {"take", "setsockopt", "an accepted connection without TCP_NODELAY is a connection", {0}},
     {"pi_http_spares_new", NULL, "then each request asks malloc", {0}},
     {"is_talking", "poll", "a client of which nothing is known may be talking", {0}},
+    {"begin_to_end", "getsockopt", "then a drain takes what comes until the queue is empty", {0}},
     {"jemalloc_is_live", NULL, "taken for the system's allocator", {0}},
     /* What is tried again. */
     {"attach", NULL, "by the monitor's next tick", {0}},
