@@ -54,24 +54,35 @@ int pi_own_yield_slow(pi_descriptor *d, pi_direction *dir)
     return PI_UNLIKELY(rc < 0) ? come_back_slow(dir, rc) : 0;
 }
 
-int pi_own_wait(pica_stream *stream)
+static inline int wait_for(pi_descriptor *d, pi_direction *dir, uint8_t *streak)
 {
-    pi_descriptor *d = pi_of_stream(stream);
     int rc = pi_check_worker();
     if (rc < 0)
         return rc;
-    if (!pi_direction_is_ready(&d->in))
-        return await(d, &d->in, &d->in_streak);
-    rc = pi_own_go_on(d, &d->in, &d->in_streak);
+    if (!pi_direction_is_ready(dir))
+        return await(d, dir, streak);
+    rc = pi_own_go_on(d, dir, streak);
     if (rc == 0)
-        pi_direction_take_ready(&d->in);
+        pi_direction_take_ready(dir);
     return rc;
+}
+
+int pi_own_wait(pica_stream *stream)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    return wait_for(d, &d->in, &d->in_streak);
+}
+
+int pi_own_wait_to_write(pica_stream *stream)
+{
+    pi_descriptor *d = pi_of_stream(stream);
+    return wait_for(d, &d->out, &d->out_streak);
 }
 
 void pi_own_nudge(pica_stream *stream)
 {
     pi_descriptor *d = pi_of_stream(stream);
-    (void)pi_descriptor_event(d, pi_load_relaxed(&d->generation), EPOLLIN);
+    (void)pi_descriptor_event(d, pi_load_relaxed(&d->generation), EPOLLIN | EPOLLOUT);
 }
 
 int pi_own_unsent(pica_stream *stream)
@@ -92,19 +103,9 @@ ssize_t pi_own_try_write(pica_stream *stream, const void *buffer, size_t n)
 ssize_t pi_own_writev(pica_stream *stream, const struct iovec *parts, int n)
 {
     pi_descriptor *d = pi_of_stream(stream);
-    ssize_t rc = pi_check_worker();
-    if (rc == 0)
-        rc = pi_own_go_on(d, &d->out, &d->out_streak);
-    if (rc < 0)
-        return rc;
-    do {
-        if (pi_direction_is_ready(&d->out))
-            pi_direction_take_ready(&d->out);
-        else if ((rc = await(d, &d->out, &d->out_streak)) < 0)
-            return rc;
-        rc = n == 1 ? pi_sys_send(d->fd, parts->iov_base, parts->iov_len)
-                    : pi_sys_sendv(d->fd, parts, n);
-    } while (rc == -EAGAIN);
-    pi_direction_make_ready(&d->out);
+    ssize_t rc = n == 1 ? pi_sys_send(d->fd, parts->iov_base, parts->iov_len)
+                        : pi_sys_sendv(d->fd, parts, n);
+    if (rc != -EAGAIN)
+        pi_direction_make_ready(&d->out);
     return rc;
 }

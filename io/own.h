@@ -11,7 +11,8 @@
  *      kernel says EAGAIN; then it is taken off, and the write tried once more, before a wait.
  *   3. So whoever waits has looked after READY was taken off, as in descriptor.h.
  *
- * Callers: the task that began. Reading is two calls, so that no buffer is held by who waits:
+ * Callers: the task that began. Reading is two calls, so that no buffer is held by who waits, and
+ * so is writing, so that who has waited in vain can give up:
  *
  *     do
  *         rc = pi_own_wait(stream);
@@ -38,18 +39,22 @@ int pi_own_wait(pica_stream *stream);
  *  @return as pica_read(); -EAGAIN: nothing, wait again */
 ssize_t pi_own_read(pica_stream *stream, void *buffer, size_t n);
 
-/** End the owner's wait for input, or its next one, as if something had come: its read then says
- *  that there is nothing. Any thread that keeps the stream open. Who says first by a store what it
- *  is about fences in between, and so does the owner between a read that found nothing and his
- *  look at that: then one of the two sees the other. */
+/** End the owner's wait, or its next one in each direction, as if it were over: its read or write
+ *  then says -EAGAIN. Any thread that keeps the stream open. Who says first by a store what it is
+ *  about fences in between, and so does the owner between a call that was in vain and his look at
+ *  that: then one of the two sees the other. */
 void pi_own_nudge(pica_stream *stream);
 
 /** How much of what was written the peer has not acknowledged. Any thread that keeps the stream
  *  open. @return bytes; below 0: unknown */
 int pi_own_unsent(pica_stream *stream);
 
-/** As pica_write() and pica_writev(), of at least one byte; the first returns -EAGAIN where it
- *  would have to wait. @param parts  n of them, at least 1 */
+/** Wait until a write may find room; as pi_own_wait(). */
+int pi_own_wait_to_write(pica_stream *stream);
+
+/** As pica_write() and pica_writev(), of at least one byte, but without a wait: -EAGAIN. The first
+ *  is tried where none is due, the second after pi_own_wait_to_write(), and never suspends.
+ *  @param parts  n of them, at least 1 */
 ssize_t pi_own_try_write(pica_stream *stream, const void *buffer, size_t n);
 ssize_t pi_own_writev(pica_stream *stream, const struct iovec *parts, int n);
 

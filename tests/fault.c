@@ -72,8 +72,8 @@ uint64_t fault_advised(int advice)
 const char *fault_name(fault_call call)
 {
     static const char *const names[FAULT_CALLS] = {
-        "accept4", "epoll_create1", "epoll_ctl",       "eventfd", "madvise",       "malloc",
-        "mmap",    "mprotect",      "process_madvise", "socket",  "pthread_create"};
+        "accept4", "epoll_create1", "epoll_ctl",       "eventfd",  "madvise", "malloc",
+        "mmap",    "mprotect",      "process_madvise", "shutdown", "socket",  "pthread_create"};
     return names[call];
 }
 
@@ -173,6 +173,14 @@ ssize_t __wrap_process_madvise(int pid, const struct iovec *ranges, size_t n, in
 {
     int error = fault(FAULT_PROCESS_MADVISE);
     return error ? refuse(error) : __real_process_madvise(pid, ranges, n, advice, flags);
+}
+
+int __real_shutdown(int fd, int how);
+int __wrap_shutdown(int fd, int how);
+int __wrap_shutdown(int fd, int how)
+{
+    int error = fault(FAULT_SHUTDOWN);
+    return error ? refuse(error) : __real_shutdown(fd, how);
 }
 
 int __real_socket(int domain, int type, int protocol);

@@ -17,6 +17,7 @@ typedef enum fault_call {
     FAULT_MMAP,
     FAULT_MPROTECT,
     FAULT_PROCESS_MADVISE,
+    FAULT_SHUTDOWN,
     FAULT_SOCKET,
     FAULT_THREAD, /**< pthread_create */
     FAULT_CALLS

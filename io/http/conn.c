@@ -86,13 +86,7 @@ static int begin_request(pi_http_conn *c, int length)
     c->head_at = c->pos;
     c->pos += (uint32_t)length;
     c->body_at = c->pos;
-    c->keep = c->work->head.flags & PI_HTTP_KEEP_ALIVE;
-    if (PI_UNLIKELY(c->told)) {
-        c->keep = false;
-        /* Its head was complete just as its time was up; a body would not come any more. */
-        if (c->told & PI_HTTP_SHUT)
-            return -408;
-    }
+    c->keep = c->work->head.flags & PI_HTTP_KEEP_ALIVE && !c->last;
     c->progress = PI_HTTP_UNANSWERED;
     c->body_failed = 0;
     c->added_len = 0;

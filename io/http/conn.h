@@ -37,7 +37,7 @@ struct pica_http_request {
     bool pinned;      /* [serving's lock writes, atomic] the sweep holds it */
 
     /* All that follows belongs to the connection's task. */
-    uint8_t told;     /* bits of pi_http_told */
+    bool last;        /* the current request: the sweep has ended the wait for it */
     bool served;      /* a request has been answered */
     bool refused;     /* the server itself answered: nobody knows what the client still sends */
     bool keep;        /* another request may follow this one */

@@ -109,7 +109,7 @@ void pica_http_close_after(pica_http_request *req)
 /* May the connection go on after this answer? */
 static inline bool may_keep(const pi_http_conn *c, pi_http_framing framing)
 {
-    if (!c->keep || c->told || framing == PI_HTTP_UNTIL_EOF)
+    if (!c->keep || framing == PI_HTTP_UNTIL_EOF)
         return false;
     if (pi_load_relaxed(&c->serving->closing)) /* who misses it is told by the next sweep */
         return false;

@@ -64,7 +64,7 @@ void pi_http_sweep_leave(pi_http_conn *c)
     while (pi_load_relaxed(&c->pinned)) {
         pi_lock_release(&serving->lock);
         for (unsigned rounds = 0; pi_load_relaxed(&c->pinned); rounds++)
-            pi_spin_wait(rounds); /* the sweep is inside shutdown(2), which does not block */
+            pi_spin_wait(rounds); /* for as long as the sweep fences */
         pi_lock_acquire(&serving->lock);
     }
     unlink(&c->link);
@@ -117,18 +117,6 @@ static bool lasts(const claim *of)
            pi_load_relaxed(&of->conn->since) == of->since;
 }
 
-static void end_wait(const claim *of)
-{
-    pica_stream *stream = of->conn->stream;
-    if (of->phase == PI_HTTP_FRESH || of->phase == PI_HTTP_IDLE) {
-        pi_own_nudge(stream);
-        return;
-    }
-    bool answering = of->phase == PI_HTTP_WRITE || of->phase == PI_HTTP_LINGER;
-    int rc = pica_shutdown(stream, answering ? SHUT_RDWR : SHUT_RD);
-    (void)rc; /* it fails only where the client has gone, and then the wait ends by itself */
-}
-
 /* (F) Has the client taken something since the last look? Then the wait has begun anew. */
 static bool takes(const claim *of, int64_t now)
 {
@@ -162,7 +150,7 @@ static void settle(const pi_http_serving *serving, const claim *picked, unsigned
         pi_membarrier();
     for (unsigned i = 0; i < claimed; i++) {
         if (lasts(&claims[i]))
-            end_wait(&claims[i]);
+            pi_own_nudge(claims[i].conn->stream);
         else
             pi_store_relaxed(&claims[i].conn->claimed, 0u);
     }

@@ -4,14 +4,13 @@
  *
  * The connection's task says in `phase` what it waits for. The sweep, which its server's task
  * does several times a second, notes in `since` when it first sees a wait, and ends one whose
- * time is up. In the midst of a request it shuts the socket down, which the task sees as the end
- * of input (or -EPIPE). Between two requests it only nudges the task, which reads once more: if
- * nothing has come it closes; what comes at that moment is a request like others, but the last.
+ * time is up: it nudges the task, which reads or writes once more. If that is in vain, the wait has
+ * failed; what comes at that moment has come in time (a request then is the connection's last one).
  * That costs a request a few plain stores and no look at the clock, where an armed timer would
  * cost many times as much; and idle connections are ended by the same means when draining.
  *
- *   1. While the task is BUSY and has not been told, nobody shuts the socket; and nobody does in a
- *      wait for a request. So one that has been read can be read in full.
+ *   1. The socket is its task's alone. So what has come is read, and nothing that the kernel
+ *      refuses keeps a wait from ending.
  *   2. A connection is in its serving's ring, and not freed, while a sweep may touch it.
  *
  * Callers: the connection's task; pi_http_sweep() the serving's own, once at a time.
@@ -34,14 +33,12 @@
  *   (A) wait     BUSY -> a waiting phase: its task, release, after since = 0.
  *   (B) leave    a waiting phase -> BUSY, fence, read `claimed`: its task.   } one of the two
  *   (C) claim    claimed = 1, fence, look whether that wait still lasts: the } sees the other
- *                sweep, where the wait's time is up. It does: shut the socket down, or nudge. It
- *                does not: claimed = 0, and the next wait has its own time. Perhaps both see the
- *                other; then the task takes itself for told, and ends a little early. A task
- *                that sees the claim takes it off: the wait for its answer to be taken may be
- *                claimed, too.
- *   (E) look     of a wait for a request, after a read that found nothing: fence, read `claimed`.
- *                Either it is seen here, or the nudge (C) comes after that read and has it
- *                repeated.
+ *                sweep, where the wait's time is up. It does: nudge. It does not: claimed = 0. A
+ *                task that sees the claim takes it off, and goes on where its call was not in vain:
+ *                its next wait has its own time, and can be claimed like others.
+ *   (E) look     after a call that was in vain: fence, read `claimed`. Either it is seen here, or
+ *                the nudge (C) comes after that call and has it repeated. Where `since` is 0, the
+ *                claim is one of the wait before, and is about to be taken back.
  *   (D) since    0 -> now: the sweep. In between the task may have gone on to another wait: that
  *                one then seems to have begun a moment before it did.
  *   (F) takes    a WRITE wait begins anew when its client has taken something: the sweep looks once
@@ -64,12 +61,6 @@ typedef enum pi_http_phase {
     PI_HTTP_LINGER
 } pi_http_phase;
 
-/** What a connection has been told by the sweep. */
-enum {
-    PI_HTTP_LAST = 1u << 0, /* to wait for no request any more */
-    PI_HTTP_SHUT = 1u << 1  /* that its socket is shut */
-};
-
 /** How long a connection that has not sent its first request has for it while its server drains. */
 #define PI_HTTP_GRACE_NS 1000000000
 
@@ -90,7 +81,7 @@ static inline void pi_http_wait(pi_http_conn *c, pi_http_phase phase)
     pi_http_wait_on(c, phase);
 }
 
-/** Is a claim there, that was made before this, or the sweep yet to come? */
+/** Is a claim there, that was made before this? Or else the sweep sees what was stored before. */
 static inline bool pi_http_is_claimed(const pi_http_conn *c)
 {
     if (PI_UNLIKELY(c->fences))
@@ -100,22 +91,19 @@ static inline bool pi_http_is_claimed(const pi_http_conn *c)
     return PI_UNLIKELY(pi_load_relaxed(&c->claimed));
 }
 
-/** (B). The wait is over. @param as  what it means if the sweep was there, noted in c->told */
-static inline void pi_http_leave_wait(pi_http_conn *c, uint8_t as)
+/** (E): the call was in vain. @return whether that is the end of the wait */
+static inline bool pi_http_wait_is_over(const pi_http_conn *c)
 {
-    pi_store_relaxed(&c->phase, (uint32_t)PI_HTTP_BUSY);
-    if (pi_http_is_claimed(c)) {
-        pi_store_relaxed(&c->claimed, 0u);
-        c->told |= as;
-    }
+    return pi_http_is_claimed(c) && pi_load_relaxed(&c->since) != 0;
 }
 
-/** (E): nothing has come in this wait for a request. @return whether that is the end of it */
-static inline bool pi_http_wait_is_over(pi_http_conn *c)
+/** (B). @return whether the sweep was there */
+static inline bool pi_http_leave_wait(pi_http_conn *c)
 {
+    pi_store_relaxed(&c->phase, (uint32_t)PI_HTTP_BUSY);
     if (!pi_http_is_claimed(c))
         return false;
-    c->told |= PI_HTTP_LAST; /* even if the sweep meant the wait before, and takes it back */
+    pi_store_relaxed(&c->claimed, 0u);
     return true;
 }
 

@@ -13,19 +13,41 @@
 
 /* --- Waiting -------------------------------------------------------------------------------- */
 
-/* As pica_read(). */
+/* As pica_read(), but -EAGAIN: the sweep has ended the wait. */
 static ssize_t read_some(pi_http_conn *c, char *to, size_t n)
 {
     ssize_t rc;
-    do
+    do {
         rc = pi_own_wait(c->stream);
-    while (rc == 0 && (rc = pi_own_read(c->stream, to, n)) == -EAGAIN);
+        if (rc == 0)
+            rc = pi_own_read(c->stream, to, n);
+    } while (rc == -EAGAIN && !pi_http_wait_is_over(c));
+    return rc;
+}
+
+/* As pica_writev(), likewise. */
+static ssize_t write_some(pi_http_conn *c, const struct iovec *parts, int n)
+{
+    ssize_t rc;
+    do {
+        rc = pi_own_wait_to_write(c->stream);
+        if (rc == 0)
+            rc = pi_own_writev(c->stream, parts, n);
+    } while (rc == -EAGAIN && !pi_http_wait_is_over(c));
     return rc;
 }
 
 ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n)
 {
-    return pi_http_received(c, read_some(c, to, n), PI_HTTP_SHUT);
+    ssize_t rc = read_some(c, to, n);
+    (void)pi_http_leave_wait(c);
+    if (PI_UNLIKELY(rc < 0)) {
+        if (rc == -EAGAIN)
+            return -ETIMEDOUT;
+        if (rc != -ECANCELED)
+            c->failed = (int)rc;
+    }
+    return rc;
 }
 
 ssize_t pi_http_found_nothing_slow(pi_http_conn *c)
@@ -77,11 +99,6 @@ static void reset_output(pi_http_conn *c)
     }
 }
 
-static int write_failed(pi_http_conn *c, int rc)
-{
-    return c->failed = c->told & PI_HTTP_SHUT && rc == -EPIPE ? -ETIMEDOUT : rc;
-}
-
 /* Write all parts. Each write that moves something begins a new wait. */
 static int write_parts(pi_http_conn *c, struct iovec *parts, int n)
 {
@@ -92,10 +109,10 @@ static int write_parts(pi_http_conn *c, struct iovec *parts, int n)
             continue;
         }
         pi_http_wait(c, PI_HTTP_WRITE);
-        ssize_t rc = pi_own_writev(c->stream, parts, n);
-        pi_http_leave_wait(c, PI_HTTP_SHUT);
+        ssize_t rc = write_some(c, parts, n);
+        (void)pi_http_leave_wait(c);
         if (PI_UNLIKELY(rc < 0))
-            return write_failed(c, (int)rc);
+            return c->failed = rc == -EAGAIN ? -ETIMEDOUT : (int)rc;
         for (size_t done = (size_t)rc; done > 0;) {
             size_t step = done < parts->iov_len ? done : parts->iov_len;
             parts->iov_base = (char *)parts->iov_base + step;
@@ -116,7 +133,7 @@ int pi_http_flush_slow(pi_http_conn *c, ssize_t done)
     if (done != (ssize_t)c->out_len) {
         size_t from = done > 0 ? (size_t)done : 0;
         struct iovec rest = {.iov_base = c->out + from, .iov_len = c->out_len - from};
-        rc = done < 0 && done != -EAGAIN ? write_failed(c, (int)done) : write_parts(c, &rest, 1);
+        rc = done < 0 && done != -EAGAIN ? (c->failed = (int)done) : write_parts(c, &rest, 1);
     }
     reset_output(c);
     return rc;

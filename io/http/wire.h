@@ -21,24 +21,8 @@
 
 /* --- Waiting -------------------------------------------------------------------------------- */
 
-/** Leave the wait for input.
- *  @param rc  what the read gave
- *  @param as  as pi_http_leave_wait()
- *  @return rc, but -ETIMEDOUT where the sweep has shut the socket */
-static inline ssize_t pi_http_received(pi_http_conn *c, ssize_t rc, uint8_t as)
-{
-    pi_http_leave_wait(c, as);
-    if (PI_UNLIKELY(rc <= 0)) {
-        if (rc == 0 && c->told & PI_HTTP_SHUT)
-            rc = -ETIMEDOUT;
-        else if (rc < 0 && rc != -ECANCELED)
-            c->failed = (int)rc;
-    }
-    return rc;
-}
-
 /** Read into [to, to + n), in the phase that was said, and leave that phase.
- *  @return as pica_read(); -ETIMEDOUT where the sweep ended it */
+ *  @return as pica_read(), and an error is the connection's; -ETIMEDOUT where the sweep ended it */
 ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n);
 
 /* --- Input ---------------------------------------------------------------------------------- */
@@ -95,7 +79,11 @@ static inline __attribute__((always_inline)) ssize_t pi_http_receive_first(pi_ht
         if (PI_UNLIKELY(rc <= 0))
             pi_http_give_work(c);
     } while (rc == -EAGAIN && (rc = pi_http_found_nothing_slow(c)) == -EAGAIN);
-    return pi_http_received(c, rc, PI_HTTP_LAST);
+    if (PI_UNLIKELY(pi_http_leave_wait(c)))
+        c->last = true;
+    if (PI_UNLIKELY(rc < 0) && rc != -ECANCELED)
+        c->failed = (int)rc;
+    return rc;
 }
 
 /** See to it that in[from] and the bytes behind it lie at the buffer's start and that size

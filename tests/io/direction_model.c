@@ -37,8 +37,8 @@ static int owner_reads(void)
     }
 }
 
-/* As pi_own_try_write() and then pi_own_writev(), bytes standing for room: a call is made while
- * READY stands, and once more after it was taken off. */
+/* As pi_own_try_write(), and then pi_own_wait_to_write() and pi_own_writev() until it succeeds, bytes
+ * standing for room: a call is made while READY stands, and once more after it was taken off. */
 static int owner_fills(void)
 {
     unsigned n = pi_direction_is_ready(&d.in) ? receive() : 0;

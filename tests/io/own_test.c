@@ -13,6 +13,15 @@ static ssize_t read_some(pica_stream *s, char *to, size_t n)
     return rc;
 }
 
+static ssize_t write_some(pica_stream *s, const struct iovec *parts, int n)
+{
+    ssize_t rc;
+    do
+        rc = pi_own_wait_to_write(s);
+    while (rc == 0 && (rc = pi_own_writev(s, parts, n)) == -EAGAIN);
+    return rc;
+}
+
 static int write_all(pica_stream *s, const char *from, size_t n)
 {
     for (size_t done = 0; done < n;) {
@@ -22,7 +31,7 @@ static int write_all(pica_stream *s, const char *from, size_t n)
              .iov_len = (n - done) / 2}};
         ssize_t rc = pi_own_try_write(s, from + done, n - done);
         if (rc == -EAGAIN)
-            rc = pi_own_writev(s, parts, 1 + (int)(done % 2));
+            rc = write_some(s, parts, 1 + (int)(done % 2));
         if (rc < 0)
             return (int)rc;
         done += (size_t)rc;
@@ -87,7 +96,7 @@ static void bytes_come_back(void)
 
 typedef struct patience {
     pica_stream *s;
-    uint32_t given_up; /* [atomic] how often */
+    uint32_t given_up; /* [atomic] how often; or that it may */
 } patience;
 
 /* A wait that fails by a deadline leaves all as it was: bytes that come later are read. */
@@ -110,15 +119,15 @@ static intptr_t gives_up_first(void *arg)
     struct iovec part = {.iov_base = &byte, .iov_len = 1};
     pica_scope_begin(&scope, pica_after(PICA_MS(1)));
     CHECK_EQ(pi_own_try_write(s, &byte, 1), -EAGAIN);
-    CHECK_EQ(pica_scope_end(&scope, (int)pi_own_writev(s, &part, 1)), -ETIMEDOUT);
+    CHECK_EQ(pica_scope_end(&scope, (int)write_some(s, &part, 1)), -ETIMEDOUT);
     pi_add_relaxed(&p->given_up, 1u);
-    int rc = (int)pi_own_writev(s, &part, 1);
+    int rc = (int)write_some(s, &part, 1);
     CHECK_EQ(pi_own_try_write(s, &byte, 1), 1); /* there is room, of which no event will tell */
     CHECK_EQ(rc, 1);
 
     CHECK_OK(pica_cancel(pica_self()));
     CHECK_EQ(pi_own_try_write(s, &byte, 1), -ECANCELED);
-    CHECK_EQ(pi_own_writev(s, &part, 1), -ECANCELED);
+    CHECK_EQ(pi_own_wait_to_write(s), -ECANCELED);
     CHECK_EQ(pi_own_wait(s), -ECANCELED);
     pi_own_end(s);
     return rc;
@@ -140,6 +149,50 @@ static void failed_waits(void)
         CHECK_OK(pica_yield());
     }
     CHECK_EQ(peers_result(task), 1);
+    close(raw);
+    pica_close(p.s);
+}
+
+/* Each nudge ends one wait, for input or for room, or the next one; then there is nothing. */
+static intptr_t is_nudged(void *arg)
+{
+    patience *p = arg;
+    char byte = 'x';
+    struct iovec part = {.iov_base = &byte, .iov_len = 1};
+    CHECK_FATAL_OK(pi_own_begin(p->s));
+    peers_fill(p->s);
+    for (int i = 0; i < 4; i++) {
+        int rc;
+        do {
+            rc = pi_own_wait(p->s);
+            CHECK_EQ(pi_own_read(p->s, &byte, 1), -EAGAIN);
+        } while (rc == 0 && pi_load_acquire(&p->given_up) == 0);
+        CHECK_OK(rc);
+        pi_store_relaxed(&p->given_up, 0u);
+        do {
+            rc = pi_own_wait_to_write(p->s);
+            CHECK_EQ(pi_own_writev(p->s, &part, 1), -EAGAIN);
+        } while (rc == 0 && pi_load_acquire(&p->given_up) == 0);
+        CHECK_OK(rc);
+        pi_store_relaxed(&p->given_up, 0u);
+    }
+    pi_own_end(p->s);
+    return 0;
+}
+
+static void nudged(void)
+{
+    int raw;
+    patience p = {.s = peers_local_stream(&raw)};
+    pica_task *task = peers_spawn(is_nudged, &p);
+    for (int i = 0; i < 8; i++) {
+        if (i % 4 < 2)
+            PEERS_UNTIL_WAITING(task);
+        pi_store_release(&p.given_up, 1u);
+        pi_own_nudge(p.s);
+        CHECK_SOON(pi_load_relaxed(&p.given_up) == 0);
+    }
+    CHECK_EQ(peers_result(task), 0);
     close(raw);
     pica_close(p.s);
 }
@@ -212,6 +265,7 @@ CHECK_MAIN
 {
     check_run("bytes come back", bytes_come_back);
     check_run("failed waits", failed_waits);
+    check_run("nudged", nudged);
     check_run("others", others);
     check_run("a busy peer", busy_peer);
 }

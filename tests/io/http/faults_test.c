@@ -146,6 +146,24 @@ static void no_more_to_accept(void)
     pica_close(late);
 }
 
+/* A wait ends when its time is up, whatever the kernel refuses. */
+static void no_shutdown(void)
+{
+    site s;
+    pica_http_options o = PICA_HTTP_OPTIONS_INIT;
+    o.body_timeout_ns = PICA_MS(50);
+    site_open(&s, handle, NULL, &o);
+    client *c = client_open(&s);
+    fault_arm(FAULT_SHUTDOWN, 1, 1, EACCES);
+    client_say(c, "PUT / HTTP/1.1\r\n" H "Content-Length: 100\r\n\r\nabc");
+    CHECK_EQ(client_answer(c), 408);
+    CHECK(client_ended(c));
+    CHECK_LT(0, fault_failed(FAULT_SHUTDOWN));
+    fault_disarm();
+    client_close(c);
+    site_close(&s);
+}
+
 static void reactor(void)
 {
     each_call(FAULT_EPOLL_CTL, 0, ENOSPC);
@@ -206,6 +224,7 @@ CHECK_MAIN
     check_run_in(CHECK_TWO, "accept fails", descriptors);
     check_run_in(CHECK_TWO, "broken in the queue", broken_in_the_queue);
     check_run_in(CHECK_TWO, "no more to accept", no_more_to_accept);
+    check_run_in(CHECK_TWO, "no shutdown", no_shutdown);
     check_run_in(CHECK_ONE, "the reactor fails", reactor);
     check_run_in(CHECK_ONE | CHECK_TWO, "no stacks", stacks);
     check_run_in(CHECK_ONE | CHECK_TWO, "cancelled without a stack", cancelled_without);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* sweep_model.c: a connection's task against the sweep that ends waits (sweep.h), all
  * interleavings. sweep.c is the real one, and so is what a task says of its waits; the task's
- * requests, its client and the socket are here. A socket that has been shut gives what had
- * arrived before, then its end; who finds it empty waits for an event (descriptor.h).
+ * requests, its client and the socket are here. Who finds that empty waits for an event
+ * (descriptor.h).
  *
- * What has to hold: nobody shuts the socket while its task is busy and does not know of it, nor while
- * it waits for a request; a wait that lasts too long ends, and no other; who sweeps touches no
- * connection that is gone.
+ * What has to hold: a wait that lasts too long ends, and no other; what has come before that is
+ * taken; who sweeps touches no connection that is gone.
  */
 #include "io/http/sweep.h"
 
@@ -24,7 +23,7 @@ static pica_http_server server;
 static pi_http_serving serving;
 static pi_http_conn *conn;
 static int64_t now;   /* as the sweep reads the clock */
-static int64_t began; /* [atomic] the task's wait */
+static int64_t began; /* the task's wait */
 
 /* The socket. Its kernel orders no memory here, but each of its calls sees the newest. */
 static model_event readable;
@@ -32,21 +31,12 @@ static uint32_t ready;   /* [atomic] READY of the direction, as in own.h */
 static int unsent;       /* what the client has not taken */
 static uint32_t arrived; /* [atomic] parts of requests; */
 static uint32_t taken;   /* those of them that the task has read */
-static uint32_t end_of;  /* [atomic] 1: it has been shut */
-
-static bool busy;            /* the task's: it has left its last wait */
-static uint32_t for_request; /* [atomic] 1: its last wait was for a request */
-static uint32_t
-    waits; /* [atomic] that the task has begun; release: whoever sees it sees the wait */
+static uint32_t waits;   /* [atomic] that the task has begun; release: who sees it sees the wait */
+static bool busy;        /* the task's: it has left its last wait */
 
 static uint32_t newest(uint32_t *at)
 {
     return pi_add_relaxed(at, 0u);
-}
-
-static int64_t newest_time(int64_t *at)
-{
-    return pi_add_relaxed(at, INT64_C(0));
 }
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
@@ -63,28 +53,10 @@ static void becomes_readable(void)
     model_wake(&readable);
 }
 
-/* The task's wait, or the one before a wait that it knows to be the last ones. */
-static void check_is_overdue(void)
-{
-    int64_t lasted = now - newest_time(&began);
-    model_check(serving.ending || lasted >= TIMEOUT || conn->told);
-}
-
-int pica_shutdown(pica_stream *stream, int how)
-{
-    model_check(!stream && (how == SHUT_RD || how == SHUT_RDWR));
-    check_is_overdue();
-    model_check(!newest(&for_request) || conn->told);
-    (void)pi_xchg_relaxed(&end_of, 1u);
-    becomes_readable();
-    return 0;
-}
-
 /* As pi_descriptor_event(), but for its acquire: where READY stands, there is nothing to do. */
 void pi_own_nudge(pica_stream *stream)
 {
     model_check(!stream);
-    check_is_overdue();
     if (!pi_load_relaxed(&ready))
         becomes_readable();
 }
@@ -97,19 +69,10 @@ int pi_own_unsent(pica_stream *stream)
 
 /* --- The connection's task ------------------------------------------------------------------ */
 
-/* While it is busy, nobody shuts the socket, or it knows. */
-static void check_is_told(void)
-{
-    model_check(!busy || !newest(&end_of) || conn->told & PI_HTTP_SHUT);
-}
-
 static void wait_for(pi_http_phase phase)
 {
-    check_is_told();
     busy = false;
-    (void)pi_xchg_relaxed(&began, now);
-    (void)pi_xchg_relaxed(&for_request,
-                          (uint32_t)(phase == PI_HTTP_FRESH || phase == PI_HTTP_IDLE));
+    began = now;
     pi_http_wait(conn, phase);
 }
 
@@ -122,23 +85,22 @@ static void announce(void)
 /* Take the input that was waited for. @return false: there is none */
 static bool take(void)
 {
-    bool request = newest(&for_request), over = false;
+    bool over = false;
     while (!over) {
         while (!newest(&ready))
             model_sleep(&readable);
         (void)pi_and_relaxed(&ready, 0u);
-        if (newest(&arrived) > taken || newest(&end_of))
+        if (newest(&arrived) > taken)
             break;
-        over = request && pi_http_wait_is_over(conn);
+        over = pi_http_wait_is_over(conn);
     }
-    bool some = !over && newest(&arrived) > taken;
-    taken += some;
-    pi_http_leave_wait(conn, request ? PI_HTTP_LAST : PI_HTTP_SHUT);
+    model_check(!over || now - began >= TIMEOUT);
+    taken += !over;
+    conn->last |= pi_http_leave_wait(conn);
     busy = true;
-    if (newest(&arrived) > taken || newest(&end_of)) /* else the read was a short one */
+    if (newest(&arrived) > taken) /* else the read was a short one */
         (void)pi_or_relaxed(&ready, 1u);
-    check_is_told();
-    return some;
+    return !over;
 }
 
 static bool receive(pi_http_phase phase)
@@ -161,7 +123,6 @@ static void begin(pi_http_phase phase)
 
 static void end(void)
 {
-    check_is_told();
     pi_http_sweep_leave(conn);
     model_free(conn);
 }
@@ -170,7 +131,7 @@ static void end(void)
 static void goes_on(unsigned requests)
 {
     bool some = take();
-    for (unsigned i = 1; some && !conn->told && i < requests; i++)
+    for (unsigned i = 1; some && !conn->last && i < requests; i++)
         some = receive(PI_HTTP_IDLE);
     end();
 }
@@ -198,22 +159,18 @@ static void reads_a_head(void)
     begin(PI_HTTP_FRESH);
     if (take()) {
         busy = false;
-        (void)pi_xchg_relaxed(&for_request, 0u);
         pi_http_wait_on(conn, PI_HTTP_HEAD);
         (void)take();
     }
     end();
 }
 
-/* A request that comes as the wait for it is ended can be read in full: the socket is open, and the
- * wait for the rest has a time of its own. */
+/* The wait for the rest of a request has a time of its own, also where it came as its time was up. */
 static void reads_a_body(void)
 {
     begin(PI_HTTP_IDLE);
-    if (take()) {
-        model_check(!newest(&end_of));
-        model_check(receive(PI_HTTP_BODY) || conn->told & PI_HTTP_SHUT);
-    }
+    if (take())
+        (void)receive(PI_HTTP_BODY);
     end();
 }
 
@@ -221,10 +178,8 @@ static void reads_a_body(void)
 static void refuses(void)
 {
     begin(PI_HTTP_BODY);
-    model_check(!take() && conn->told == PI_HTTP_SHUT);
-    (void)pi_xchg_relaxed(&end_of, 0u); /* the other direction is open */
-    conn->told = 0;
-    model_check(!receive(PI_HTTP_WRITE) && conn->told == PI_HTTP_SHUT);
+    model_check(!take());
+    model_check(!receive(PI_HTTP_WRITE));
     end();
 }
 
@@ -289,7 +244,7 @@ static void setup(bool fences, bool ending)
     serving.ending = ending;
     conn = NULL;
     readable.set = busy = false;
-    arrived = taken = end_of = waits = for_request = 0;
+    arrived = taken = waits = 0;
     ready = 1; /* who asks in vain is told */
     unsent = 7;
     now = began = 0;
@@ -339,7 +294,7 @@ static void all_gone(void)
 static void can_be_ended(void)
 {
     model_check(serving.lock.held == 0);
-    model_check(end_of || busy || !conn->claimed);
+    model_check(busy || !conn->claimed);
 }
 
 const model_test model_tests[] = {
