@@ -8,26 +8,20 @@
 #include "tests/executor/bodies.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 static int64_t held_until; /* [the test] how long to hold up a call of SYS_futex */
 
+/* Its caller takes it for one of any number of arguments; these are passed alike. */
 long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
-long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
 
-long __wrap_syscall(long number, ...)
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-    long a[6];
-    va_list arguments;
-    va_start(arguments, number);
-    for (unsigned i = 0; i < 6; i++)
-        a[i] = va_arg(arguments, long);
-    va_end(arguments);
     if (number == SYS_futex)
         check_let_pass(held_until - pica_now());
-    return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    return __real_syscall(number, a, b, c, d, e, f);
 }
 
 static void another_word(void)

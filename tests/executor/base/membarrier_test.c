@@ -6,7 +6,6 @@
 #include "tests/executor/death.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,24 +13,19 @@ static int refused;    /* what membarrier(2) says, */
 static unsigned times; /* so often at first; */
 static unsigned asked; /* and how often it was asked */
 
+/* Its caller takes it for one of any number of arguments; these are passed alike. */
 long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
-long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
 
-long __wrap_syscall(long number, ...)
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-    long a[6];
-    va_list arguments;
-    va_start(arguments, number);
-    for (unsigned i = 0; i < 6; i++)
-        a[i] = va_arg(arguments, long);
-    va_end(arguments);
     if (number == SYS_membarrier) { /* not the system's: some have none */
         if (asked++ >= times)
             return 0;
         errno = refused;
         return -1;
     }
-    return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    return __real_syscall(number, a, b, c, d, e, f);
 }
 
 static void fence_refused(void *arg)
