@@ -186,6 +186,7 @@ ssize_t pica_writev(pica_stream *stream, const struct iovec *iov, int n)
 int pica_write_all(pica_stream *stream, const void *buffer, size_t n, size_t *written)
 {
     pi_descriptor *d = pi_of_stream(stream);
+    const char *rest = buffer;
     size_t done = 0;
     bool try_first = true;
     ssize_t rc = pi_descriptor_check(d);
@@ -194,8 +195,8 @@ int pica_write_all(pica_stream *stream, const void *buffer, size_t n, size_t *wr
     if (rc == 0) {
         /* The direction stays ours throughout, so that nobody writes into the middle. */
         bool untouched = try_first;
-        while (done < n && (rc = write_once(d, BUFFER, (const char *)buffer + done, n - done, 0,
-                                            try_first)) >= 0) {
+        while (done < n && (rc = write_once(d, BUFFER, rest, n - done, 0, try_first)) >= 0) {
+            rest += rc;
             done += (size_t)rc;
             try_first = untouched = true;
         }

@@ -369,6 +369,10 @@ static void vectors(void)
     CHECK_EQ(pica_read(b, left, 0), 0);
     CHECK_EQ(pica_write(a, left, 0), 0);
     CHECK_EQ(pica_write_all(a, left, 0, NULL), 0);
+    size_t written = 7;
+    CHECK_EQ(pica_write(a, NULL, 3), -EFAULT);
+    CHECK_EQ(pica_write_all(a, NULL, 3, &written), -EFAULT);
+    CHECK_EQ(written, 0);
     CHECK_EQ(pica_read(NULL, left, 1), -EINVAL);
     CHECK_EQ(pica_write(NULL, left, 1), -EINVAL);
     pica_close(a);
