@@ -7,6 +7,7 @@
  * beyond PICA_GROUP_ERRORS_MAX: a group may be a server, and live for years.
  */
 #include "executor/base/alloc.h"
+#include "executor/base/assert.h"
 #include "executor/task/group.h"
 
 #include <stdbool.h>
@@ -60,6 +61,7 @@ void pi_group_failed(pica_group *group, intptr_t error)
 
 size_t pica_group_errors(const pica_group *group, const intptr_t **errors)
 {
+    pi_require(!group->scope.owner, "pica_group_errors() of a group that has not ended");
     *errors = group->errors;
     return group->errors_count;
 }
@@ -68,6 +70,7 @@ void pica_group_deinit(pica_group *group)
 {
     if (!group)
         return;
+    pi_require(!group->scope.owner, "pica_group_deinit() of a group that has not ended");
     pi_free(group->errors);
     group->errors = NULL;
     group->errors_count = group->errors_capacity = 0;

@@ -184,7 +184,7 @@ PICA_API PICA_NODISCARD intptr_t pica_group_end(pica_group *group, intptr_t rc);
  * Read the failures of an ended group, in the order of their occurrence. (Who needs to know
  * whose they are keeps handles.)
  *
- * @param group   after pica_group_end()
+ * @param group   after pica_group_end() (while it is open: abort())
  * @param errors  set to an array that pica_group_deinit() frees
  * @return how many, at most PICA_GROUP_ERRORS_MAX; where memory ran out while they were collected,
  *         fewer than happened
@@ -192,7 +192,8 @@ PICA_API PICA_NODISCARD intptr_t pica_group_end(pica_group *group, intptr_t rc);
  */
 PICA_API size_t pica_group_errors(const pica_group *group, const intptr_t **errors);
 
-/** Free what the errors took. Needed only if the group may have failed. NULL is fine. */
+/** Free what the errors took. Needed only if the group may have failed. NULL is fine; while
+ *  it is open: abort(). */
 PICA_API void pica_group_deinit(pica_group *group);
 
 PICA_END_DECLS

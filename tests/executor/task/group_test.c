@@ -380,6 +380,23 @@ static intptr_t cancels_none(void *arg)
     return 0;
 }
 
+static intptr_t deinits_an_open_one(void *arg)
+{
+    pica_group group;
+    pica_group_begin(&group);
+    pica_group_deinit(&group); /* members may be writing into the list */
+    return pica_group_end(&group, (intptr_t)arg);
+}
+
+static intptr_t reads_errors_of_an_open_one(void *arg)
+{
+    pica_group group;
+    const intptr_t *errors = NULL;
+    pica_group_begin(&group);
+    (void)pica_group_errors(&group, &errors);
+    return pica_group_end(&group, (intptr_t)arg);
+}
+
 static void begins_on_a_thread(void *arg)
 {
     pica_group_begin(arg);
@@ -418,6 +435,8 @@ static void misuse(void)
     death_says_in_task(begins_it_twice, "begun again");
     death_says_in_task(begins_none, "is NULL");
     death_says_in_task(cancels_none, "is NULL");
+    death_says_in_task(deinits_an_open_one, "has not ended");
+    death_says_in_task(reads_errors_of_an_open_one, "has not ended");
     death_says(begins_on_a_thread, &group, "outside of a task");
     if (!check_emulated())
         death_says_in_task(lets_a_stranger_spawn, "by a task of another executor");
