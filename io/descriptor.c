@@ -26,7 +26,7 @@ static void open_direction(pi_direction *dir)
     pi_store_release(&dir->word, ((w + PI_SEQUENCE) & ~(PI_SEQUENCE - 1)) | PI_READY);
 }
 
-/* The number is ours, not to be polled (pollfd.c). Relaxed: between its end here and its next
+/* The number is ours, not to be polled or adopted. Relaxed: between its end here and its next
  * beginning lie the kernel's close and open of the number. */
 static void take_number(const pi_descriptor *d)
 {

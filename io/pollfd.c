@@ -10,6 +10,8 @@
  *      acquire and release, so that two registrations with one reactor never meet.
  *   2. It has none while it belongs to a stream or a listener, whose bit it is then: a
  *      registration of ours would take the place of theirs, or theirs of ours.
+ *   3. Numbers beyond the table have no bit: there a second waiter is noticed only by epoll, where
+ *      it has the same reactor.
  */
 #include "io/epoll.h"
 #include "io/slots.h"
@@ -22,20 +24,6 @@
 static short with_hang_up(short events)
 {
     return (short)(events & (POLLIN | POLLPRI) ? events | POLLRDHUP : events);
-}
-
-/* Numbers beyond the table have no bit: there a second waiter is noticed only by epoll, where it
- * has the same reactor. @return whether the number is the caller's to wait for */
-static bool claim(pi_slots *slots, uint32_t number)
-{
-    uint64_t bit = UINT64_C(1) << number % 64;
-    return number >= PI_NUMBERS || !(pi_or_acq_rel(&slots->taken[number / 64], bit) & bit);
-}
-
-static void disclaim(pi_slots *slots, uint32_t number)
-{
-    if (number < PI_NUMBERS)
-        pi_and_release(&slots->taken[number / 64], ~(UINT64_C(1) << number % 64));
 }
 
 static pi_for awaited(short events)
@@ -88,7 +76,7 @@ int pica_poll_fd(int fd, short events, int64_t deadline_ns)
         int plain = pi_sys_is_plain_file(fd);
         return plain < 0 ? plain : plain ? -EPERM : rc;
     }
-    if (!claim(slots, (uint32_t)fd))
+    if (!pi_slots_claim(slots, (uint32_t)fd))
         return -EBUSY;
     pi_descriptor *d = pi_slots_reserve(slots);
     if (d) {
@@ -96,6 +84,6 @@ int pica_poll_fd(int fd, short events, int64_t deadline_ns)
         rc = wait_registered(d, events, deadline_ns);
         pi_descriptor_close(d);
     }
-    disclaim(slots, (uint32_t)fd);
+    pi_slots_disclaim(slots, (uint32_t)fd);
     return d ? rc : -ENOMEM;
 }

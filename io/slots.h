@@ -52,6 +52,19 @@ pi_descriptor *pi_slots_reserve(pi_slots *slots);
  *  NULL is fine. */
 void pi_slots_give_back(pi_descriptor *d);
 
+/** Claim a number that no stream or listener has and nobody waits for in pollfd.c. Acquire, and
+ *  release in disclaim. Numbers beyond the table are always free. @return false: it is taken */
+static inline bool pi_slots_claim(pi_slots *slots, uint32_t number)
+{
+    uint64_t bit = UINT64_C(1) << number % 64;
+    return number >= PI_NUMBERS || !(pi_or_acq_rel(&slots->taken[number / 64], bit) & bit);
+}
+static inline void pi_slots_disclaim(pi_slots *slots, uint32_t number)
+{
+    if (number < PI_NUMBERS)
+        pi_and_release(&slots->taken[number / 64], ~(UINT64_C(1) << number % 64));
+}
+
 /** The slot of an event. */
 static inline pi_descriptor *pi_slots_at(pi_slots *slots, uint32_t index)
 {

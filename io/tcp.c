@@ -207,16 +207,18 @@ static int adopt(pi_descriptor **out, int fd, unsigned listener)
         rc = -EINVAL;
     if (rc < 0)
         return rc;
+    /* A second stream of it would take over the first one's registration, and close it again. */
+    if (!pi_slots_claim(slots, (uint32_t)fd))
+        return -EBUSY;
     pi_descriptor *d = pi_slots_reserve(slots);
-    if (!d)
-        return -ENOMEM;
-    rc = pi_sys_get_flags(fd);
+    rc = d ? pi_sys_get_flags(fd) : -ENOMEM;
     if (rc >= 0 && !(rc & O_NONBLOCK))
         rc = pi_sys_set_flags(fd, rc | O_NONBLOCK);
     if (rc >= 0)
         rc = pi_sys_set_cloexec(fd);
     if (rc < 0) {
         pi_slots_give_back(d);
+        pi_slots_disclaim(slots, (uint32_t)fd);
         return rc;
     }
     pi_descriptor_open(d, fd, kind);

@@ -181,7 +181,9 @@ PICA_API int pica_stream_fd(const pica_stream *stream);
 
 /** Make a stream of a descriptor (a connected socket, a pipe, a terminal) and own it; it is
  *  set to O_NONBLOCK and FD_CLOEXEC. @return 0; -EINVAL, -EBADF, -EPERM (a plain file, or a
- *  plain thread), -ENOMEM; on failure fd remains the caller's. Where: a task. */
+ *  plain thread), -EBUSY (it is a stream or listener of this executor, or in pica_poll_fd();
+ *  another's, which is not noticed, would be closed twice), -ENOMEM; on failure fd remains the
+ *  caller's. Where: a task. */
 PICA_API PICA_NODISCARD int pica_stream_adopt(pica_stream **out, int fd);
 
 /** Make a listener of a listening socket and own it. As pica_stream_adopt(). */

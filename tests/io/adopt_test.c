@@ -165,6 +165,53 @@ static void not_adopted(void)
     CHECK(s == NULL && l == NULL);
 }
 
+static intptr_t reads_a_byte(void *arg)
+{
+    char byte;
+    return pica_read(arg, &byte, 1);
+}
+
+static intptr_t polls(void *arg)
+{
+    return pica_poll_fd(*(int *)arg, POLLIN, PICA_NEVER);
+}
+
+/* What belongs to a stream or listener, or to somebody who waits, is not adopted until then. */
+static void adopted_twice(void)
+{
+    pica_addr at;
+    pica_listener *l, *second = NULL;
+    pica_stream *s, *other = NULL;
+    int raw, ends[2];
+    char byte;
+    s = peers_stream(&raw);
+    pica_task *reader = peers_spawn(reads_a_byte, s);
+    PEERS_UNTIL_WAITING(reader);
+    CHECK_EQ(pica_stream_adopt(&other, pica_stream_fd(s)), -EBUSY);
+    CHECK(!other);
+    peers_send(raw, "x", 1);
+    CHECK_EQ(peers_result(reader), 1); /* its registration is still its own */
+    pica_close(s);
+    close(raw);
+
+    CHECK_FATAL_OK(pica_listener_adopt(&l, peers_raw_listen(&at, 5)));
+    CHECK_EQ(pica_listener_adopt(&second, pica_listener_fd(l)), -EBUSY);
+    CHECK(!second);
+    pica_listener_close(l);
+
+    CHECK_FATAL(pipe2(ends, O_CLOEXEC) == 0);
+    pica_task *poller = peers_spawn(polls, &ends[0]);
+    PEERS_UNTIL_WAITING(poller);
+    CHECK_EQ(pica_stream_adopt(&s, ends[0]), -EBUSY);
+    CHECK_EQ(fcntl(ends[0], F_GETFL) & O_NONBLOCK, 0); /* it is as it was */
+    CHECK_EQ(write(ends[1], "y", 1), 1);
+    CHECK_EQ(peers_result(poller), POLLIN);
+    CHECK_FATAL_OK(pica_stream_adopt(&s, ends[0]));
+    CHECK_EQ(pica_read(s, &byte, 1), 1);
+    pica_close(s);
+    close(ends[1]);
+}
+
 /* The open file outlives the number, and so would its registration. */
 static void the_file_lives_on(void)
 {
@@ -197,5 +244,6 @@ CHECK_MAIN
     check_run("a broken pipe", broken_pipe);
     check_run("listeners", listeners);
     check_run("what is not adopted", not_adopted);
+    check_run("adopted twice", adopted_twice);
     check_run("the file lives on", the_file_lives_on);
 }
