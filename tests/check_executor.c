@@ -160,7 +160,7 @@ void check_executor_close(pica_executor *ex)
 {
     expect_nothing_left(ex);
     int rc = pica_executor_shutdown(ex, pica_now());
-    expect(rc == 0, "pica_executor_shutdown()", rc);
+    expect(rc == 0 || rc == 1, "pica_executor_shutdown()", rc); /* 1: the case has cancelled some */
     unwatch(ex);
     pica_executor_destroy(ex);
 }

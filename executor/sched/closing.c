@@ -96,6 +96,9 @@ void pi_worker_notice_closing_slow(pi_worker *worker)
     cancel_all(worker->ex, worker);
 }
 
+/* Of ex->outcome; 0: not known yet. */
+enum { ALL_ENDED = 1, SOME_CANCELLED = 2 };
+
 int pica_executor_shutdown(pica_executor *ex, int64_t deadline_ns)
 {
     if (!ex)
@@ -104,22 +107,25 @@ int pica_executor_shutdown(pica_executor *ex, int64_t deadline_ns)
     if (self && self->ex == ex)
         return -EDEADLK;
     pi_store_relaxed(&ex->draining, 1u);
-    int late = 0;
+    uint32_t outcome = 0, mine = ALL_ENDED;
     while (!drained(ex)) {
         pi_store_relaxed(&ex->quiet, 0u);
         pi_fence_seq_cst(); /* (C); and quiet before the sums */
         if (drained(ex))
             break;
         if (deadline_ns != PICA_NEVER && pi_now() >= deadline_ns) {
-            late = 1;
+            mine = SOME_CANCELLED;
             break;
         }
         (void)pi_futex_wait(&ex->quiet, 0, deadline_ns);
     }
+    /* Relaxed: it changes once, and each reads it by this. */
+    if (pi_cas_relaxed(&ex->outcome, &outcome, mine))
+        outcome = mine;
     pi_executor_close(ex);
     pi_executor_drained_slow(ex); /* in case the last one has ended by now */
     uint32_t phase;
     while ((phase = pi_load_acquire(&ex->phase)) != PI_STOPPED)
         (void)pi_futex_wait(&ex->phase, phase, PICA_NEVER);
-    return late;
+    return outcome == SOME_CANCELLED;
 }

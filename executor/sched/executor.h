@@ -33,6 +33,7 @@ struct pica_executor {
     uint32_t phase;         /* [atomic] RUNNING, CLOSING, STOPPED; a futex */
     uint32_t quiet;         /* [atomic] a futex: 1: the last task ended while RUNNING */
     uint32_t draining;      /* [atomic] somebody waits for the last task's end */
+    uint32_t outcome;       /* [atomic] set once: what all who call for a shutdown are told */
     const pi_driver_ops *driver; /* [const] */
     void *driver_shared;         /* [const] */
     bool asymmetric;             /* [const] who cancels fences for the workers; see scope.c */

@@ -169,8 +169,10 @@ PICA_API PICA_NODISCARD int pica_executor_create(pica_executor **out, const pica
  * End what lives: wait until no task is left; cancel what remains at the deadline and
  * wait for its end, however long that takes.
  *
- * From the deadline on, spawning from foreign threads gives -ESHUTDOWN; tasks that still
- * live may spawn, and their tasks start cancelled.
+ * From the deadline on, or as soon as no task is left, spawning from foreign threads gives
+ * -ESHUTDOWN; tasks that still live may spawn, and their tasks start cancelled. Several calls, at
+ * once or one after the other, wait for the same end: the first deadline to pass counts, and all
+ * are told the same.
  *
  * @param ex           the executor
  * @param deadline_ns  when to cancel; pica_now() or earlier: at once; PICA_NEVER: never

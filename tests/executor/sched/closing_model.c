@@ -6,8 +6,8 @@
  *
  * What has to hold: it comes to its end (somebody would sleep for ever: a task that closing has not
  * cancelled, a worker that was not told, who waits for the last task); then all tasks that were
- * accepted have run, none runs any more, and who has waited sees what they did; a spawn that was
- * refused has spawned nothing.
+ * accepted have run, none runs any more, and who has waited sees what they did, and is told what
+ * the others are; a spawn that was refused has spawned nothing.
  */
 #include "executor/base/futex.h"
 #include "executor/sched/audit.h"
@@ -34,7 +34,9 @@ static unsigned runs[TASKS];
 static int done[TASKS];            /* plain: what a task does */
 static int filled[TASKS];          /* plain: what it is */
 static uint32_t parked[TASKS];     /* [atomic] it waits for its cancel */
-static unsigned late, returned;    /* of calls of shutdown */
+static unsigned returned;          /* of calls of shutdown */
+static int told;                   /* what they returned */
+static bool impatient;             /* somebody's deadline has passed */
 static int refused;                /* what a stranger's spawn returned */
 
 /* --- What closing.c, finish.c and spawn.c stand on ------------------------------------------ */
@@ -186,9 +188,11 @@ static void works(void)
 
 static void shuts_down_by(int64_t deadline_ns)
 {
+    impatient |= deadline_ns == 0;
     int rc = pica_executor_shutdown(ex, deadline_ns);
-    model_check(rc == 0 || (rc == 1 && deadline_ns == 0));
-    late += (unsigned)rc;
+    model_check(rc == 0 || (rc == 1 && impatient));
+    model_check(returned == 0 || rc == told);
+    told = rc;
     returned++;
     for (unsigned i = 0; i < TASKS; i++)
         model_plain_read(&done[i]);
@@ -238,8 +242,9 @@ static void setup(unsigned n, unsigned n_tasks, pica_fn first, pica_fn second)
     memset(handle, 0, sizeof(handle));
     memset(runs, 0, sizeof(runs));
     memset(parked, 0, sizeof(parked));
-    n_made = late = returned = 0;
-    refused = 0;
+    n_made = returned = 0;
+    refused = told = 0;
+    impatient = false;
     for (unsigned i = 0; i < n; i++) {
         model_workers[i].fiber = &fibers[i];
         model_workers[i].last_id = 100;

@@ -342,6 +342,27 @@ static void shutdown_from_several_threads(void)
     }
 }
 
+static void *thread_waits_for_it(void *arg)
+{
+    CHECK_EQ(pica_executor_shutdown(arg, PICA_NEVER), 1);
+    return NULL;
+}
+
+/* Who only waits learns as well that another's deadline has cancelled tasks. */
+static void shutdown_of_another(void)
+{
+    check_latch asleep = {0};
+    pica_executor *ex = opened();
+    pthread_t thread;
+    CHECK_FATAL_OK(pica_executor_spawn(ex, NULL, body_sleeps, &asleep));
+    CHECK_HITS(&asleep, 1);
+    CHECK_FATAL(pthread_create(&thread, NULL, thread_waits_for_it, ex) == 0);
+    CHECK_EQ(pica_executor_shutdown(ex, pica_after(PICA_MS(20))), 1);
+    pthread_join(thread, NULL);
+    CHECK_EQ(pica_executor_shutdown(ex, PICA_NEVER), 1); /* afterwards, too */
+    destroyed(ex);
+}
+
 static intptr_t shuts_its_own_down(void *arg)
 {
     (void)arg;
@@ -443,6 +464,7 @@ CHECK_MAIN
     check_plain_in(CHECK_ALL, "shutdown cancels at its deadline", shutdown_cancels_at_its_deadline);
     check_plain_in(CHECK_ALL, "destroy cancels at once", destroy_cancels_at_once);
     check_plain_in(CHECK_ALL, "shutdown from several threads", shutdown_from_several_threads);
+    check_plain_in(CHECK_ALL, "shutdown of another", shutdown_of_another);
     check_plain_in(CHECK_ALL, "from its own task", from_its_own_task);
     check_plain_in(CHECK_ALL, "spawned during shutdown", spawned_during_shutdown);
 }
