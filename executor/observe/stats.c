@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stats.c: an executor's counters. Each is some worker's own; the sums need not agree. */
+#include "executor/base/sized.h"
 #include "executor/sched/executor.h"
 
 #include <string.h>
@@ -28,7 +29,7 @@ static void add_memory(const pica_executor *ex, pica_stats *s)
 
 int pica_executor_stats(const pica_executor *ex, pica_stats *out)
 {
-    if (!ex || !out || out->size < sizeof(size_t))
+    if (!ex || !out || out->size < sizeof(size_t) || out->size > PI_SIZED_MAX)
         return -EINVAL;
     pica_stats s = {.size = out->size};
     /* The pool's lock is no part of what the caller may see change. */
@@ -60,7 +61,8 @@ int pica_executor_stats(const pica_executor *ex, pica_stats *out)
         add_memory(ex, &s);
     if (ex->driver->open_descriptors)
         s.descriptors_open = ex->driver->open_descriptors(ex->driver_shared);
-    memcpy((char *)out + sizeof(size_t), (char *)&s + sizeof(size_t),
-           (out->size < sizeof(s) ? out->size : sizeof(s)) - sizeof(size_t));
+    size_t known = s.size < sizeof(s) ? s.size : sizeof(s);
+    memcpy(out, &s, known);
+    memset((char *)out + known, 0, s.size - known); /* a newer program's */
     return 0;
 }

@@ -249,8 +249,8 @@ typedef struct pica_stats {
  * Read an executor's counters.
  *
  * @param ex   the executor
- * @param out  out->size says how much of it to fill
- * @return 0; -EINVAL (NULL, or size 0)
+ * @param out  out->size says how much of it to fill; what the library does not know becomes 0
+ * @return 0; -EINVAL (NULL, or a size that is none)
  * Where: anywhere. Never suspends.
  */
 PICA_API PICA_NODISCARD int pica_executor_stats(const pica_executor *ex, pica_stats *out);

@@ -38,7 +38,9 @@ static void sizes(void)
     CHECK_EQ(pica_executor_stats(check_executor(), &newer.known), 0);
     CHECK_EQ(newer.known.size, sizeof(newer));
     CHECK_EQ(newer.known.tasks_live, 1);
-    CHECK_EQ(newer.unknown, UINT64_C(0xabababababababab));
+    CHECK_EQ(newer.unknown, 0);
+    s.size = SIZE_MAX; /* what was never set is no size */
+    CHECK_EQ(pica_executor_stats(check_executor(), &s), -EINVAL);
 }
 
 static void tasks_and_stacks(void)
