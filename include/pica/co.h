@@ -19,7 +19,8 @@
  *     pica_co_destroy(co);
  *
  * A coroutine is used by one thread or task at a time; handing it to another needs the
- * same care as any other plain object. Its stack ends in a guard: an overflow ends the process.
+ * same care as any other plain object. Its stack ends in a guard: an overflow ends the process,
+ * and nobody says whose it was.
  * C++: no exception may leave its function (std::terminate()), nor be in flight while it yields.
  */
 #ifndef PICA_CO_H

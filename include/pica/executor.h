@@ -26,7 +26,8 @@ enum {
      *  very worker, even if it is stuck; with one worker the flag does nothing. */
     PICA_FORCE_MIGRATION = 1u << 1,
     /** Report a stack overflow by task, size and spawn site on stderr before the process
-     *  dies of it. Installs a handler for SIGSEGV and SIGBUS while the executor lives. */
+     *  dies of it (but none of a pica_co). Installs a handler for SIGSEGV and SIGBUS while the
+     *  executor lives. */
     PICA_NAME_OVERFLOWS = 1u << 2,
     /** Where the kernel grants no more guard pages, fail with -ENOMEM; without this flag
      *  stacks without a guard are used then, counted in pica_stats.stacks_unguarded. */

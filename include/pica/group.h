@@ -154,9 +154,10 @@ PICA_API PICA_NODISCARD int pica_group_try_spawn_at(pica_group *group, pica_task
                                                     const char *site);
 
 /** Cancel members and body; who waits for a place is refused. Again, or after the end: nothing more
- *  happens. Where: as pica_group_spawn(). Never suspends; but of a group that has had more than
- *  1024 members, or found no memory to note them, it (and a failure) looks at all tasks that the
- *  executor has, some 30 ns for each. */
+ *  happens. Where: as pica_group_spawn(); and anywhere else, also on a plain thread, if something
+ *  (a member that does not end before) keeps the group there until the call has returned. Never
+ *  suspends; but of a group that has had more than 1024 members, or found no memory to note them,
+ *  it (and a failure) looks at all tasks that the executor has, some 30 ns for each. */
 PICA_API void pica_group_cancel(pica_group *group);
 
 /**

@@ -20,7 +20,8 @@
  * Sharing.   One task may read while another writes. Two that wait for the same direction
  *            at once: the second gets -EBUSY.
  * Owning.    A stream or listener belongs to the executor whose task made it. Only tasks of
- *            that one wait for it; in others -EINVAL, where it is noticed.
+ *            that one wait for it; in others -EINVAL where it is noticed, which is at its first
+ *            wait alone. Calls that need not wait are not looked at.
  * Closing.   Close from any task, or any thread: whoever waits on the descriptor gets -EBADF,
  *            later calls too. The descriptor itself is closed when its last user has left,
  *            and the handle must not be used after its close has been seen by all. What

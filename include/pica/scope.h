@@ -14,7 +14,8 @@
  *
  * A scope is the caller's memory and belongs to the task that began it. Scopes, groups
  * and gathers end in the reverse order of their beginning; ending another than the
- * innermost one is a mistake that aborts, as is to begin one again inside of itself.
+ * innermost one is a mistake that aborts, as is to begin one again inside of itself, or more
+ * than 65,533 in each other (those of all tasks that run on one stack: see pica_await()).
  */
 #ifndef PICA_SCOPE_H
 #define PICA_SCOPE_H

@@ -17,7 +17,8 @@
  *               not anybody holds its handle. Whoever waits for or refers to a task in
  *               another task or thread holds a reference of its own, taken before the
  *               handle was passed on. A handle that is used although nobody holds the task
- *               any more aborts, as long as no other task has taken its place.
+ *               any more aborts, as long as no other task has taken its place; but not in
+ *               pica_task_id(), pica_task_name() and pica_task_status(), which then tell anything.
  * Stacks.       A task gets its stack when it starts. If there is none it waits until one
  *               comes back, or until somebody who awaits it, gathers it with
  *               PICA_GATHER_COLLECT or ends its group has room for it on his own (of a group's
@@ -78,7 +79,8 @@ typedef struct pica_attr {
      *  learns of the end; otherwise not at all, nor if the spawn fails.
      *  Where: any of the executor's threads, outside of all tasks: pica_self() is NULL there.
      *  It may free, release, unref, cancel and spawn (pica_executor_spawn()), and must not
-     *  wait: a wait that would block aborts. */
+     *  wait: a wait that would block aborts, and what is for tasks alone (pica_sleep()) gives
+     *  -EPERM. */
     void (*on_drop)(void *arg);
     /** Not 0: the task starts at once, on the worker of its spawner, before the spawn returns
      *  (asyncio's eager tasks), and runs there until it suspends for the first time or ends;
@@ -261,7 +263,8 @@ PICA_API const char *pica_task_name(const pica_task *task);
 PICA_API pica_status pica_task_status(const pica_task *task);
 
 /** Read a task's result without waiting.
- *  @return 0 with *result set; -EINPROGRESS: not ended; -EINVAL: NULL. Where: anywhere.
+ *  @return 0 with *result set (unless result is NULL); -EINPROGRESS: not ended; -EINVAL: task is
+ *  NULL. Where: anywhere.
  *  Order: everything the task did happens before a return of 0. */
 PICA_API PICA_NODISCARD int pica_task_result(pica_task *task, intptr_t *result);
 

@@ -8,6 +8,8 @@
 #include <pica/group.h>
 #include <pica/scope.h>
 
+#include <pthread.h>
+
 /* --- A cancel from outside ---------------------------------------------------------------- */
 
 struct grouping {
@@ -554,6 +556,73 @@ static void whoever_spawns_beside(void)
     }
 }
 
+/* --- By strangers --------------------------------------------------------------------------- */
+
+static void *cancels_on_a_thread(void *group)
+{
+    pica_group_cancel(group);
+    return NULL;
+}
+
+/* The member that waits for it keeps the group there. */
+static intptr_t lets_a_thread_cancel(void *group)
+{
+    pthread_t thread;
+    CHECK_FATAL(pthread_create(&thread, NULL, cancels_on_a_thread, group) == 0);
+    pthread_join(thread, NULL);
+    return 0;
+}
+
+static intptr_t cancels_in_a_task(void *group)
+{
+    pica_group_cancel(group);
+    return 0;
+}
+
+static intptr_t lets_another_executor_cancel(void *group)
+{
+    pica_executor *other;
+    pica_task *task;
+    pica_options options = PICA_OPTIONS_INIT;
+    options.workers = 1;
+    CHECK_FATAL_OK(pica_executor_create(&other, &options));
+    CHECK_FATAL_OK(pica_executor_spawn(other, &task, cancels_in_a_task, group));
+    pica_scope shield;
+    pica_shield_begin(&shield, PICA_NEVER);
+    CHECK_EQ(body_end(task), 0);
+    CHECK_EQ(pica_scope_end(&shield, 0), 0);
+    pica_executor_destroy(other);
+    return 0;
+}
+
+static void cancelled_by(pica_fn stranger)
+{
+    for (unsigned limit = 0; limit <= 3; limit += 3) {
+        check_latch asleep = {0};
+        pica_group group;
+        pica_group_options options = PICA_GROUP_OPTIONS_INIT;
+        options.limit = limit;
+        CHECK_FATAL_OK(pica_group_begin_with(&group, &options));
+        CHECK_OK(pica_group_spawn(&group, body_sleeps, &asleep));
+        CHECK_OK(pica_group_spawn(&group, body_sleeps, &asleep));
+        CHECK_HITS(&asleep, 2);
+        CHECK_OK(pica_group_spawn(&group, stranger, &group));
+        if (limit)
+            CHECK_EQ(pica_group_spawn(&group, body_sleeps, &asleep), -ESHUTDOWN);
+        else
+            CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
+        CHECK_EQ(pica_group_end(&group, 0), -ECANCELED);
+    }
+}
+
+static void cancelled_by_strangers(void)
+{
+    for (uint64_t round = check_rounds(20); round > 0; round--) {
+        cancelled_by(lets_a_thread_cancel);
+        cancelled_by(lets_another_executor_cancel);
+    }
+}
+
 CHECK_MAIN
 {
     check_run("an outer cancel", outer_cancel);
@@ -581,4 +650,5 @@ CHECK_MAIN
     check_run("whoever spawned them", whoever_spawned_them);
     check_run("however many there are", however_many_there_are);
     check_run("whoever spawns beside", whoever_spawns_beside);
+    check_run("cancelled by strangers", cancelled_by_strangers);
 }
