@@ -241,6 +241,8 @@ int pi_sys_queued(int fd)
     socklen_t length = sizeof(info);
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
         return failure();
+    if (length < offsetof(struct tcp_info, tcpi_sacked))
+        return -EOPNOTSUPP; /* qemu-user gives an int */
     return (int)info.tcpi_unacked; /* of a listener: its queue's length */
 }
 

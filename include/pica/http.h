@@ -128,7 +128,8 @@ PICA_API PICA_NODISCARD int pica_http_serve(pica_http_server *server, pica_liste
  * into the queue in the meantime and found no room. A connection that
  * waits between two requests is closed once it has been silent for a fifth of a second; a
  * request that has arrived on it is answered first. One that has not sent its first request
- * yet gets a second for it.
+ * yet gets a second for it, and one that was refused (400, 408, 413) a second in which its client
+ * can read that.
  *
  * @param deadline_ns  when to cancel what is left; PICA_NEVER: never. Of several drains the
  *                     earliest counts, also where its caller waits no longer

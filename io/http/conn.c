@@ -39,10 +39,11 @@ static ssize_t more_head(pi_http_conn *c, bool *timed)
                 return rc;
         }
         /* A head has one timeout, from its first byte on (the first head: from the start). */
-        if (*timed || !c->served)
-            pi_http_wait_on(c, PI_HTTP_HEAD);
-        else
-            pi_http_wait(c, PI_HTTP_HEAD);
+        if (!*timed && c->served)
+            pi_http_begin_time(c);
+        else if (pi_http_time_is_over(c))
+            return -ETIMEDOUT; /* what has come just in time was not all */
+        pi_http_wait_on(c, PI_HTTP_HEAD);
         *timed = true;
         rc = pi_http_receive(c, c->in + c->end, c->in_size - c->end);
     }

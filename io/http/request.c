@@ -118,10 +118,11 @@ static ssize_t more_body(pi_http_conn *c, char *to, size_t n)
     int rc = pi_http_flush(c);
     if (rc)
         return body_fails(c, rc);
-    if (c->discarding)
-        pi_http_wait_on(c, PI_HTTP_BODY);
-    else
-        pi_http_wait(c, PI_HTTP_BODY);
+    if (!c->discarding)
+        pi_http_begin_time(c);
+    else if (pi_http_time_is_over(c))
+        return body_fails(c, -ETIMEDOUT);
+    pi_http_wait_on(c, PI_HTTP_BODY);
     ssize_t got = pi_http_receive(c, to, n);
     c->late = got == -ECANCELED || got == -ETIMEDOUT;
     if (got == -ECANCELED)
@@ -195,8 +196,10 @@ bool pi_http_discard_body(pi_http_conn *c)
      * answer: nobody can tell what comes next. */
     if (c->body_failed || c->asked)
         return false;
+    if (pi_http_flush(c)) /* which may wait, too */
+        return false;
     c->discarding = true;
-    pi_store_relaxed(&c->since, 0); /* from the first wait on they have one time together */
+    pi_http_begin_time(c); /* the waits have one time together */
     char waste[1024];
     for (size_t most = PI_HTTP_DISCARD_MAX; !pi_http_body_done(c);) {
         ssize_t rc = pica_http_read_body(c, waste, sizeof(waste));

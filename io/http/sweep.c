@@ -94,11 +94,11 @@ static int64_t allowed(const terms *t, uint32_t phase)
 static bool pick(pi_http_conn *c, const terms *t, claim *out)
 {
     uint32_t phase = pi_load_relaxed(&c->phase); /* lasts() looks again */
-    if (phase == PI_HTTP_BUSY || pi_load_relaxed(&c->claimed))
+    if (phase == PI_HTTP_BUSY)
         return false;
     int64_t since = pi_load_relaxed(&c->since);
     if (since == 0)
-        pi_store_relaxed(&c->since, since = t->now); /* (D) */
+        pi_store_release(&c->since, since = t->now); /* (D) */
     int64_t lasted = t->now - since;
     /* Who was accepted late, when the grace was over, has as long from then on. */
     bool overdue = lasted >= allowed(t, phase) ||
@@ -127,7 +127,7 @@ static bool takes(const claim *of, int64_t now)
         return false;
     of->conn->unsent = unsent;
     if (lasts(of))
-        pi_store_relaxed(&of->conn->since, now); /* if it is over by now, the same as (D) */
+        pi_store_release(&of->conn->since, now); /* if it is over by now, the same as (D) */
     return true;
 }
 

@@ -30,17 +30,17 @@
  *           WRITE  waits until the client takes bytes -done->  BUSY
  *           LINGER has answered, waits for the client's end
  *
- *   (A) wait     BUSY -> a waiting phase: its task, release, after since = 0.
+ *   (A) wait     BUSY -> a waiting phase: its task, release. For a time of its own since = 0 and
+ *                claimed = 0 before; or in the time of the wait before, whose claim then stands.
  *   (B) leave    a waiting phase -> BUSY, fence, read `claimed`: its task.   } one of the two
  *   (C) claim    claimed = 1, fence, look whether that wait still lasts: the } sees the other
- *                sweep, where the wait's time is up. It does: nudge. It does not: claimed = 0. A
- *                task that sees the claim takes it off, and goes on where its call was not in vain:
- *                its next wait has its own time, and can be claimed like others.
- *   (E) look     after a call that was in vain: fence, read `claimed`. Either it is seen here, or
- *                the nudge (C) comes after that call and has it repeated. Where `since` is 0, the
- *                claim is one of the wait before, and is about to be taken back.
- *   (D) since    0 -> now: the sweep. In between the task may have gone on to another wait: that
- *                one then seems to have begun a moment before it did.
+ *                sweep, where the wait's time is up. It does: nudge. It does not: claimed = 0.
+ *   (D) since    0 -> now: the sweep, release. In between the task may have gone on to another
+ *                wait: that one then seems to have begun a moment before it did.
+ *   (E) look     after a call that was in vain, and before a wait in the time of the last one:
+ *                fence, read `since`, acquire, then `claimed`. Either the claim is seen here, or
+ *                the nudge (C) comes after that call and has it repeated. Where `since` is 0 there
+ *                is none: one for the time before may be there, and is taken back before (D).
  *   (F) takes    a WRITE wait begins anew when its client has taken something: the sweep looks once
  *                in a tick, and before (C). The kernel itself ends the wait only where a third of
  *                the socket's buffer is free, which takes a slow client longer than it may pause.
@@ -67,8 +67,15 @@ typedef enum pi_http_phase {
 /** How long an answered client may go on sending, so that it can read the answer. */
 #define PI_HTTP_LINGER_NS 1000000000
 
-/** (A), but the time counts from where it did: for the later waits of several that have one time
- *  together. */
+/** The time of what is waited for from now on begins. */
+static inline void pi_http_begin_time(pi_http_conn *c)
+{
+    pi_store_relaxed(&c->since, (int64_t)0); /* this and the next published by the phase */
+    pi_store_relaxed(&c->claimed, 0u);
+}
+
+/** (A): in the time that has begun, as later waits of several that have one together. Look whether
+ *  that is over. */
 static inline void pi_http_wait_on(pi_http_conn *c, pi_http_phase phase)
 {
     pi_store_release(&c->phase, (uint32_t)phase);
@@ -77,34 +84,26 @@ static inline void pi_http_wait_on(pi_http_conn *c, pi_http_phase phase)
 /** (A): say what the connection waits for, from now on. */
 static inline void pi_http_wait(pi_http_conn *c, pi_http_phase phase)
 {
-    pi_store_relaxed(&c->since, (int64_t)0); /* published by the phase */
+    pi_http_begin_time(c);
     pi_http_wait_on(c, phase);
 }
 
-/** Is a claim there, that was made before this? Or else the sweep sees what was stored before. */
-static inline bool pi_http_is_claimed(const pi_http_conn *c)
+/** (E). @return whether the time is up */
+static inline bool pi_http_time_is_over(const pi_http_conn *c)
 {
     if (PI_UNLIKELY(c->fences))
         pi_fence_seq_cst();
     else
         pi_fence_compiler();
-    return PI_UNLIKELY(pi_load_relaxed(&c->claimed));
+    return PI_UNLIKELY(pi_load_relaxed(&c->claimed)) && pi_load_acquire(&c->since) != 0 &&
+           pi_load_relaxed(&c->claimed);
 }
 
-/** (E): the call was in vain. @return whether that is the end of the wait */
-static inline bool pi_http_wait_is_over(const pi_http_conn *c)
-{
-    return pi_http_is_claimed(c) && pi_load_relaxed(&c->since) != 0;
-}
-
-/** (B). @return whether the sweep was there */
+/** (B). @return whether the time was up */
 static inline bool pi_http_leave_wait(pi_http_conn *c)
 {
     pi_store_relaxed(&c->phase, (uint32_t)PI_HTTP_BUSY);
-    if (!pi_http_is_claimed(c))
-        return false;
-    pi_store_relaxed(&c->claimed, 0u);
-    return true;
+    return pi_http_time_is_over(c);
 }
 
 /** Into its serving's ring: the sweep may see it from now on. */

@@ -2,6 +2,7 @@
 /* drain_test.c: how connections end: drained, cancelled, left by the client. Those whose time is up
  * are in timeouts_test.c. */
 #include "io/http/server.h"
+#include "io/sys.h"
 #include "tests/io/http/play.h"
 
 static intptr_t drain(void *arg)
@@ -150,12 +151,14 @@ static void a_full_one_listens_no_more(void)
     site s;
     pica_http_options o = PICA_HTTP_OPTIONS_INIT;
     o.max_connections = 1;
-    site_open(&s, play, &sc, &o);
+    site_prepare(&s, play, &sc, &o);
+    bool queue_is_known = pi_sys_queued(pica_listener_fd(s.listener)) >= 0; /* by an emulator not */
+    CHECK_FATAL_OK(pica_spawn(&s.task, site_serve, &s));
     client *busy = client_that_waits(&s, &sc);
     pica_task *drainer;
     CHECK_FATAL_OK(pica_spawn(&drainer, drain, &s));
     CHECK_OK(pica_sleep(PICA_MS(50))); /* who comes before it has seen its queue stands in that */
-    CHECK_SOON(is_refused(&s));
+    CHECK_SOON(!queue_is_known || is_refused(&s));
     CHECK_EQ(pica_task_status(drainer) == PICA_DONE, false);
     check_hit(&sc.leave);
     CHECK_EQ(client_answer(busy), 200);

@@ -217,6 +217,27 @@ static void cancelled_without(void)
     client_close(without);
 }
 
+/* A connection waits for a stack until its time for a first request is up: when it has got one, it
+ * ends. */
+static void late_stack(void)
+{
+    site s;
+    pica_http_options o = PICA_HTTP_OPTIONS_INIT;
+    o.stack_size = (size_t)40 << 20;
+    o.head_timeout_ns = PICA_MS(50);
+    site_open(&s, handle, NULL, &o);
+    CHECK_OK(pica_yield());
+    fault_arm(FAULT_MMAP, 1, 1, ENOMEM);
+    client *silent = client_open(&s);
+    CHECK_SOON(fault_failed(FAULT_MMAP) > 0);
+    CHECK_OK(pica_sleep(PICA_MS(150)));
+    CHECK_EQ(pica_http_connections(s.server), 1);
+    fault_disarm();
+    CHECK_SOON(pica_http_connections(s.server) == 0);
+    client_close(silent);
+    site_close(&s);
+}
+
 CHECK_MAIN
 {
     check_timeout(60);
@@ -227,5 +248,6 @@ CHECK_MAIN
     check_run_in(CHECK_TWO, "no shutdown", no_shutdown);
     check_run_in(CHECK_ONE, "the reactor fails", reactor);
     check_run_in(CHECK_ONE | CHECK_TWO, "no stacks", stacks);
+    check_run_in(CHECK_ONE | CHECK_TWO, "a late stack", late_stack);
     check_run_in(CHECK_ONE | CHECK_TWO, "cancelled without a stack", cancelled_without);
 }

@@ -28,10 +28,9 @@ static int64_t began; /* the task's wait */
 /* The socket. Its kernel orders no memory here, but each of its calls sees the newest. */
 static model_event readable;
 static uint32_t ready;   /* [atomic] READY of the direction, as in own.h */
-static int unsent;       /* what the client has not taken */
 static uint32_t arrived; /* [atomic] parts of requests; */
 static uint32_t taken;   /* those of them that the task has read */
-static uint32_t waits;   /* [atomic] that the task has begun; release: who sees it sees the wait */
+static uint32_t waits;   /* [atomic] that the task has begun */
 static bool busy;        /* the task's: it has left its last wait */
 
 static uint32_t newest(uint32_t *at)
@@ -64,7 +63,7 @@ void pi_own_nudge(pica_stream *stream)
 int pi_own_unsent(pica_stream *stream)
 {
     model_check(!stream);
-    return unsent;
+    return 7 + (int)taken; /* each write, and what it fills, is another one */
 }
 
 /* --- The connection's task ------------------------------------------------------------------ */
@@ -79,11 +78,11 @@ static void wait_for(pi_http_phase phase)
 /* The sweep can see the wait. */
 static void announce(void)
 {
-    pi_store_release(&waits, waits + 1);
+    pi_store_relaxed(&waits, waits + 1);
 }
 
-/* Take the input that was waited for. @return false: there is none */
-static bool take(void)
+/* Read, as read_some(). @return false: the wait is over */
+static bool read_one(void)
 {
     bool over = false;
     while (!over) {
@@ -92,22 +91,41 @@ static bool take(void)
         (void)pi_and_relaxed(&ready, 0u);
         if (newest(&arrived) > taken)
             break;
-        over = pi_http_wait_is_over(conn);
+        over = pi_http_time_is_over(conn);
     }
     model_check(!over || now - began >= TIMEOUT);
     taken += !over;
-    conn->last |= pi_http_leave_wait(conn);
-    busy = true;
-    if (newest(&arrived) > taken) /* else the read was a short one */
+    if (!over && newest(&arrived) > taken) /* else the read was a short one */
         (void)pi_or_relaxed(&ready, 1u);
     return !over;
+}
+
+/* Take the input that was waited for. @return false: there is none */
+static bool take(void)
+{
+    bool some = read_one();
+    (void)pi_http_leave_wait(conn);
+    busy = true;
+    return some;
+}
+
+/* The same, where that is a request; as pi_http_receive_first(). */
+static bool take_first(void)
+{
+    bool some = read_one();
+    if (pi_http_leave_wait(conn)) {
+        conn->last = true;
+        pi_store_relaxed(&conn->claimed, 0u);
+    }
+    busy = true;
+    return some;
 }
 
 static bool receive(pi_http_phase phase)
 {
     wait_for(phase);
     announce();
-    return take();
+    return phase == PI_HTTP_IDLE ? take_first() : take();
 }
 
 static void begin(pi_http_phase phase)
@@ -130,7 +148,7 @@ static void end(void)
 /* Its first wait may have begun long ago. After a claim no other request follows. */
 static void goes_on(unsigned requests)
 {
-    bool some = take();
+    bool some = take_first();
     for (unsigned i = 1; some && !conn->last && i < requests; i++)
         some = receive(PI_HTTP_IDLE);
     end();
@@ -153,15 +171,28 @@ static void serves_two(void)
     goes_on(2);
 }
 
+static bool receive_more(void)
+{
+    busy = false;
+    pi_http_wait_on(conn, PI_HTTP_HEAD);
+    return take();
+}
+
 /* The second part of its head shares the first one's time. */
 static void reads_a_head(void)
 {
     begin(PI_HTTP_FRESH);
-    if (take()) {
-        busy = false;
-        pi_http_wait_on(conn, PI_HTTP_HEAD);
-        (void)take();
-    }
+    if (take_first())
+        (void)receive_more();
+    end();
+}
+
+/* And so does a part that never comes. */
+static void reads_on(void)
+{
+    begin(PI_HTTP_HEAD);
+    if (take() && !pi_http_time_is_over(conn))
+        (void)receive_more();
     end();
 }
 
@@ -169,8 +200,15 @@ static void reads_a_head(void)
 static void reads_a_body(void)
 {
     begin(PI_HTTP_IDLE);
-    if (take())
+    if (take_first())
         (void)receive(PI_HTTP_BODY);
+    end();
+}
+
+static void writes_on(void)
+{
+    if (take())
+        (void)receive(PI_HTTP_WRITE);
     end();
 }
 
@@ -180,6 +218,23 @@ static void refuses(void)
     begin(PI_HTTP_BODY);
     model_check(!take());
     model_check(!receive(PI_HTTP_WRITE));
+    end();
+}
+
+/* A connection's task begins late, after its first wait. */
+static void begins_late(void)
+{
+    (void)take_first();
+    end();
+}
+
+/* All that a client says after its answer is thrown away, in one wait. */
+static void lingers(void)
+{
+    begin(PI_HTTP_BODY); /* for LINGER, whose time is short */
+    while (read_one() && !pi_http_time_is_over(conn)) {
+    }
+    busy = true;
     end();
 }
 
@@ -197,25 +252,45 @@ static void sends_two(void)
     sends_one();
 }
 
-/* What one sweep has seen for the first time has had its time at the next. */
+/* Nothing has come, but who waits cannot know. */
+static void stirs(void)
+{
+    becomes_readable();
+}
+
 static void sweeps(void)
 {
     now += 100 * SECOND;
     pi_http_sweep(&serving);
 }
 
+static void sweeps_soon(void)
+{
+    now += SECOND;
+    pi_http_sweep(&serving);
+}
+
+/* What one sweep has seen for the first time has had its time at the next, and not before. */
 static void sweeps_twice(void)
 {
+    sweeps_soon();
     sweeps();
+}
+
+/* The wait that one sweep ends may be over, and the next one be seen a moment later. */
+static void sweeps_again_soon(void)
+{
     sweeps();
+    sweeps_soon();
 }
 
 /* The first waits, one after the other, do not last for ever. */
 static void ends_waits(unsigned n)
 {
     for (unsigned i = 1; i <= n; i++) {
-        for (unsigned rounds = 0; pi_load_acquire(&waits) < i; rounds++)
+        for (unsigned rounds = 0; pi_load_relaxed(&waits) < i; rounds++)
             pi_spin_wait(rounds);
+        sweeps_soon(); /* who writes takes something in this one */
         sweeps_twice();
     }
 }
@@ -246,7 +321,6 @@ static void setup(bool fences, bool ending)
     readable.set = busy = false;
     arrived = taken = waits = 0;
     ready = 1; /* who asks in vain is told */
-    unsent = 7;
     now = began = 0;
 }
 
@@ -265,23 +339,35 @@ static void at_the_end(void)
     setup(false, true);
 }
 
-/* A first request has come, and a sweep has seen the wait for it. */
-static void seen(bool fences)
+/* What the first wait is for has come, and a sweep has seen that wait. */
+static void seen_waiting(pi_http_phase phase, bool fences)
 {
     setup(fences, false);
-    begin(PI_HTTP_IDLE);
+    begin(phase);
     sweeps();
     arrived = 1;
 }
 
-static void seen_by_membarrier(void)
+static void seen(void)
 {
-    seen(false);
+    seen_waiting(PI_HTTP_IDLE, false);
 }
 
 static void seen_by_fences(void)
 {
-    seen(true);
+    seen_waiting(PI_HTTP_IDLE, true);
+}
+
+static void seen_to_write(void)
+{
+    seen_waiting(PI_HTTP_WRITE, false);
+}
+
+/* The acceptor has made the connection, its task has not begun. */
+static void accepted(void)
+{
+    setup(false, false);
+    begin(PI_HTTP_FRESH);
 }
 
 static void all_gone(void)
@@ -301,7 +387,7 @@ const model_test model_tests[] = {
     {"a silent one", by_membarrier, {serves_one, ends_one_wait}, all_gone, false, 3, 2},
     {"a silent one, fences", by_fences, {serves_one, ends_one_wait}, all_gone, false, 3, 2},
     {"one that refuses", by_membarrier, {refuses, ends_two_waits}, all_gone, false, 3, 1},
-    {"a wait of its own", seen_by_membarrier, {goes_on_for_two, sweeps}, can_be_ended, true, 3, 2},
+    {"a wait of its own", seen, {goes_on_for_two, sweeps}, can_be_ended, true, 3, 2},
     {"the same, fences", seen_by_fences, {goes_on_for_two, sweeps}, can_be_ended, true, 3, 2},
     {"a request", by_membarrier, {serves_one, sweeps_twice, sends_one}, all_gone, false, 3, 1},
     {"a request, fences", by_fences, {serves_one, sweeps_twice, sends_one}, all_gone, false, 3, 1},
@@ -310,6 +396,23 @@ const model_test model_tests[] = {
     {"two, fences", by_fences, {serves_two, sweeps_twice, sends_two}, all_gone, false, 3, 1},
     {"a body", by_membarrier, {reads_a_body, sweeps_twice, sends_two}, all_gone, false, 3, 1},
     {"a body, fences", by_fences, {reads_a_body, sweeps_twice, sends_two}, all_gone, false, 3, 1},
+    {"soon again", seen, {goes_on_for_two, sweeps_again_soon, stirs}, can_be_ended, true, 3, 2},
+    {"written again",
+     seen_to_write,
+     {writes_on, sweeps_again_soon, stirs},
+     can_be_ended,
+     true,
+     3,
+     2},
+    {"begins late", accepted, {begins_late, ends_one_wait}, all_gone, false, 3, 2},
+    {"lingers", by_membarrier, {lingers, ends_one_wait, sends_one}, all_gone, false, 3, 1},
+    {"no more of it",
+     by_membarrier,
+     {reads_on, ends_one_wait, sends_one},
+     can_be_ended,
+     true,
+     3,
+     1},
     {"in parts", by_membarrier, {reads_a_head, sweeps_twice, sends_two}, all_gone, false, 3, 1},
     {0},
 };

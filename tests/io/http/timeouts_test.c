@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* timeouts_test.c: how waits end that last too long, and which do not. */
 #include "io/http/sweep.h"
+#include "io/stream.h"
 #include "tests/io/http/play.h"
+
+#include <netinet/in.h>
+#include <unistd.h>
 
 /* What clients and server do next takes far less than the timeouts, but for one who waits for a CPU:
  * then a scene is played again. @return has all been in time? */
@@ -164,6 +168,91 @@ static bool a_slow_reader(const site *s)
     return in_time;
 }
 
+/* Some more of what has one time altogether comes at the very moment that this is up, but not all.
+ * @return was all in time? */
+static bool some_at_the_end(const site *s, client *c, pi_http_phase phase, int64_t time)
+{
+    pi_http_serving *v = s->server->servings;
+    bool in_time = outwait(s, phase, time);
+    if (in_time) {
+        const pi_http_conn *conn = PI_HTTP_CONN_OF(v->conns.next);
+        client_say(c, "x");
+        pi_http_sweep(v);
+        CHECK_OK(pica_sleep(PICA_MS(5)));
+        CHECK(v->conns.next != &conn->link || pi_load_acquire(&conn->phase) == PI_HTTP_LINGER);
+    }
+    return in_time;
+}
+
+static bool a_head_that_goes_on(const site *s)
+{
+    client *c = client_open(s);
+    client_say(c, GET);
+    CHECK_EQ(client_answer(c), 200);
+    client_say(c, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    bool in_time = some_at_the_end(s, c, PI_HTTP_HEAD, s->server->head_timeout);
+    CHECK(client_answer(c) == 408 || !in_time);
+    client_close(c);
+    CHECK_SOON(pica_http_connections(s->server) == 0);
+    return in_time;
+}
+
+static bool a_body_that_nobody_reads(const site *s)
+{
+    client *c = client_open(s);
+    client_say(c, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
+    CHECK_EQ(client_answer(c), 200);
+    bool in_time = some_at_the_end(s, c, PI_HTTP_BODY, s->server->body_timeout);
+    client_close(c);
+    CHECK_SOON(pica_http_connections(s->server) == 0);
+    return in_time;
+}
+
+/* A client that has been answered, and sends something at the very moment that it has talked for too
+ * long, does not keep its connection for that. */
+static bool a_talker(const site *s)
+{
+    client *c = client_open(s);
+    client_say(c, "nonsense\r\n\r\n");
+    CHECK_EQ(client_answer(c), 400);
+    bool in_time = outwait(s, PI_HTTP_LINGER, PI_HTTP_LINGER_NS);
+    if (in_time) {
+        client_say(c, "x");
+        pi_http_sweep(s->server->servings);
+        CHECK_SOON(pica_http_connections(s->server) == 0);
+    }
+    client_close(c);
+    return in_time;
+}
+
+/* So it is for a connection whose task was so late to begin that its time was up before. */
+static bool a_late_beginning(const site *s)
+{
+    int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    to.sin_port = htons(pica_addr_port(&s->at));
+    CHECK_FATAL_OK(connect(silent, (const struct sockaddr *)&to, sizeof(to)));
+    bool in_time = false;
+    for (int i = 0; i < 10000 && pica_http_connections(s->server) == 0; i++)
+        CHECK_OK(pica_yield());
+    pi_http_serving *v = s->server->servings;
+    if (v && v->conns.next != &v->conns) {
+        pica_stream *stream = PI_HTTP_CONN_OF(v->conns.next)->stream;
+        in_time = !(pi_load_relaxed(&pi_of_stream(stream)->in.word) & PI_USED);
+    }
+    if (in_time) {
+        pi_http_sweep(v);
+        int64_t began = pica_now();
+        while (pica_now() - began <= s->server->head_timeout) {
+        }
+        pi_http_sweep(v);
+        CHECK_SOON(pica_http_connections(s->server) == 0);
+    }
+    close(silent);
+    CHECK_SOON(pica_http_connections(s->server) == 0);
+    return in_time;
+}
+
 static void in_time(bool (*once)(const site *s), const pica_http_options *options)
 {
     scene sc = {0};
@@ -202,6 +291,33 @@ static void a_head_at_the_end_of_its_time(void)
     pica_http_options o = short_timeouts();
     o.head_timeout_ns = PICA_MS(80);
     in_time(a_head_in_time, &o);
+}
+
+static void head_goes_on(void)
+{
+    pica_http_options o = short_timeouts();
+    o.head_timeout_ns = PICA_MS(400);
+    in_time(a_head_that_goes_on, &o);
+}
+
+static void body_not_read(void)
+{
+    pica_http_options o = short_timeouts();
+    o.body_timeout_ns = PICA_MS(400);
+    in_time(a_body_that_nobody_reads, &o);
+}
+
+static void talks_for_ever(void)
+{
+    pica_http_options o = short_timeouts();
+    in_time(a_talker, &o);
+}
+
+static void late_beginning(void)
+{
+    pica_http_options o = short_timeouts();
+    o.head_timeout_ns = PICA_MS(80);
+    in_time(a_late_beginning, &o);
 }
 
 static void slow_reader(void)
@@ -260,4 +376,8 @@ CHECK_MAIN
     check_run_in(CHECK_TWO, "a slow reader", slow_reader);
     check_run_in(CHECK_ONE, "a head at the end of idleness", a_head_at_the_end_of_idleness);
     check_run_in(CHECK_ONE, "a head at the end of its time", a_head_at_the_end_of_its_time);
+    check_run_in(CHECK_ONE, "a head that goes on", head_goes_on);
+    check_run_in(CHECK_ONE, "a body that nobody reads", body_not_read);
+    check_run_in(CHECK_ONE, "who talks for ever", talks_for_ever);
+    check_run_in(CHECK_ONE, "a late beginning", late_beginning);
 }
