@@ -41,7 +41,7 @@ static ssize_t more_head(pi_http_conn *c, bool *timed)
         /* A head has one timeout, from its first byte on (the first head: from the start). */
         if (!*timed && c->served)
             pi_http_begin_time(c);
-        else if (pi_http_time_is_over(c))
+        else if (pi_http_time_is_over(c, PI_HTTP_HEAD))
             return -ETIMEDOUT; /* what has come just in time was not all */
         pi_http_wait_on(c, PI_HTTP_HEAD);
         *timed = true;

@@ -32,7 +32,7 @@ struct pica_http_request {
     pi_http_serving *serving;
     int64_t since;    /* [atomic] of the wait, ns; 0: the sweep has not seen it yet (sweep.h) */
     uint32_t phase;   /* [atomic] a pi_http_phase */
-    uint32_t claimed; /* [atomic] 1: the sweep ends its wait, if that lasts */
+    uint32_t claimed; /* [atomic] a phase: the sweep ends the wait in that, if it lasts */
     bool fences;      /* [const] as the serving's */
     bool pinned;      /* [serving's lock writes, atomic] the sweep holds it */
 

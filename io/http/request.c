@@ -115,12 +115,13 @@ static ssize_t more_body(pi_http_conn *c, char *to, size_t n)
         if (rc)
             return body_fails(c, rc);
     }
+    bool begins = !c->discarding || c->out_len > 0; /* to send that may wait, too */
     int rc = pi_http_flush(c);
     if (rc)
         return body_fails(c, rc);
-    if (!c->discarding)
+    if (begins)
         pi_http_begin_time(c);
-    else if (pi_http_time_is_over(c))
+    else if (pi_http_time_is_over(c, PI_HTTP_BODY))
         return body_fails(c, -ETIMEDOUT);
     pi_http_wait_on(c, PI_HTTP_BODY);
     ssize_t got = pi_http_receive(c, to, n);
@@ -195,8 +196,6 @@ bool pi_http_discard_body(pi_http_conn *c)
     /* A client that waits for 100 Continue may or may not send the body after another
      * answer: nobody can tell what comes next. */
     if (c->body_failed || c->asked)
-        return false;
-    if (pi_http_flush(c)) /* which may wait, too */
         return false;
     c->discarding = true;
     pi_http_begin_time(c); /* the waits have one time together */

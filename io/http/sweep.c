@@ -139,7 +139,7 @@ static void settle(const pi_http_serving *serving, const claim *picked, unsigned
     for (unsigned i = 0; i < n; i++) {
         if (takes(&picked[i], now) || !picked[i].overdue)
             continue;
-        pi_store_relaxed(&picked[i].conn->claimed, 1u);
+        pi_store_relaxed(&picked[i].conn->claimed, picked[i].phase);
         claims[claimed++] = picked[i];
     }
     if (claimed == 0)

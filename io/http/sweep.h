@@ -33,8 +33,10 @@
  *   (A) wait     BUSY -> a waiting phase: its task, release. For a time of its own since = 0 and
  *                claimed = 0 before; or in the time of the wait before, whose claim then stands.
  *   (B) leave    a waiting phase -> BUSY, fence, read `claimed`: its task.   } one of the two
- *   (C) claim    claimed = 1, fence, look whether that wait still lasts: the } sees the other
- *                sweep, where the wait's time is up. It does: nudge. It does not: claimed = 0.
+ *   (C) claim    claimed = phase, fence, look whether that wait still lasts: } sees the other
+ *                the sweep, where the wait's time is up. It does: nudge. It does not: claimed = 0.
+ *                For that phase alone: FRESH and the HEAD that follows share a time, but in the end
+ *                FRESH is allowed less of it.
  *   (D) since    0 -> now: the sweep, release. In between the task may have gone on to another
  *                wait: that one then seems to have begun a moment before it did.
  *   (E) look     after a call that was in vain, and before a wait in the time of the last one:
@@ -88,22 +90,29 @@ static inline void pi_http_wait(pi_http_conn *c, pi_http_phase phase)
     pi_http_wait_on(c, phase);
 }
 
-/** (E). @return whether the time is up */
-static inline bool pi_http_time_is_over(const pi_http_conn *c)
+/** (E). @return whether the time of a wait in that phase is up */
+static inline bool pi_http_time_is_over(const pi_http_conn *c, uint32_t phase)
 {
     if (PI_UNLIKELY(c->fences))
         pi_fence_seq_cst();
     else
         pi_fence_compiler();
-    return PI_UNLIKELY(pi_load_relaxed(&c->claimed)) && pi_load_acquire(&c->since) != 0 &&
-           pi_load_relaxed(&c->claimed);
+    return PI_UNLIKELY(pi_load_relaxed(&c->claimed) == phase) && pi_load_acquire(&c->since) != 0 &&
+           pi_load_relaxed(&c->claimed) == phase;
+}
+
+/** (E), of the wait that lasts. */
+static inline bool pi_http_wait_is_over(const pi_http_conn *c)
+{
+    return pi_http_time_is_over(c, pi_load_relaxed(&c->phase));
 }
 
 /** (B). @return whether the time was up */
 static inline bool pi_http_leave_wait(pi_http_conn *c)
 {
+    uint32_t phase = pi_load_relaxed(&c->phase);
     pi_store_relaxed(&c->phase, (uint32_t)PI_HTTP_BUSY);
-    return pi_http_time_is_over(c);
+    return pi_http_time_is_over(c, phase);
 }
 
 /** Into its serving's ring: the sweep may see it from now on. */

@@ -21,7 +21,7 @@ static ssize_t read_some(pi_http_conn *c, char *to, size_t n)
         rc = pi_own_wait(c->stream);
         if (rc == 0)
             rc = pi_own_read(c->stream, to, n);
-    } while (rc == -EAGAIN && !pi_http_time_is_over(c));
+    } while (rc == -EAGAIN && !pi_http_wait_is_over(c));
     return rc;
 }
 
@@ -33,7 +33,7 @@ static ssize_t write_some(pi_http_conn *c, const struct iovec *parts, int n)
         rc = pi_own_wait_to_write(c->stream);
         if (rc == 0)
             rc = pi_own_writev(c->stream, parts, n);
-    } while (rc == -EAGAIN && !pi_http_time_is_over(c));
+    } while (rc == -EAGAIN && !pi_http_wait_is_over(c));
     return rc;
 }
 
@@ -52,7 +52,7 @@ ssize_t pi_http_receive(pi_http_conn *c, char *to, size_t n)
 
 ssize_t pi_http_found_nothing_slow(pi_http_conn *c)
 {
-    return pi_http_time_is_over(c) ? 0 : -EAGAIN;
+    return pi_http_wait_is_over(c) ? 0 : -EAGAIN;
 }
 
 /* --- Input ---------------------------------------------------------------------------------- */
@@ -208,7 +208,7 @@ void pi_http_linger(pi_http_conn *c)
     char waste[1024];
     for (size_t most = LINGER_MAX; most > sizeof(waste);) {
         ssize_t rc = read_some(c, waste, sizeof(waste));
-        if (rc <= 0 || pi_http_time_is_over(c)) /* it may be nudged in vain, while bytes come */
+        if (rc <= 0 || pi_http_wait_is_over(c)) /* it may be nudged in vain, while bytes come */
             break;
         most -= (size_t)rc;
     }

@@ -80,10 +80,8 @@ static inline __attribute__((always_inline)) ssize_t pi_http_receive_first(pi_ht
         if (PI_UNLIKELY(rc <= 0))
             pi_http_give_work(c);
     } while (rc == -EAGAIN && (rc = pi_http_found_nothing_slow(c)) == -EAGAIN);
-    if (PI_UNLIKELY(pi_http_leave_wait(c))) {
+    if (PI_UNLIKELY(pi_http_leave_wait(c)))
         c->last = true;
-        pi_store_relaxed(&c->claimed, 0u); /* the rest of a head may have more time */
-    }
     if (PI_UNLIKELY(rc < 0) && rc != -ECANCELED)
         c->failed = (int)rc;
     return rc;
