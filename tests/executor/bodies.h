@@ -30,6 +30,20 @@ static inline intptr_t body_sleeps(void *arg)
     return pica_sleep(PICA_NEVER);
 }
 
+/** Hits the latch, is cancelled in its sleep, and fails with -EIO. */
+static inline intptr_t body_sleeps_then_fails(void *latch)
+{
+    check_hit(latch);
+    CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
+    return -EIO;
+}
+
+/** Spawns into the group. @return 8 if that is cancelled: -ESHUTDOWN; or else 0 */
+static inline intptr_t body_is_refused(void *group)
+{
+    return pica_group_spawn(group, body_returns, NULL) == -ESHUTDOWN ? 8 : 0;
+}
+
 /** Wait for a cancel; swallow it: return 7. Hits the latch first, if there is one. */
 static inline intptr_t body_swallows(void *arg)
 {
