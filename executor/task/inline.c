@@ -13,8 +13,6 @@ bool pi_inline_breathe_slow(pi_worker *worker, pi_fiber *fiber)
     if (!found && worker->now_ms == worker->gave_way_ms)
         return false;
     worker->gave_way_ms = worker->now_ms;
-    if (worker->flags & PICA_NO_INLINE)
-        return false; /* parks often enough */
     /* Not behind all that is queued: that may be a million children that the caller is about
      * to run one by one on its own stack. */
     pi_worker_give_way(worker, fiber);
