@@ -400,7 +400,7 @@ static void execute(unsigned preemptions, unsigned old_reads)
 }
 
 model_result model_explore(const model_test *test, unsigned preemptions, unsigned old_reads,
-                           bool trace_failure)
+                           uint64_t most, bool trace_failure)
 {
     model_result result = {0};
     current_test = test;
@@ -417,6 +417,7 @@ model_result model_explore(const model_test *test, unsigned preemptions, unsigne
             n_choices = 0; /* anew */
         else
             more = next_choices();
+        more &= !most || result.executions < most;
     }
     if (failed) {
         result.failed = true;

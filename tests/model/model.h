@@ -20,11 +20,12 @@
  * Mutants: afterwards each memory order met is weakened, one at a time (acquire, release ->
  * relaxed; acq_rel -> each half; seq_cst -> acq_rel or what the operation can have; a fence
  * taken away), and some test has to fail. A mutant that survives needs a reason in the list
- * that the program passes; a reason that no mutant needs is a failure as well.
+ * that the program passes; a reason that no mutant needs is a failure as well. One that has its
+ * reason goes through the first 20,000 executions of each test, or through all if it is thorough.
  *
- * Program: test [--preemptions N] [--old-reads N] [--deeper] [--test NAME] [--no-mutants]
- * [--mutant N] [--sites FILE]. Sites: write there which orders were tried. Deeper: one preemption
- * more for the tests with a bound. Exit: 0, 1.
+ * Program: test [--preemptions N] [--old-reads N] [--deeper] [--thorough] [--test NAME]
+ * [--no-mutants] [--mutant N] [--sites FILE]. Sites: write there which orders were tried. Deeper:
+ * one preemption more for the tests with a bound. Exit: 0, 1.
  */
 #ifndef MODEL_H
 #define MODEL_H

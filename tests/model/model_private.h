@@ -16,9 +16,11 @@ typedef struct model_result {
     char what[400];
 } model_result;
 
-/** Run all executions of a test. @param preemptions  0: no bound; else old_reads is one, too */
+/** Run the executions of a test.
+ *  @param preemptions  0: no bound; else old_reads is one, too
+ *  @param most         stop after so many; 0: when there is no other one */
 model_result model_explore(const model_test *test, unsigned preemptions, unsigned old_reads,
-                           bool trace_failure);
+                           uint64_t most, bool trace_failure);
 
 /** Threads run, as opposed to setup and finish. */
 extern bool model_running;

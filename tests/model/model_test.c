@@ -476,10 +476,10 @@ static bool reduction_loses_nothing(void)
             .threads = {run_program, run_program, n_threads == 3 ? run_program : NULL},
             .finish = note_outcome};
         memset(seen_outcome, 0, sizeof(seen_outcome));
-        executions += model_explore(&test, 20, 100, false).executions;
+        executions += model_explore(&test, 20, 100, 0, false).executions;
         memcpy(all, seen_outcome, sizeof(all));
         memset(seen_outcome, 0, sizeof(seen_outcome));
-        executions += model_explore(&test, 0, 100, false).executions;
+        executions += model_explore(&test, 0, 100, 0, false).executions;
         if (memcmp(all, seen_outcome, sizeof(all)) != 0) {
             printf("random program %u: the exploration without bound loses outcomes\n", round);
             return false;
@@ -491,7 +491,7 @@ static bool reduction_loses_nothing(void)
 static bool litmus_is_right(const model_test *test, unsigned preemptions, uint64_t expected)
 {
     outcomes = 0;
-    model_result result = model_explore(test, preemptions, 100, true);
+    model_result result = model_explore(test, preemptions, 100, 0, true);
     executions += result.executions;
     if (!result.failed && outcomes == expected)
         return true;
@@ -503,7 +503,7 @@ static bool litmus_is_right(const model_test *test, unsigned preemptions, uint64
 
 static bool mistake_is_noticed(const model_test *test, unsigned preemptions, const char *failure)
 {
-    model_result result = model_explore(test, preemptions, 100, !failure);
+    model_result result = model_explore(test, preemptions, 100, 0, !failure);
     executions += result.executions;
     if (result.failed == (failure != NULL) && (!failure || strstr(result.what, failure)))
         return true;

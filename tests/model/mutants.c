@@ -10,6 +10,7 @@
 
 #define SITES 256
 #define MUTANTS 512
+#define JUSTIFIED_MOST 20000 /* executions of each test, to see a justified mutant survive */
 
 typedef struct mutant {
     unsigned site; /* 1 + index */
@@ -28,6 +29,7 @@ static const model_test *tests;
 static unsigned n_tests;
 static const char *only_test;
 static unsigned deeper;
+static bool thorough;                        /* justified mutants, too, go through all executions */
 static int preemptions = -1, old_reads = -1; /* given on the command line */
 
 static const char *base_name(const char *path)
@@ -71,11 +73,12 @@ static double seconds(void)
     return (double)clock() / CLOCKS_PER_SEC;
 }
 
-static model_result explore(const model_test *test, bool trace)
+/* @param most  executions; 0: all there are */
+static model_result explore(const model_test *test, uint64_t most, bool trace)
 {
     unsigned p = test->preemptions ? test->preemptions + deeper : 0;
     return model_explore(test, preemptions >= 0 ? (unsigned)preemptions : p,
-                         old_reads >= 0 ? (unsigned)old_reads : test->old_reads, trace);
+                         old_reads >= 0 ? (unsigned)old_reads : test->old_reads, most, trace);
 }
 
 static bool chosen(const model_test *test)
@@ -91,7 +94,7 @@ static bool run_tests(void)
         if (!chosen(&tests[i]))
             continue;
         double start = seconds();
-        model_result r = explore(&tests[i], true);
+        model_result r = explore(&tests[i], 0, true);
         printf("%-40s %9llu executions (%llu pruned), %.2f s: %s\n", tests[i].name,
                (unsigned long long)r.executions, (unsigned long long)r.pruned, seconds() - start,
                r.failed ? r.what : "ok");
@@ -152,7 +155,7 @@ static unsigned list_mutants(mutant *list)
 }
 
 /* Runs the tests with a mutant. @return the test that failed, NULL: it survived */
-static const char *kill(const mutant *m, char *what, size_t size, bool trace)
+static const char *kill(const mutant *m, uint64_t most, char *what, size_t size, bool trace)
 {
     mutated_site = m->site;
     mutated_order = m->order;
@@ -160,7 +163,7 @@ static const char *kill(const mutant *m, char *what, size_t size, bool trace)
     for (unsigned i = 0; i < n_tests && !killer; i++) {
         if (!chosen(&tests[i]))
             continue;
-        model_result r = explore(&tests[i], trace);
+        model_result r = explore(&tests[i], most, trace);
         if (r.failed) {
             killer = tests[i].name;
             snprintf(what, size, "%s, after %llu", r.what, (unsigned long long)r.executions);
@@ -224,7 +227,8 @@ static bool run_mutants(unsigned only, const model_reason *reasons, unsigned n_r
             elsewhere++;
             continue;
         }
-        const char *killer = kill(&list[i], what, sizeof(what), only != 0);
+        uint64_t most = reason && !thorough && !only ? JUSTIFIED_MOST : 0;
+        const char *killer = kill(&list[i], most, what, sizeof(what), only != 0);
         printf("mutant %2u: %s:%d %s: %s: %s: ", i + 1, base_name(site->file), site->line,
                site->function, list[i].what, object_of(site));
         if (killer) {
@@ -284,6 +288,9 @@ int model_main(int argc, char **argv, const model_test *the_tests, unsigned n_th
         } else if (strcmp(argv[i], "--deeper") == 0) {
             deeper = 1;
             continue;
+        } else if (strcmp(argv[i], "--thorough") == 0) {
+            thorough = true;
+            continue;
         } else if (strcmp(argv[i], "--preemptions") == 0) {
             preemptions = atoi(value);
         } else if (strcmp(argv[i], "--old-reads") == 0) {
@@ -296,8 +303,8 @@ int model_main(int argc, char **argv, const model_test *the_tests, unsigned n_th
             only_mutant = (unsigned)atoi(value);
         } else {
             fprintf(stderr,
-                    "usage: %s [--preemptions N] [--old-reads N] [--deeper] [--test NAME] "
-                    "[--no-mutants] [--mutant N] [--sites FILE]\n",
+                    "usage: %s [--preemptions N] [--old-reads N] [--deeper] [--thorough] "
+                    "[--test NAME] [--no-mutants] [--mutant N] [--sites FILE]\n",
                     argv[0]);
             return 2;
         }
