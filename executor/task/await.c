@@ -91,13 +91,15 @@ int pi_await(pica_task *task, intptr_t *result, bool cancelled)
     bool tried = false;
     for (;;) {
         pi_worker *worker = pi_worker_self();
+        pi_fiber *fiber = worker ? worker->fiber : NULL;
         if (pi_task_done(task)) {
             take_result(task, result);
+            if (fiber) /* a turn as well: who counts some, and never looks around, seems alive */
+                (void)pi_inline_breathe(worker, fiber);
             return cancelled ? -ECANCELED : 0;
         }
-        if (!worker || !worker->fiber)
+        if (!fiber)
             return await_slow(NULL, task, result, &cancelled, &tried);
-        pi_fiber *fiber = worker->fiber;
         if (!cancelled && pi_scopes_cancelled(fiber)) {
             if (pi_await_is_self(fiber, task))
                 return -EDEADLK;

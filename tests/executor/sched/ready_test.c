@@ -8,9 +8,16 @@
 
 /* What a task may be busy with, for ever. Each gives way as often as it has to, and is one turn of
  * its worker's budget or several: so budgets end wherever these happen to take them. */
+static pica_task *ended; /* that of a case */
+
 static void awaits_one(void)
 {
     CHECK_EQ(body_end(body_spawn(body_returns, body_arg(1))), 1);
+}
+
+static void awaits_one_that_has_ended(void)
+{
+    CHECK_EQ(pica_await(ended, NULL), 0);
 }
 
 static void joins_one(void)
@@ -102,6 +109,7 @@ static const struct kind {
     const char *name;
     void (*turn)(void);
 } kinds[] = {{"awaits", awaits_one},
+             {"awaits of what has ended", awaits_one_that_has_ended},
              {"joins", joins_one},
              {"gathers", gathers},
              {"collecting gathers", collects},
@@ -159,9 +167,12 @@ static void one_comes(pica_executor *ex, const struct kind *kind, unsigned pin)
 static void one_comes_beside_each(const pica_options *options)
 {
     pica_executor *ex = check_executor_open(options);
+    ended = body_spawn_in(ex, body_returns, NULL);
+    CHECK_EQ(pica_await(ended, NULL), 0);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         for (unsigned pin = 0; pin <= 1; pin++)
             one_comes(ex, &kinds[i], pin);
+    pica_unref(ended);
     check_executor_close(ex);
 }
 
