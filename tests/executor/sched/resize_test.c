@@ -13,9 +13,10 @@
 
 #define MOST 4
 
-static pica_executor *open_small(void)
+static pica_executor *open_small(unsigned flags)
 {
     pica_options options = check_options();
+    options.flags |= flags;
     options.workers = 1;
     options.workers_max = MOST;
     options.trim_after_ns = PICA_NEVER; /* nobody gets up for it */
@@ -28,7 +29,7 @@ static pica_executor *open_small(void)
  * the same. */
 static void the_monitor_learns_of_it(void)
 {
-    pica_executor *ex = open_small();
+    pica_executor *ex = open_small(0);
     CHECK_OK(pica_executor_resize(ex, MOST));
     CHECK_OK(pica_executor_resize(ex, 2));
     CHECK_SOON(asleep(ex));
@@ -56,7 +57,7 @@ static intptr_t meets(void *arg)
 
 static void as_many_run_at_once(void)
 {
-    pica_executor *ex = open_small();
+    pica_executor *ex = open_small(0);
     for (unsigned n = 1; n <= MOST; n++) {
         struct crowd crowd = {.wanted = n};
         pica_task *tasks[MOST];
@@ -95,7 +96,7 @@ static intptr_t stays(void *arg)
 /* Those that are stuck on a worker that goes end there; those that wait there go on elsewhere. */
 static void who_waits_goes_on(void)
 {
-    pica_executor *ex = open_small();
+    pica_executor *ex = open_small(0);
     struct guest g[MOST];
     pica_task *tasks[MOST];
     CHECK_OK(pica_executor_resize(ex, MOST));
@@ -130,7 +131,7 @@ static void who_waits_goes_on(void)
 /* One that is to rest, but computes, while all others sleep: somebody gets up for what it spawns. */
 static void who_computes_is_helped(void)
 {
-    pica_executor *ex = open_small();
+    pica_executor *ex = open_small(0);
     check_latch first[2] = {{0}}, late = {0};
     pica_attr attr = PICA_ATTR_INIT;
     pica_task *spins = NULL;
@@ -144,6 +145,44 @@ static void who_computes_is_helped(void)
     check_hit(&first[1]);
     CHECK_EQ(body_end(spins), 1);
     CHECK_EQ(body_end(spawns), 1);
+    check_executor_close(ex);
+}
+
+/* Keeps the first worker: from all others until the first latch is hit, from sleep until the second. */
+static intptr_t keeps_busy(void *latches)
+{
+    check_latch *two = latches;
+    while (check_hits(&two[0]) == 0)
+        pi_spin_wait(1);
+    while (check_hits(&two[1]) == 0)
+        CHECK_OK(pica_yield());
+    return 1;
+}
+
+/* Takes its own worker away, whose budget is used up by that, here in the middle of the task. */
+static intptr_t gives_way_once(void *latches)
+{
+    CHECK_EQ(pica_worker_index(), 1);
+    check_hit(latches);
+    CHECK_OK(pica_executor_resize(pica_executor_self(), 1));
+    CHECK_EQ(body_end(body_spawn(body_returns, body_arg(1))), 1);
+    return pica_worker_index();
+}
+
+/* The budget of one that is to rest may always be used up in the middle of a task. */
+static void who_is_busy_inline_goes(void)
+{
+    pica_executor *ex = open_small(PICA_NO_SPARE); /* which would have that worker's number */
+    check_latch latches[2] = {{0}};
+    pica_attr attr = PICA_ATTR_INIT;
+    pica_task *keeps = NULL;
+    attr.pin = 1;
+    CHECK_OK(pica_executor_resize(ex, 2));
+    CHECK_FATAL_OK(pica_executor_spawn_with(ex, &keeps, keeps_busy, latches, &attr));
+    CHECK_SOON(pica_task_status(keeps) == PICA_RUNNING);
+    CHECK_EQ(body_end(body_spawn_in(ex, gives_way_once, latches)), 0);
+    check_hit(&latches[1]);
+    CHECK_EQ(body_end(keeps), 1);
     check_executor_close(ex);
 }
 
@@ -187,7 +226,7 @@ static void *resizes(void *arg)
 
 static void to_and_fro(void)
 {
-    struct load l = {.ex = open_small()};
+    struct load l = {.ex = open_small(0)};
     intptr_t rounds = (intptr_t)check_rounds(300);
     pica_task *tasks[4];
     pthread_t threads[2];
@@ -205,7 +244,7 @@ static void to_and_fro(void)
 
 static void misuse(void)
 {
-    pica_executor *ex = open_small();
+    pica_executor *ex = open_small(0);
     CHECK_EQ(pica_executor_resize(NULL, 1), -EINVAL);
     CHECK_EQ(pica_executor_resize(ex, 0), -EINVAL);
     CHECK_EQ(pica_executor_resize(ex, MOST + 1), -EINVAL);
@@ -268,6 +307,7 @@ CHECK_MAIN
     check_plain("the monitor learns of it", the_monitor_learns_of_it);
     check_plain("who waits goes on", who_waits_goes_on);
     check_plain("who computes is helped", who_computes_is_helped);
+    check_plain("who is busy inline goes", who_is_busy_inline_goes);
     check_plain("to and fro", to_and_fro);
     check_plain("misuse", misuse);
     check_plain_in(CHECK_ONE | CHECK_TWO | CHECK_FOUR, "pinned workers", pinned_workers);
