@@ -13,11 +13,13 @@
  *   3. Numbers beyond the table have no bit: there a second waiter is noticed only by epoll, where
  *      it has the same reactor.
  */
+#include "executor/sched/worker.h"
 #include "io/epoll.h"
 #include "io/slots.h"
 #include "io/stream.h"
 #include "io/sys.h"
 
+#include <pica/task.h>
 #include <poll.h>
 
 /* A hang-up of the peer's half concerns those who want to read. */
@@ -57,6 +59,15 @@ static int wait_registered(pi_descriptor *d, short events, int64_t deadline_ns)
     return rc;
 }
 
+/* The check on entry. Each call is a turn, and yields where the budget is used up: who always finds
+ * its descriptor ready must not keep its task running for ever. */
+static int check(void)
+{
+    int rc = pi_wait_check();
+    pi_worker *worker = pi_worker_self();
+    return rc == 0 && worker->fiber && pi_worker_spend(worker) ? pica_yield() : rc;
+}
+
 int pica_poll_fd(int fd, short events, int64_t deadline_ns)
 {
     pi_slots *slots;
@@ -64,7 +75,7 @@ int pica_poll_fd(int fd, short events, int64_t deadline_ns)
         return -EINVAL;
     int rc = pi_slots_self(&slots);
     if (rc == 0)
-        rc = pi_wait_check();
+        rc = check();
     if (rc < 0)
         return rc;
     events = with_hang_up(events);

@@ -25,6 +25,25 @@ static void ready_at_once(void)
     close(fd);
 }
 
+static intptr_t hits(void *latch)
+{
+    check_hit(latch);
+    return 0;
+}
+
+/* With one worker: who never has to wait lets others run all the same. */
+static void ready_again_and_again(void)
+{
+    int fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+    check_latch ran = {0};
+    pica_task *other = peers_spawn(hits, &ran);
+    for (unsigned calls = 0; calls < 100; calls++)
+        CHECK_EQ(pica_poll_fd(fd, POLLIN, PICA_NEVER), POLLIN);
+    CHECK_EQ(check_hits(&ran), 1);
+    CHECK_EQ(peers_result(other), 0);
+    close(fd);
+}
+
 static void waits(void)
 {
     job in = {.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .events = POLLIN};
@@ -188,6 +207,7 @@ static void not_a_streams(void)
 CHECK_MAIN
 {
     check_run("ready at once", ready_at_once);
+    check_run_in(CHECK_ONE, "ready again and again", ready_again_and_again);
     check_run("waits to read", waits);
     check_run("waits for room", waits_for_room);
     check_run("either direction", either_direction);
