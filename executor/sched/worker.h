@@ -80,6 +80,7 @@ typedef struct pi_worker {
     uint32_t trim_ms;         /* [owner] when it looks next for what to trim (trim.h), coarse */
     uint32_t trim_answered;   /* [owner, atomic] the last request to trim that it has seen */
     int64_t polled_ns;        /* [owner] when it last polled, and did not sleep */
+    uint32_t newest;          /* [owner] how often it has taken from a crowd (loop.h) */
     pica_task **pinned_tail;  /* [owner] */
     /* and the rest. */
     uint32_t victim;          /* [owner] who paid last time */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* loop_test.c: a busy worker polls its reactor again and again, however short its turns are, but
  * not at the end of each budget if these are shorter still. Its own, not one that it serves. Then,
- * what thieves leave behind. */
+ * what thieves leave behind, and the order in a crowd. */
 #include "executor/base/clock.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/loop.h"
@@ -126,6 +126,43 @@ static void private_again_when_thieves_stay_away(void)
     }
 }
 
+/* One worker, without inlining. A round is as many turns as a budget, all but one of them in the
+ * loop; it begins at each turn of a budget once. */
+static intptr_t groups_in_a_crowd(void *unused)
+{
+    enum { CROWD = PI_LOOP_CROWD + PI_BUDGET };
+    check_latch started = {0};
+    pi_worker *worker = pi_worker_self();
+    (void)unused;
+    for (uint32_t phase = 0; phase < PI_BUDGET; phase++) {
+        uint64_t before = check_hits(&started);
+        for (unsigned i = 0; i < CROWD; i++)
+            CHECK_OK(pica_spawn(NULL, body_hits, &started));
+        while (worker->turns % PI_BUDGET != phase)
+            (void)pi_worker_spend(worker);
+        for (unsigned rounds = 0; rounds < 4; rounds++) {
+            pica_group group;
+            pica_group_begin(&group);
+            for (unsigned i = 0; i < PI_BUDGET - 2; i++)
+                CHECK_OK(pica_group_spawn(&group, body_returns, NULL));
+            CHECK_EQ(pica_group_end(&group, 0), 0);
+        }
+        CHECK_LT(before, check_hits(&started));
+        CHECK_SOON(check_hits(&started) == before + CROWD);
+    }
+    return 3;
+}
+
+static void the_oldest_of_a_crowd_gets_its_turn(void)
+{
+    pica_options options = check_options();
+    options.workers = 1;
+    options.flags = PICA_NO_INLINE | PICA_NO_SPARE;
+    pica_executor *ex = check_executor_open(&options);
+    CHECK_EQ(body_end(body_spawn_in(ex, groups_in_a_crowd, NULL)), 3);
+    check_executor_close(ex);
+}
+
 CHECK_MAIN
 {
     check_run_in(CHECK_ONE, "yields are polled between", yields_are_polled_between);
@@ -135,4 +172,5 @@ CHECK_MAIN
     check_run_in(CHECK_ONE, "private again when thieves stay away",
                  private_again_when_thieves_stay_away);
     check_run_in(CHECK_TWO, "another's is not its own", anothers_is_not_its_own);
+    check_plain("the oldest of a crowd gets its turn", the_oldest_of_a_crowd_gets_its_turn);
 }
