@@ -21,10 +21,11 @@
 int pi_streak_end_slow(pi_descriptor *d, pi_direction *dir, bool ready)
 {
     uint32_t *last = dir == &d->in ? &d->in_turns : &d->out_turns;
-    uint32_t turns = pi_load_relaxed(&pi_worker_self()->turns);
+    const pi_worker *worker = pi_worker_self();
+    uint32_t turns = pi_load_relaxed(&worker->turns);
     uint32_t others = turns - *last;
     *last = turns;
-    if (others >= PI_STREAK_MAX)
+    if (others >= PI_STREAK_MAX && !pi_worker_is_due(worker))
         return 0;
     int rc = pica_yield();
     if (rc < 0)

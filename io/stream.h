@@ -3,6 +3,7 @@
 #ifndef PI_IO_STREAM_H
 #define PI_IO_STREAM_H
 
+#include "executor/sched/worker.h"
 #include "io/descriptor.h"
 
 #include <pica/net.h>
@@ -34,13 +35,14 @@ bool pi_accept_may_go_on(int rc);
 
 /** After so many calls in a row that found their bytes there, a task yields, unless its worker
  *  has run others as often: a busy peer must not keep its task running for ever, but who waits
- *  for each request has no need to let others run before each 64th answer. */
+ *  for each request has no need to let others run before each 64th answer. Sooner, if what it
+ *  does between them takes so long that the monitor hurries its worker. */
 #define PI_STREAK_MAX 64
 
 /** Count a call that did not wait. @return whether it was the last before a yield */
 static inline bool pi_streak_is_over(uint8_t *streak)
 {
-    if (PI_LIKELY(++*streak < PI_STREAK_MAX))
+    if (PI_LIKELY(++*streak < PI_STREAK_MAX && !pi_worker_is_due(pi_worker_self())))
         return false;
     *streak = 0;
     return true;

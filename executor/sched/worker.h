@@ -208,9 +208,16 @@ unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at);
 /** One inline run or switch. @return true: the budget is used up */
 static inline bool pi_worker_spend(pi_worker *worker)
 {
-    uint32_t turns = worker->turns + 1;
+    uint32_t turns = pi_load_relaxed(&worker->turns) + 1;
     pi_store_relaxed(&worker->turns, turns);
     return PI_UNLIKELY((int32_t)(turns - pi_load_relaxed(&worker->look_at)) >= 0);
+}
+
+/** Is it so already? The monitor lets it be where turns are long. Whose turn it is may ask in the
+ *  middle, and yield. */
+static inline bool pi_worker_is_due(const pi_worker *worker)
+{
+    return (int32_t)(pi_load_relaxed(&worker->turns) - pi_load_relaxed(&worker->look_at)) >= 0;
 }
 
 /** Into the own deque. Owner. @return 0, -ENOMEM */

@@ -15,8 +15,10 @@
 
 #include "executor/base/alloc.h"
 #include "executor/base/assert.h"
+#include "executor/sched/worker.h"
 #include "io/sys.h"
 
+#include <pica/task.h>
 #include <poll.h>
 
 /* --- Heads ------------------------------------------------------------------------------------ */
@@ -129,6 +131,16 @@ static bool serve_one(pi_http_conn *c)
     return c->keep && !c->failed && (pi_http_body_done(c) || pi_http_discard_body(c));
 }
 
+/* Who sends requests without an end, and before they are answered, must not keep the connection's
+ * task running for ever: each that is here already is a turn. (One that is not is waited for, or
+ * read; see stream.h.) @return whether to serve it: no, if the task is cancelled */
+static inline bool may_go_on(const pi_http_conn *c)
+{
+    if (PI_LIKELY(c->pos == c->end) || !pi_worker_spend(pi_worker_self()))
+        return true;
+    return pica_yield() == 0;
+}
+
 /* --- Beginning and end ---------------------------------------------------------------------- */
 
 int pi_http_conn_new(pi_http_conn **out, pi_http_serving *serving, pica_stream *stream)
@@ -176,7 +188,7 @@ intptr_t pi_http_conn_run(void *conn)
     int rc = pi_own_begin(c->stream);
     pi_assert(rc == 0);
     (void)rc; /* nobody else has ever had the stream */
-    while (serve_one(c)) {
+    while (serve_one(c) && may_go_on(c)) {
     }
     if (pi_http_flush(c) == 0 && is_talking(c))
         pi_http_linger(c);

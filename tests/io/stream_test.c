@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* stream_test.c: bytes through TCP streams: what arrives, how an end looks, what a short
  * read may mean. Waits that end otherwise are in wait_test.c. */
+#include "executor/sched/worker.h"
 #include "tests/io/peers.h"
 
 #include <limits.h>
@@ -492,6 +493,24 @@ static void lets_others_run(void)
     pica_close(b);
 }
 
+/* The monitor finds that turns are long here: sooner. */
+static void lets_others_run_when_hurried(void)
+{
+    pica_stream *a, *b;
+    peers_pair(&a, &b);
+    uint32_t ran = 0;
+    pica_task *other = peers_spawn(raises, &ran);
+    CHECK_EQ(pica_write(a, "x", 1), 1);
+    CHECK_EQ(pi_load_acquire(&ran), 0);
+    pi_worker *worker = pi_worker_self();
+    pi_store_relaxed(&worker->look_at, worker->turns); /* as the monitor */
+    CHECK_EQ(pica_write(a, "x", 1), 1);
+    CHECK_EQ(pi_load_acquire(&ran), 1);
+    CHECK_EQ(peers_result(other), 0);
+    pica_close(a);
+    pica_close(b);
+}
+
 static intptr_t leaves_open(void *arg)
 {
     int *fds = arg;
@@ -528,6 +547,7 @@ CHECK_MAIN
     check_run("vectors and empty buffers", vectors);
     check_run("options", options);
     check_run_in(CHECK_ONE, "lets others run", lets_others_run);
+    check_run_in(CHECK_ONE, "lets others run when hurried", lets_others_run_when_hurried);
     check_run("plain thread", plain_thread);
     check_plain("futex driver", futex_driver);
     check_plain("left open", left_open);

@@ -420,10 +420,45 @@ static void all_at_once(void)
     is_over(&s);
 }
 
+/* --- Without a pause ------------------------------------------------------------------------- */
+
+static int counts(pica_http_request *req, void *latch)
+{
+    check_hit(latch);
+    return pica_http_reply(req, 200, NULL, "ok", 2);
+}
+
+/* With one worker: one who never lets the server wait keeps it for so many requests at most. */
+static void without_a_pause(void)
+{
+    enum { REQUESTS = 512 };
+    static char all[REQUESTS * sizeof(GET)];
+    check_latch answered = {0};
+    uint64_t before = 0, most = 0;
+    pica_http_options o = patient();
+    site s;
+    site_open(&s, counts, &answered, &o);
+    client *c = client_open(&s);
+    for (unsigned i = 0; i < REQUESTS; i++)
+        memcpy(all + i * (sizeof(GET) - 1), GET, sizeof(GET));
+    client_send(c, all, strlen(all));
+    for (int64_t until = pica_after(PATIENCE); before < REQUESTS && pica_now() < until;) {
+        CHECK_OK(pica_yield());
+        uint64_t now = check_hits(&answered);
+        most = now - before > most ? now - before : most;
+        before = now;
+    }
+    CHECK_EQ(before, REQUESTS);
+    CHECK_LE(most, 100);
+    client_close(c);
+    site_close(&s);
+}
+
 CHECK_MAIN
 {
     check_run_in(CHECK_ONE | CHECK_TWO | CHECK_MIGRATE, "slowly", slowly);
     check_run("many in a row", many_in_a_row);
+    check_run_in(CHECK_ONE, "without a pause", without_a_pause);
     check_run_in(CHECK_ONE | CHECK_TWO | CHECK_MIGRATE, "a flood", flood);
     check_run("giants", giants);
     check_run("half-closed", half_closed);
