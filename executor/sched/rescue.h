@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rescue.h: one worker serves the reactor and the timers of another, which is stuck in one task.
- * (Its queued tasks can be stolen anyway.)
+/* rescue.h: one worker serves the reactor and the timers of another, which is stuck in one task,
+ * and takes what that has queued (which an idle one could steal anyway).
  *
  * The rescuer attaches the stuck one's driver to its own, so that from then on it is woken by the
  * stuck one's events as by its own. The stuck worker, when it turns again, detaches it. So only

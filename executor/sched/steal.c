@@ -19,13 +19,12 @@ static uint32_t random_below(pi_worker *worker, uint32_t n)
     return (uint32_t)((worker->random >> 32) * n >> 32);
 }
 
-static pica_task *steal_from(pi_worker *worker, uint32_t victim)
+static pica_task *steal_from(pi_worker *worker, pi_worker *victim)
 {
-    pi_worker *from = &worker->ex->workers[victim];
-    pi_node *node = pi_steal_allowed(from) ? pi_deque_steal(&from->deque) : NULL;
+    pi_node *node = pi_steal_allowed(victim) ? pi_deque_steal(&victim->deque) : NULL;
     if (!node)
         return NULL;
-    worker->victim = victim;
+    worker->victim = victim->index;
     pi_store_relaxed(&worker->steals, worker->steals + 1);
     return pi_task_of(node);
 }
@@ -33,13 +32,14 @@ static pica_task *steal_from(pi_worker *worker, uint32_t victim)
 /* By node: only from those on the own node of memory, or only from the others. */
 static pica_task *steal_from_any(pi_worker *worker, uint32_t n, bool by_node, bool near)
 {
+    pi_worker *workers = worker->ex->workers;
     uint32_t start = random_below(worker, n);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t victim = (start + i) % n;
-        uint32_t node = pi_load_relaxed(&worker->ex->workers[victim].node);
+        uint32_t node = pi_load_relaxed(&workers[victim].node);
         if (victim == worker->index || (by_node && (node == worker->node) != near))
             continue;
-        pica_task *task = steal_from(worker, victim);
+        pica_task *task = steal_from(worker, &workers[victim]);
         if (task)
             return task;
     }
@@ -52,10 +52,21 @@ pica_task *pi_steal(pi_worker *worker)
     pica_task *task = NULL;
     if (n < 2)
         return NULL;
-    if (last != worker->index && last < n && (task = steal_from(worker, last)))
+    if (last != worker->index && last < n &&
+        (task = steal_from(worker, &worker->ex->workers[last])))
         return task;
     bool pinned = worker->flags & PICA_PIN_WORKERS;
     if ((task = steal_from_any(worker, n, pinned, true)) || !pinned)
         return task;
     return steal_from_any(worker, n, true, false);
+}
+
+#define SHARE 32
+
+void pi_steal_share(pi_worker *worker, pi_worker *stuck)
+{
+    pica_task *task;
+    for (unsigned n = 0; n < SHARE && (task = steal_from(worker, stuck)); n++)
+        if (pi_worker_push(worker, task) < 0)
+            pi_worker_inject(worker->ex, task);
 }

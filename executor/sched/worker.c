@@ -71,9 +71,9 @@ __attribute__((noinline)) void pi_worker_suspend(pi_worker *worker, pi_fiber *fi
     pi_switch(&fiber->context, &worker->loop);
 }
 
-/* The loop looks into the inject queue, and whether it is to rest, when the budget is used up there;
- * where it always is used up in the middle of a task, that has to be done here. (And for stacks:
- * execute().) */
+/* The loop looks into the inject queue, and whether it is to rest, when the budget is used up
+ * there; where it always is used up in the middle of a task, that has to be done here. (And for
+ * stacks: execute().) */
 __attribute__((noinline)) void pi_worker_give_way(pi_worker *worker, pi_fiber *fiber)
 {
     pica_task *task;

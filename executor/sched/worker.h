@@ -188,7 +188,8 @@ void pi_worker_inject(pica_executor *ex, pica_task *task);
  *  became ready by that */
 bool pi_worker_breathe(pi_worker *worker);
 
-/** Poll a driver and fire timers without sleeping. @return how much was found */
+/** Poll a driver and fire timers without sleeping; of another worker's, take a share of what it has
+ *  queued as well. @return how much was found by the former */
 unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at);
 
 /** Switches and inline runs between two looks at reactor, timers and inject queue. */

@@ -240,6 +240,37 @@ static void the_others_go_on(void)
     CHECK_EQ(body_end(stuck), 0);
 }
 
+/* Nobody idles, so nobody steals; what is queued with the stuck one is served all the same. */
+static intptr_t yields(void *arg)
+{
+    while (!pi_load_acquire((uint32_t *)arg))
+        CHECK_OK(pica_yield());
+    return 0;
+}
+
+static void the_others_are_busy(void)
+{
+    check_latch served = {0};
+    uint32_t stop = 0;
+    unsigned workers = pica_executor_workers(check_executor()), here = body_pin_here() - 1;
+    pica_task *others[4] = {NULL};
+    for (unsigned i = 0; i < workers; i++)
+        if (i != here)
+            others[i] = body_spawn_on(i, yields, &stop);
+    for (unsigned i = 0; i < workers; i++)
+        while (others[i] && pica_task_status(others[i]) != PICA_RUNNING)
+            pi_spin_wait(100);
+    pica_task *queued = body_spawn(body_hits, &served);
+    for (int64_t until = pica_after(PICA_SEC(10)); !check_hits(&served) && pica_now() < until;)
+        pi_spin_wait(1);
+    CHECK_EQ(check_hits(&served), 1);
+    pi_store_release(&stop, 1u);
+    for (unsigned i = 0; i < workers; i++)
+        if (others[i])
+            CHECK_EQ(body_end(others[i]), 0);
+    CHECK_EQ(body_end(queued), 1);
+}
+
 CHECK_MAIN
 {
     /* With migration the woken task may be sent to the stuck worker's own mailbox. */
@@ -249,4 +280,5 @@ CHECK_MAIN
     check_run_in(modes, "descriptors", descriptors);
     check_run_in(CHECK_TWO | CHECK_NO_INLINE, "batches", batches);
     check_run_in(modes, "the others go on", the_others_go_on);
+    check_run_in(modes, "the others are busy", the_others_are_busy);
 }
