@@ -61,6 +61,7 @@ static void caller_is_cancelled(void)
     check_latch asleep = {0};
     pica_task *task = body_spawn(body_swallows, &asleep);
     CHECK_HITS(&asleep, 1);
+    BODY_WAITS(task);
     struct joining j[5];
     pica_task *joiners[5];
     memset(j, 0, sizeof(j));
