@@ -50,7 +50,7 @@ static intptr_t ends_a_group(void *arg)
 
 static intptr_t takes_its_time(void *ran)
 {
-    starve_for(PICA_MS(PI_STARVED_PATIENCE_MS * 2 / 3));
+    starve_for(PICA_MS(PI_STARVED_PATIENCE_MS / 8)); /* all of them: more than twice of it */
     check_hit(ran);
     return 0;
 }
