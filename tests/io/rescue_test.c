@@ -2,6 +2,7 @@
 /* rescue_test.c: a descriptor of a worker that computes without a break is served by an
  * idle one: stream, listener and foreign descriptor, each within a millisecond. */
 #include "executor/base/atomics.h"
+#include "tests/executor/bodies.h"
 #include "tests/io/peers.h"
 
 #include <sys/eventfd.h>
@@ -42,7 +43,7 @@ static intptr_t waiter(void *arg)
 {
     scene *x = arg;
     if (x->anew || !x->known)
-        pi_store_release(&x->stuck, (uint32_t)pica_worker_index());
+        pi_store_release(&x->stuck, body_pin_here() - 1);
     x->known = true;
     check_hit(&x->waiting);
     intptr_t rc = x->wait(x);
