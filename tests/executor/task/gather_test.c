@@ -375,7 +375,7 @@ static intptr_t ends_after(void *arg)
     CHECK_EQ(pica_cancelling(), 1); /* once, however it comes */
     pica_scope shield;
     intptr_t result = 0;
-    pica_shield_begin(&shield, pica_after(PICA_SEC(5)));
+    pica_shield_begin(&shield, pica_after(PICA_SEC(12)));
     int rc = pica_join(other, &result);
     rc = (int)pica_scope_end(&shield, rc);
     pica_unref(other);

@@ -136,7 +136,7 @@ static void cancelled_among_members(void)
 struct siblings {
     pica_task *first, *second;
     bool deadline;
-    check_latch asleep;
+    check_latch asleep, spawned;
 };
 
 static intptr_t ends_after_its_sibling(void *arg)
@@ -146,7 +146,8 @@ static intptr_t ends_after_its_sibling(void *arg)
     CHECK_EQ(pica_sleep(PICA_NEVER), -ECANCELED);
     pica_scope shield;
     intptr_t result = 0;
-    pica_shield_begin(&shield, pica_after(PICA_SEC(5)));
+    pica_shield_begin(&shield, pica_after(PICA_SEC(12)));
+    CHECK_HITS(&s->spawned, 1); /* the deadline may pass before */
     int rc = pica_join(s->second, &result);
     rc = (int)pica_scope_end(&shield, rc);
     CHECK_EQ(rc, 0);
@@ -161,6 +162,7 @@ static intptr_t has_siblings(void *arg)
     pica_group_begin_until(&group, s->deadline ? pica_after(PICA_MS(10)) : PICA_NEVER);
     s->first = body_spawn_member(&group, ends_after_its_sibling, s);
     s->second = body_spawn_member(&group, body_swallows, &s->asleep);
+    check_hit(&s->spawned);
     intptr_t rc = pica_group_end(&group, 0);
     pica_unref(s->first);
     pica_unref(s->second);
