@@ -207,7 +207,7 @@ static intptr_t is_stuck(void *arg)
         stop_here();
     pica_task *task;
     CHECK_FATAL_OK(pica_spawn(&task, comes, &came));
-    for (int64_t until = pica_after(PICA_SEC(5)); !check_hits(&came) && pica_now() < until;) {
+    for (int64_t until = pica_after(PICA_SEC(12)); !check_hits(&came) && pica_now() < until;) {
     }
     intptr_t rc = CHECK_EQ(check_hits(&came), 1) ? 0 : -EIO;
     CHECK_EQ(pica_await(task, NULL), 0);

@@ -45,7 +45,7 @@ static intptr_t gets_stuck(void *arg)
 {
     struct hostage *h = arg;
     int rc = pica_sleep_until(pi_load_acquire(&h->due) - 1);
-    int64_t give_up = pica_after(PICA_SEC(2)), waited = proc_others_waited_ns();
+    int64_t give_up = pica_after(PICA_SEC(12)), waited = proc_others_waited_ns();
     h->stuck = pica_now();
     while (!pi_load_acquire(&h->served) && pica_now() < give_up) {
     }
@@ -76,7 +76,7 @@ static intptr_t is_stuck(void *arg)
 {
     struct hostage *h = arg;
     pica_task *task = NULL;
-    int64_t give_up = pica_after(PICA_SEC(2));
+    int64_t give_up = pica_after(PICA_SEC(12));
     /* Stuck for a while already when it comes due, and for long after it. */
     int64_t busy_until = pica_after(PICA_MS(3)), waited = -1;
     if (h->what == TIMER)

@@ -23,7 +23,7 @@
 #else
 #define LIMIT_NS PICA_MS(25)
 #endif
-#define GIVE_UP_NS PICA_SEC(5)
+#define GIVE_UP_NS PICA_SEC(12)
 
 /* It has been at work, and has handed over what it had. */
 static bool spare_rests(pica_executor *ex)
