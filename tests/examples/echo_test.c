@@ -8,6 +8,7 @@
  * Plain POSIX, nothing of pica: what is tested is a program, seen from outside.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -116,8 +117,10 @@ static void expect_all(int fd, int connection)
     unsigned char bytes[BYTES + 1];
     size_t have = 0;
     ssize_t n;
-    while ((n = read(fd, bytes + have, sizeof bytes - have)) > 0)
-        have += (size_t)n;
+    do { /* where there is a time limit, a process that was stopped meanwhile is told EINTR */
+        n = read(fd, bytes + have, sizeof bytes - have);
+        have += n > 0 ? (size_t)n : 0;
+    } while (n > 0 || (n < 0 && errno == EINTR));
     if (n < 0)
         fail_errno("read");
     if (have != BYTES)
