@@ -2,6 +2,7 @@
 /* drain_test.c: how connections end: drained, cancelled, left by the client. Those whose time is up
  * are in timeouts_test.c. */
 #include "io/http/server.h"
+#include "io/http/sweep.h"
 #include "io/sys.h"
 #include "tests/io/http/play.h"
 
@@ -22,7 +23,8 @@ static client *client_that_waits(const site *s, const scene *sc)
 
 /* --- Draining ------------------------------------------------------------------------------- */
 
-static void idle_ones_end_at_once(void)
+/* @return how long it took them to end */
+static int64_t idle_ones_end(void)
 {
     scene sc = {0};
     site s;
@@ -36,11 +38,22 @@ static void idle_ones_end_at_once(void)
     }
     int64_t before = pica_now();
     site_close(&s);
-    CHECK_LT(pica_now() - before, PICA_MS(900)); /* no grace, no timeout */
+    int64_t took = pica_now() - before;
     for (int i = 0; i < 5; i++) {
         CHECK(client_ended(c[i]));
         client_close(c[i]);
     }
+    return took;
+}
+
+static void idle_ones_end_at_once(void)
+{
+    int64_t best = PICA_NEVER;
+    for (unsigned tries = 0; tries < 5 && best >= PICA_MS(900); tries++) {
+        int64_t took = idle_ones_end();
+        best = took < best ? took : best;
+    }
+    CHECK_LT(best, PICA_MS(900)); /* no grace, no timeout */
 }
 
 static bool is_refused(const site *s)
@@ -118,8 +131,8 @@ static void the_queue_is_answered(void)
     ends_drained(&s, drainer);
 }
 
-/* Who gets in only when the time for first requests is over has some of his own. */
-static void late_ones_have_their_time(void)
+/* @return was the late one answered? */
+static bool a_late_one_has_its_time(void)
 {
     scene sc = {0};
     site s;
@@ -131,16 +144,31 @@ static void late_ones_have_their_time(void)
     CHECK_FATAL_OK(pica_spawn(&drainer, drain, &s));
     CHECK_SOON(pi_load_acquire(&s.server->draining));
     CHECK_OK(pica_sleep(s.server->grace - pica_now() + PICA_MS(20)));
+    int64_t let_in = pica_now();
     check_hit(&sc.leave);
     CHECK_EQ(client_answer(busy), 200);
     CHECK(client_ended(busy));
     CHECK_OK(pica_sleep(PICA_MS(50))); /* in which it is accepted, and looked at */
-    client_say(late, GET);
-    CHECK_EQ(client_answer(late), 200);
-    CHECK(client_has(late, "\r\nConnection: close\r\n") && client_ended(late));
+    size_t n;
+    bool answered =
+        pica_write_all(late->stream, GET, sizeof(GET) - 1, &n) == 0 && client_answer(late) == 200;
+    bool in_time = pica_now() - let_in < PI_HTTP_GRACE_NS;
+    CHECK(answered || !in_time);
+    if (answered)
+        CHECK(client_has(late, "\r\nConnection: close\r\n") && client_ended(late));
     ends_drained(&s, drainer);
     client_close(busy);
     client_close(late);
+    return answered;
+}
+
+/* Who gets in only when the time for first requests is over has some of his own. */
+static void late_ones_have_their_time(void)
+{
+    bool answered = false;
+    for (unsigned tries = 0; tries < 5 && !answered; tries++)
+        answered = a_late_one_has_its_time();
+    CHECK(answered);
 }
 
 /* A server that can take no more connections has no queue to empty where none stood in it: it
@@ -190,22 +218,30 @@ static void the_last_answer_is_not_reset(void)
 }
 
 /* One of many clients: asks, and goes on to ask, until it is told that this was the last
- * answer. None of its requests is lost. */
+ * answer. None of its requests is lost, if there is a CPU for it to ask. */
 typedef struct crowd {
     site *site;
-    check_latch connected;
+    check_latch connected, late;
 } crowd;
 
 static intptr_t ask_for_ever(void *arg)
 {
     crowd *of = arg;
+    int64_t since = pica_now();
     client *c = client_open(of->site);
     check_hit(&of->connected);
     intptr_t answers = 0;
     do {
-        client_say(c, GET);
-        if (!CHECK_EQ(client_answer(c), 200))
-            break;
+        size_t n;
+        int64_t asks = pica_now();
+        int rc = pica_write_all(c->stream, GET, sizeof(GET) - 1, &n);
+        if (rc < 0 || client_answer(c) != 200) {
+            CHECK_LE(PICA_MS(100), pica_now() - since); /* silent for 200 ms: then it is closed */
+            check_hit(&of->late);
+            client_close(c);
+            return answers;
+        }
+        since = asks;
         answers++;
     } while (!client_has(c, "\r\nConnection: close\r\n"));
     CHECK(client_ended(c));
@@ -230,7 +266,7 @@ static void drained_under_load(void)
     for (int i = 0; i < CLIENTS; i++) {
         intptr_t n = 0;
         CHECK_OK(pica_await(t[i], &n));
-        CHECK_LT(0, n);
+        CHECK(n > 0 || check_hits(&all.late));
         answers += n;
         pica_unref(t[i]);
     }
@@ -309,32 +345,49 @@ static void destroyed_by_who_drained_it(void)
     }
 }
 
+typedef struct briefly {
+    site *site;
+    int64_t ns;
+} briefly;
+
 static intptr_t drain_briefly(void *arg)
 {
-    site *s = arg;
-    return pica_http_drain(s->server, pica_after(PICA_MS(50)));
+    const briefly *b = arg;
+    return pica_http_drain(b->site->server, pica_after(b->ns));
 }
 
-/* A deadline holds, although who set it was cancelled and others have set later ones. */
-static void deadlines_outlive_their_callers(void)
+/* @return was its caller cancelled before it came? */
+static bool a_deadline_outlives_its_caller(int64_t ns)
 {
     scene sc = {0};
     site s;
     site_open(&s, play, &sc, NULL);
     client *c = client_that_waits(&s, &sc);
+    briefly b = {&s, ns};
     pica_task *brief;
     intptr_t rc = 0;
-    CHECK_FATAL_OK(pica_spawn(&brief, drain_briefly, &s));
+    CHECK_FATAL_OK(pica_spawn(&brief, drain_briefly, &b));
     CHECK_SOON(is_refused(&s));
-    CHECK_OK(pica_cancel(brief));
+    bool in_time = pica_cancel(brief) == 0;
     CHECK_OK(pica_await(brief, &rc));
-    CHECK_EQ(rc, -ECANCELED);
+    in_time = in_time && rc == -ECANCELED;
+    CHECK(in_time || rc == 1);
     pica_unref(brief);
     CHECK_EQ(pica_http_drain(s.server, PICA_NEVER), 1);
     CHECK_EQ(sc.failed, -ECANCELED);
     CHECK(client_ended(c));
     client_close(c);
     CHECK_EQ(site_end(&s), 0);
+    return in_time;
+}
+
+/* A deadline holds, although who set it was cancelled and others have set later ones. */
+static void deadlines_outlive_their_callers(void)
+{
+    bool in_time = false;
+    for (int64_t ns = PICA_MS(50); ns < PICA_SEC(4) && !in_time; ns *= 2)
+        in_time = a_deadline_outlives_its_caller(ns);
+    CHECK(in_time);
 }
 
 static void drained_again(void)
@@ -369,59 +422,92 @@ static void cancelled(void)
 
 /* --- Cut, but in a shield ---------------------------------------------------------------------- */
 
-/* How a server is cut, and what its task then comes to. */
+/* How a server is cut while a handler waits, and what its task then comes to. */
 typedef struct knife {
-    void (*cut)(site *s);
+    bool (*cut)(site *s); /* @return did it still wait? */
     int comes_to;
 } knife;
 
-static void cut_by_drain(site *s)
+static bool cut_by_drain(site *s)
 {
-    CHECK_EQ(pica_http_drain(s->server, pica_after(PICA_MS(20))), 1);
+    return pica_http_drain(s->server, pica_after(PICA_MS(20))) == 1;
 }
 
-static void cut_by_cancel(site *s)
+static bool cut_by_cancel(site *s)
 {
     CHECK_OK(pica_cancel(s->task));
     CHECK_OK(pica_sleep(PICA_MS(5)));
-    CHECK_OK(pica_cancel(s->task)); /* once more, while it waits for the handler */
+    (void)pica_cancel(s->task); /* once more, while it waits for the handler */
+    return true;
 }
 
-static void cut_by_both(site *s)
+static bool cut_by_both(site *s)
 {
     CHECK_OK(pica_cancel(s->task));
-    CHECK_EQ(pica_http_drain(s->server, pica_after(PATIENCE)), 1);
+    return pica_http_drain(s->server, pica_after(PATIENCE)) == 1;
 }
 
-static void cut_by_time(site *s)
+static bool cut_by_time(site *s)
 {
     (void)s;
+    return true;
 }
 
 static intptr_t serve_briefly(void *arg)
 {
+    const briefly *b = arg;
     pica_scope scope;
-    pica_scope_begin(&scope, pica_after(PICA_MS(50)));
-    return pica_scope_end(&scope, site_serve(arg));
+    pica_scope_begin(&scope, pica_after(b->ns));
+    return pica_scope_end(&scope, site_serve(b->site));
+}
+
+/* The first client, whose handler waits. @return NULL: the server was cut before */
+static client *client_that_is_served(site *s, const scene *sc, const char *request)
+{
+    pica_stream *stream;
+    size_t n;
+    if (pica_tcp_connect(&stream, &s->at) < 0)
+        return NULL;
+    client *c = client_of(stream);
+    if (pica_write_all(stream, request, strlen(request), &n) == 0)
+        CHECK_SOON(check_hits(&sc->entered) || pica_task_status(s->task) == PICA_DONE);
+    if (check_hits(&sc->entered))
+        return c;
+    client_close(c);
+    return NULL;
 }
 
 /* A cut hits no wait inside a shield; what the handler waits for there has its time all the same,
- * and the server ends when that is up. */
-static void shielded(const char *request, const knife *by, const pica_http_options *o)
+ * and the server ends when that is up. @return was there something to cut? */
+static bool shielded(const char *request, const knife *by, const pica_http_options *o, int64_t ns)
 {
     scene sc = {0};
     site s;
+    briefly b = {&s, ns};
     site_prepare(&s, play, &sc, o);
-    CHECK_FATAL_OK(pica_spawn(&s.task, by->cut == cut_by_time ? serve_briefly : site_serve, &s));
-    client *c = client_open(&s);
-    client_say(c, request);
-    CHECK_HITS(&sc.entered, 1);
-    by->cut(&s);
+    CHECK_FATAL_OK(by->cut == cut_by_time ? pica_spawn(&s.task, serve_briefly, &b)
+                                          : pica_spawn(&s.task, site_serve, &s));
+    client *c = client_that_is_served(&s, &sc, request);
+    CHECK(c || by->cut == cut_by_time);
+    bool in_time = by->cut(&s) && c;
     CHECK_SOON(pica_task_status(s.task) == PICA_DONE);
-    CHECK_EQ(check_hits(&sc.left), 1);
-    CHECK_EQ(sc.failed, -ETIMEDOUT);
-    client_close(c); /* or it would never end, where that has failed */
+    if (c) {
+        CHECK_EQ(check_hits(&sc.left), 1);
+        CHECK_EQ(sc.failed, -ETIMEDOUT);
+        client_close(c); /* or it would never end, where that has failed */
+    }
     CHECK_EQ(site_end(&s), by->comes_to);
+    return in_time;
+}
+
+/* The handler's wait has a time of some times that of the cut. */
+static bool cut_by_all(int64_t ns, const knife *by)
+{
+    pica_http_options body = short_timeouts(), write = short_timeouts();
+    body.body_timeout_ns = write.write_timeout_ns = ns * 12 / 5;
+    bool in_time = shielded(
+        "PUT /shield/read HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc", by, &body, ns);
+    return shielded("GET /shield/pour HTTP/1.1\r\nHost: a\r\n\r\n", by, &write, ns) && in_time;
 }
 
 static void cut_in_a_shield(void)
@@ -432,12 +518,11 @@ static void cut_in_a_shield(void)
         {cut_by_both, -ECANCELED},
         {cut_by_time, -ETIMEDOUT},
     };
-    pica_http_options body = short_timeouts(), write = short_timeouts();
-    body.body_timeout_ns = write.write_timeout_ns = PICA_MS(120);
     for (unsigned i = 0; i < sizeof(knives) / sizeof(knives[0]); i++) {
-        shielded("PUT /shield/read HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc",
-                 &knives[i], &body);
-        shielded("GET /shield/pour HTTP/1.1\r\nHost: a\r\n\r\n", &knives[i], &write);
+        bool in_time = false;
+        for (int64_t ns = PICA_MS(50); ns < PICA_SEC(4) && !in_time; ns *= 2)
+            in_time = cut_by_all(ns, &knives[i]);
+        CHECK(in_time);
     }
 }
 

@@ -79,13 +79,20 @@ typedef struct client {
     char in[262144];
 } client;
 
-static inline client *client_open(const site *s)
+static inline client *client_of(pica_stream *stream)
 {
     client *c = malloc(sizeof(*c));
     CHECK_FATAL(c);
     c->have = 0;
-    CHECK_FATAL_OK(pica_tcp_connect(&c->stream, &s->at));
+    c->stream = stream;
     return c;
+}
+
+static inline client *client_open(const site *s)
+{
+    pica_stream *stream;
+    CHECK_FATAL_OK(pica_tcp_connect(&stream, &s->at));
+    return client_of(stream);
 }
 
 static inline void client_close(client *c)
