@@ -311,7 +311,7 @@ static void *watch_main(void *arg)
     }
     say("%s: timed out: %s [%s, PICA_TEST_SEED=%llu]\n", program, case_name, mode_name,
         (unsigned long long)seed);
-    alarm(5); /* the dump may hang as well */
+    alarm(30); /* the dump may hang as well */
     if (hooked())
         hooked()->dump();
     _exit(1);

@@ -122,9 +122,8 @@ static void expect_nothing_left(pica_executor *ex)
             check_die("pica_executor_stats()", __FILE__, __LINE__);
         if (!(s.tasks_live | s.tasks_held | s.stacks_live | s.timers_armed | s.descriptors_open))
             return;
-        if (poll.until && pica_now() > poll.until - PICA_SEC(8))
+        if (!check_poll_again(&poll))
             break;
-        check_poll_again(&poll);
     }
     check_fail(__FILE__, __LINE__,
                "left over: %llu tasks, %llu handles, %llu stacks, %llu timers, %llu descriptors",

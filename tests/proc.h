@@ -28,11 +28,11 @@ static inline unsigned proc_entries(const char *path)
 }
 
 /** The number of threads, counted as entries are. The kernel takes a joined thread out of /proc a
- *  moment after the join, so more than are wanted get two seconds to go. */
+ *  moment after the join, so more than are wanted get ten seconds to go. */
 static inline unsigned proc_threads(unsigned wanted)
 {
     unsigned n = 0;
-    for (unsigned i = 0; (n = proc_entries("/proc/self/task")) > wanted && i < 2000; i++)
+    for (unsigned i = 0; (n = proc_entries("/proc/self/task")) > wanted && i < 10000; i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     return n;
 }
