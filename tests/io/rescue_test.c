@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* rescue_test.c: a descriptor of a worker that computes without a break is served by an
- * idle one: stream, listener and foreign descriptor, each within a millisecond. */
+ * idle one: stream, listener and foreign descriptor, each within a millisecond, and without the
+ * time in which those who help were ready to run and did not. */
 #include "executor/base/atomics.h"
 #include "tests/executor/bodies.h"
 #include "tests/io/peers.h"
+#include "tests/proc.h"
 
 #include <sys/eventfd.h>
 
 #define ROUNDS_MAX 100
 #define IN_TIME 6
 #define BURN_NS PICA_MS(20)
+#if defined(PI_ASAN) || defined(PI_TSAN)
+#define LIMIT_NS PICA_MS(10)
+#else
+#define LIMIT_NS PICA_MS(1)
+#endif
 
 /* What waits: the waiter runs wherever it likes; the descriptor is registered with the worker
  * that first began to wait for it, and that one is going to be stuck. */
@@ -22,6 +29,7 @@ typedef struct scene {
     int fd;         /* the peer, or an eventfd */
     int64_t sent;   /* [atomic] when it became ready */
     int64_t delay;  /* [atomic] until the waiter ran; -1: not yet */
+    int64_t waited; /* [atomic] what others had to wait for a CPU until then */
     bool anew;      /* each wait registers anew (pica_poll_fd) */
     bool known;     /* [waiter] stuck is set */
     uint32_t stuck; /* [atomic] the worker that is going to be */
@@ -31,9 +39,13 @@ typedef struct scene {
 static intptr_t burn(void *arg)
 {
     scene *x = arg;
+    int64_t waited = proc_others_waited_ns();
     pi_store_seq_cst(&x->sent, pica_now());
     x->ready(x);
     int64_t end = pica_now() + BURN_NS;
+    while (pica_now() < end && pi_load_acquire(&x->delay) < 0)
+        ;
+    pi_store_release(&x->waited, proc_others_waited_ns() - waited);
     while (pica_now() < end)
         ;
     return 0;
@@ -94,7 +106,7 @@ static void serve(scene *x)
     int in_time = 0;
     int64_t best = PICA_NEVER;
     /* Others want the CPU, too, and take it now and then; a hostage would be late each time. */
-    for (int i = 0; i < ROUNDS_MAX && (in_time < IN_TIME || best >= PICA_MS(1)); i++) {
+    for (int i = 0; i < ROUNDS_MAX && (in_time < IN_TIME || best >= LIMIT_NS); i++) {
         x->waiting = (check_latch){0};
         pi_store_relaxed(&x->delay, (int64_t)-1);
         pica_task *task = peers_spawn(waiter, x);
@@ -107,10 +119,11 @@ static void serve(scene *x)
         CHECK_EQ(peers_result(task), 1);
         int64_t delay = pi_load_acquire(&x->delay);
         in_time += delay < BURN_NS;
-        best = delay < best ? delay : best;
         CHECK_EQ(peers_result(hog), 0);
+        delay -= pi_load_acquire(&x->waited);
+        best = delay < best ? delay : best;
     }
-    CHECK_LT(best, PICA_MS(1));
+    CHECK_LT(best, LIMIT_NS);
     CHECK_LE(IN_TIME, in_time);
 }
 
