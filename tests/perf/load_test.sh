@@ -83,10 +83,10 @@ done
 stall_shows || fail "the stall of 300 ms is not in the percentiles"
 stop
 
-# A server that dies is an error.
+# A server that dies is an error, be it late.
 serve ./raw-server http
 (sleep 0.4 && kill -9 "$server") &
-expect 1 "a server that dies" --seconds 1
+expect 1 "a server that dies" --seconds 3
 wait "$server" 2>/dev/null
 server=
 expect 1 "nobody there" --seconds 0.3
