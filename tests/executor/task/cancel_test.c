@@ -167,6 +167,7 @@ static intptr_t stops(void *arg)
     struct ignoring *i = arg;
     CHECK_OK(pica_yield());
     CHECK_OK(pica_sleep(PICA_MS(1)));
+    CHECK_HITS(&i->rounds, 1);
     pi_store_release(&i->stop, 1u);
     return 0;
 }
