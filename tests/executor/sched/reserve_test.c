@@ -317,10 +317,11 @@ static void a_blocking_call(void)
         int64_t before = pica_now();
         CHECK_EQ(body_end(blocked), 1);
         CHECK_EQ(body_end(queued), 0);
-        in_time = s.served - before < PICA_MS(350);
+        /* Where this task was held up, the spare may have come before, and be blocked itself. */
+        in_time = s.served - before < PICA_MS(350) &&
+                  s.where == (int)pica_executor_workers(check_executor());
     }
     CHECK(in_time);
-    CHECK_EQ(s.where, pica_executor_workers(check_executor()));
 }
 
 /* While it works, and while it rests, the executor can end. */
