@@ -117,8 +117,8 @@ static intptr_t gives_up_first(void *arg)
     peers_fill(s);
     pica_scope scope;
     struct iovec part = {.iov_base = &byte, .iov_len = 1};
-    pica_scope_begin(&scope, pica_after(PICA_MS(1)));
     CHECK_EQ(pi_own_try_write(s, &byte, 1), -EAGAIN);
+    pica_scope_begin(&scope, pica_after(PICA_MS(1)));
     CHECK_EQ(pica_scope_end(&scope, (int)write_some(s, &part, 1)), -ETIMEDOUT);
     pi_add_relaxed(&p->given_up, 1u);
     int rc = (int)write_some(s, &part, 1);
