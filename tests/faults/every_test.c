@@ -33,7 +33,7 @@
 #define K_MAX 1024
 #define DEEPEST_K 64 /* in the long run, one by one */
 #define CASE_S 30    /* for the case's own watcher */
-#define RUN_S 300    /* for the program, should that be stuck as well; cases are put off eight times */
+#define RUN_S 300    /* for the program, should that be stuck as well: eight times a case's */
 #define BAD_MAX 10   /* enough to look at */
 
 /* --- The tests ------------------------------------------------------------------------------ */

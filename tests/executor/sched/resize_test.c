@@ -148,7 +148,8 @@ static void who_computes_is_helped(void)
     check_executor_close(ex);
 }
 
-/* Keeps the first worker: from all others until the first latch is hit, from sleep until the second. */
+/* Keeps the first worker: from all others until the first latch is hit, from sleep until the
+ * second. */
 static intptr_t keeps_busy(void *latches)
 {
     check_latch *two = latches;

@@ -119,7 +119,8 @@ static void broken_in_the_queue(void)
     CHECK_EQ(site_end(&s), 0);
 }
 
-/* @return was the client told? One that is silent for 200 ms meanwhile, as it gets no CPU, is not. */
+/* @return was the client told? One that is silent for 200 ms meanwhile, as it gets no CPU, is
+ * not. */
 static bool no_more_is_accepted(void)
 {
     site s;

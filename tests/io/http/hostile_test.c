@@ -98,8 +98,8 @@ static ssize_t listen_a_little(client *c)
     return rc;
 }
 
-/* @return did it go on all the time? Who gets no CPU for as long as the server waits for him to read
- * its answer is reset. */
+/* @return did it go on all the time? Who gets no CPU for as long as the server waits for it to
+ * read the answer is reset. */
 static intptr_t dribble(void *arg)
 {
     const dribbler *d = arg;
