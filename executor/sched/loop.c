@@ -34,8 +34,6 @@ unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at)
     int64_t now = pi_now();
     if (at == worker)
         worker->polled_ns = now;
-    else
-        pi_steal_share(worker, at);
     return pi_loop_take_batch(worker, at, events, was_empty, now);
 }
 

@@ -56,6 +56,16 @@ static inline pi_node *pi_loop_take_own(pi_worker *worker)
     return pi_deque_take_oldest(deque);
 }
 
+/* At the end of a budget: what others have queued and nobody else may come for. */
+static inline pica_task *pi_loop_take_others(pi_worker *worker)
+{
+    pica_task *task;
+    if (PI_UNLIKELY(pi_load_relaxed(&worker->rescuing)) &&
+        (worker->stuck_turn = !worker->stuck_turn) && (task = pi_steal_from_stuck(worker)))
+        return task;
+    return pi_load_relaxed(&worker->ex->inject_length) ? pi_ready_take_injected(worker) : NULL;
+}
+
 static inline pica_task *pi_loop_next(pi_worker *worker)
 {
     pica_task *task = worker->next;
@@ -73,7 +83,7 @@ static inline pica_task *pi_loop_next(pi_worker *worker)
         worker->comeback = NULL;
         if (task && pi_deque_claim(&worker->deque, &task->node))
             return task;
-        if (pi_load_relaxed(&worker->ex->inject_length) && (task = pi_ready_take_injected(worker)))
+        if ((task = pi_loop_take_others(worker)))
             return task;
     }
     if (PI_UNLIKELY(!pi_upmc_empty(&worker->mailbox)))

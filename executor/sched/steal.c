@@ -61,12 +61,28 @@ pica_task *pi_steal(pi_worker *worker)
     return steal_from_any(worker, n, true, false);
 }
 
-#define SHARE 32
-
-void pi_steal_share(pi_worker *worker, pi_worker *stuck)
+/* Who finds nothing has looked at all slots, which may be many. There is nothing more until the
+ * stuck one pushes, or turns. */
+static bool is_known_empty(const pi_worker *stuck, uint32_t turns, int64_t tail)
 {
-    pica_task *task;
-    for (unsigned n = 0; n < SHARE && (task = steal_from(worker, stuck)); n++)
-        if (pi_worker_push(worker, task) < 0)
-            pi_worker_inject(worker->ex, task);
+    return pi_load_relaxed(&stuck->empty_turns) == turns &&
+           pi_load_relaxed(&stuck->empty_tail) == tail;
+}
+
+pica_task *pi_steal_from_stuck(pi_worker *worker)
+{
+    for (uint32_t i = 0, n = pi_executor_seats(worker->ex); i < n; i++) {
+        pi_worker *stuck = &worker->ex->workers[i];
+        uint32_t turns = pi_load_relaxed(&stuck->turns);
+        int64_t tail = pi_load_relaxed(&stuck->deque.tail);
+        if (pi_load_relaxed(&stuck->rescuer) != worker->index + 1 || !pi_steal_allowed(stuck) ||
+            is_known_empty(stuck, turns, tail))
+            continue;
+        pica_task *task = steal_from(worker, stuck);
+        if (task)
+            return task;
+        pi_store_relaxed(&stuck->empty_turns, turns);
+        pi_store_relaxed(&stuck->empty_tail, tail);
+    }
+    return NULL;
 }

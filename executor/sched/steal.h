@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* steal.h: how a worker takes tasks from another's deque: one if it has no work, or some if the
- * other one is stuck; and when it may. */
+/* steal.h: how a worker takes tasks from another's deque: if it has no work, or if the other one
+ * is stuck; and when it may. */
 #ifndef PI_STEAL_H
 #define PI_STEAL_H
 
@@ -11,9 +11,11 @@
  *  node of memory before the others. Owner. @return NULL: nothing found */
 pica_task *pi_steal(pi_worker *worker);
 
-/** Take a share of what a stuck worker has queued into the own deque, behind what lies there: where
- *  nobody idles, no thief comes for that. Owner. */
-void pi_steal_share(pi_worker *worker, pi_worker *stuck);
+/** Take a task from a worker that the caller rescues: where nobody idles, no thief comes for what
+ *  is queued there. It is to be run before anything else: behind what is queued here it would lose
+ *  its place, again and again if workers with long turns rescue each other. Owner.
+ *  @return NULL: nothing found */
+pica_task *pi_steal_from_stuck(pi_worker *worker);
 
 /** May others take from this worker's deque? That it says no for a while does no harm: it is
  *  awake, and if it gets stuck, the monitor wakes a thief later than that. Any worker. */

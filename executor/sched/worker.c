@@ -71,15 +71,15 @@ __attribute__((noinline)) void pi_worker_suspend(pi_worker *worker, pi_fiber *fi
     pi_switch(&fiber->context, &worker->loop);
 }
 
-/* The loop looks into the inject queue, and whether it is to rest, when the budget is used up
- * there; where it always is used up in the middle of a task, that has to be done here. (And for
- * stacks: execute().) */
+/* The loop looks into others' queues, and whether it is to rest, when the budget is used up there;
+ * where it always is used up in the middle of a task, that has to be done here. (And for stacks:
+ * execute().) */
 __attribute__((noinline)) void pi_worker_give_way(pi_worker *worker, pi_fiber *fiber)
 {
     pica_task *task;
     if (PI_UNLIKELY(pi_load_relaxed(&worker->rests)))
         pi_store_relaxed(&worker->look_at, worker->turns);
-    else if (pi_load_relaxed(&worker->ex->inject_length) && (task = pi_ready_take_injected(worker)))
+    else if ((task = pi_loop_take_others(worker)))
         pi_worker_push_next(worker, task);
     worker->comeback = fiber->base;
     pi_worker_suspend(worker, fiber, PI_AFTER_YIELD);

@@ -76,12 +76,13 @@ typedef struct pi_worker {
     uint32_t now_ms;          /* [owner] a coarse clock: when it last looked around */
     bool searching;           /* [owner] it counts as one that searches (idle.h) */
     bool pinned_turn;         /* [owner] pinned and deque take turns */
+    bool stuck_turn;          /* [owner] inject queue and the stuck take turns */
     bool closing_seen;        /* [owner] */
     uint32_t trim_ms;         /* [owner] when it looks next for what to trim (trim.h), coarse */
     uint32_t trim_answered;   /* [owner, atomic] the last request to trim that it has seen */
     int64_t polled_ns;        /* [owner] when it last polled, and did not sleep */
-    uint32_t newest;          /* [owner] how often it has taken from a crowd (loop.h) */
     pica_task **pinned_tail;  /* [owner] */
+    uint32_t newest;          /* [owner] how often it has taken from a crowd (loop.h) */
     /* and the rest. */
     uint32_t victim;          /* [owner] who paid last time */
     uint32_t visits;          /* [owner] of thieves to its deque, when it looked last */
@@ -102,6 +103,8 @@ typedef struct pi_worker {
     uint32_t to_rescue;       /* [atomic] 1 + whom to serve on waking; the monitor asks */
     uint32_t rescuing;        /* [rescue mutex writes, atomic] how many it serves */
     uint64_t rescues;         /* [owner, atomic] */
+    uint32_t empty_turns;     /* [rescuer, atomic] when that has found its deque empty: turns, */
+    int64_t empty_tail;       /* [rescuer, atomic] and where it ended */
     uint32_t rests;           /* [reserve mutex writes, atomic] it hands over what it has, and takes
                                  nothing new; see reserve.h */
     uint32_t at_rest;         /* [owner, atomic] and has done so, or has not begun; see pace.h */
@@ -188,8 +191,7 @@ void pi_worker_inject(pica_executor *ex, pica_task *task);
  *  became ready by that */
 bool pi_worker_breathe(pi_worker *worker);
 
-/** Poll a driver and fire timers without sleeping; of another worker's, take a share of what it has
- *  queued as well. @return how much was found by the former */
+/** Poll a driver and fire timers without sleeping. @return how much was found */
 unsigned pi_worker_look_around(pi_worker *worker, pi_worker *at);
 
 /** Switches and inline runs between two looks at reactor, timers and inject queue. */

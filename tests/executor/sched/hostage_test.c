@@ -4,6 +4,7 @@
  * millisecond, and what the same batch of events brought within a few. The machine is not ours
  * alone: this is the median of many tries, in the best of some rounds of them, and without the
  * time in which those who help were ready to run and did not. */
+#include "executor/sched/worker.h"
 #include "tests/executor/bodies.h"
 #include "tests/proc.h"
 
@@ -248,27 +249,109 @@ static intptr_t yields(void *arg)
     return 0;
 }
 
+/* On all workers but one. */
+struct busy {
+    uint32_t stop;
+    pica_task *tasks[4];
+};
+
+static void busy_begin(struct busy *busy, unsigned but)
+{
+    for (unsigned i = 0; i < pica_executor_workers(check_executor()); i++)
+        busy->tasks[i] = i == but ? NULL : body_spawn_on(i, yields, &busy->stop);
+    for (unsigned i = 0; i < pica_executor_workers(check_executor()); i++)
+        while (busy->tasks[i] && pica_task_status(busy->tasks[i]) != PICA_RUNNING)
+            pi_spin_wait(100);
+}
+
+static void busy_end(struct busy *busy)
+{
+    pi_store_release(&busy->stop, 1u);
+    for (unsigned i = 0; i < pica_executor_workers(check_executor()); i++)
+        if (busy->tasks[i])
+            CHECK_EQ(body_end(busy->tasks[i]), 0);
+}
+
+static void spin_until_hit(const check_latch *latch, uint64_t hits)
+{
+    for (int64_t until = pica_after(PICA_SEC(10)); check_hits(latch) < hits && pica_now() < until;)
+        pi_spin_wait(1);
+    CHECK_EQ(check_hits(latch), hits);
+}
+
 static void the_others_are_busy(void)
 {
     check_latch served = {0};
-    uint32_t stop = 0;
-    unsigned workers = pica_executor_workers(check_executor()), here = body_pin_here() - 1;
-    pica_task *others[4] = {NULL};
-    for (unsigned i = 0; i < workers; i++)
-        if (i != here)
-            others[i] = body_spawn_on(i, yields, &stop);
-    for (unsigned i = 0; i < workers; i++)
-        while (others[i] && pica_task_status(others[i]) != PICA_RUNNING)
-            pi_spin_wait(100);
+    struct busy busy = {0};
+    busy_begin(&busy, body_pin_here() - 1);
     pica_task *queued = body_spawn(body_hits, &served);
-    for (int64_t until = pica_after(PICA_SEC(10)); !check_hits(&served) && pica_now() < until;)
-        pi_spin_wait(1);
-    CHECK_EQ(check_hits(&served), 1);
-    pi_store_release(&stop, 1u);
-    for (unsigned i = 0; i < workers; i++)
-        if (others[i])
-            CHECK_EQ(body_end(others[i]), 0);
+    spin_until_hit(&served, 1);
+    busy_end(&busy);
     CHECK_EQ(body_end(queued), 1);
+}
+
+struct taking_turns {
+    uint64_t *turns; /* [atomic] */
+    uint32_t *stop;  /* [atomic] */
+};
+
+static intptr_t takes_turns(void *arg)
+{
+    const struct taking_turns *t = arg;
+    while (!pi_load_acquire(t->stop)) {
+        for (int64_t until = pica_after(PICA_US(1200)); pica_now() < until;)
+            pi_spin_wait(10);
+        pi_add_relaxed(t->turns, UINT64_C(1));
+        CHECK_OK(pica_yield());
+    }
+    return 0;
+}
+
+/* Each of two workers is stuck as often as it runs one of these, and the other one turns: what they
+ * take from each other loses no place by that. */
+static void nobody_is_passed_over(void)
+{
+    enum { TASKS = 40, EACH = 12 };
+    uint64_t turns[TASKS] = {0}, all = 0, fewest = UINT64_MAX;
+    uint32_t stop = 0;
+    pica_task *tasks[TASKS];
+    for (unsigned i = 0; i < TASKS; i++) {
+        struct taking_turns t = {&turns[i], &stop};
+        CHECK_FATAL_OK(pica_spawn_copy(&tasks[i], takes_turns, &t));
+    }
+    while (all < (uint64_t)TASKS * EACH) {
+        CHECK_OK(pica_yield());
+        all = 0;
+        for (unsigned i = 0; i < TASKS; i++)
+            all += pi_load_relaxed(&turns[i]);
+    }
+    for (unsigned i = 0; i < TASKS; i++)
+        fewest = pi_load_relaxed(&turns[i]) < fewest ? pi_load_relaxed(&turns[i]) : fewest;
+    pi_store_release(&stop, 1u);
+    CHECK_LE(EACH / 3, fewest);
+    for (unsigned i = 0; i < TASKS; i++)
+        CHECK_EQ(body_end(tasks[i]), 0);
+}
+
+/* Once it is empty, the stuck one's queue, which is as long as ever to look through, is left alone,
+ * however long that worker stays stuck; until it queues another one. */
+static void an_empty_queue_is_left_alone(void)
+{
+    enum { TASKS = 5000 };
+    check_latch served = {0};
+    struct busy busy = {0};
+    busy_begin(&busy, body_pin_here() - 1);
+    const pi_deque *deque = &pi_worker_self()->deque;
+    for (unsigned i = 0; i < TASKS; i++)
+        CHECK_OK(pica_spawn(NULL, body_hits, &served));
+    spin_until_hit(&served, TASKS);
+    uint32_t visits = pi_deque_visits(deque);
+    for (int64_t until = pica_after(PICA_MS(50)); pica_now() < until;)
+        pi_spin_wait(1);
+    CHECK_LE(pi_deque_visits(deque) - visits, 10);
+    CHECK_OK(pica_spawn(NULL, body_hits, &served));
+    spin_until_hit(&served, TASKS + 1);
+    busy_end(&busy);
 }
 
 CHECK_MAIN
@@ -281,4 +364,6 @@ CHECK_MAIN
     check_run_in(CHECK_TWO | CHECK_NO_INLINE, "batches", batches);
     check_run_in(modes, "the others go on", the_others_go_on);
     check_run_in(modes, "the others are busy", the_others_are_busy);
+    check_run_in(modes, "an empty queue is left alone", an_empty_queue_is_left_alone);
+    check_run_in(CHECK_TWO, "nobody is passed over", nobody_is_passed_over);
 }
