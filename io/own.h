@@ -76,7 +76,7 @@ pi_own_read_here(pica_stream *stream, void *buffer, size_t n)
 int pi_own_yield_slow(pi_descriptor *d, pi_direction *dir);
 static inline int pi_own_go_on(pi_descriptor *d, pi_direction *dir, uint8_t *streak)
 {
-    return PI_UNLIKELY(pi_streak_is_over(streak)) ? pi_own_yield_slow(d, dir) : 0;
+    return PI_UNLIKELY(pi_streak_is_over(streak, dir == &d->in)) ? pi_own_yield_slow(d, dir) : 0;
 }
 
 static inline __attribute__((always_inline)) ssize_t

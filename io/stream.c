@@ -33,6 +33,11 @@ int pi_streak_end_slow(pi_descriptor *d, pi_direction *dir, bool ready)
     return rc;
 }
 
+void pi_yield_after_write_slow(void)
+{
+    (void)!pica_yield();
+}
+
 /* The entry of a read or write. @return 0: the caller uses dir */
 static inline int begin(pi_descriptor *d, pi_direction *dir, uint8_t *streak, bool *try_first)
 {
@@ -169,8 +174,10 @@ PER_CALLER ssize_t write_some(pica_stream *stream, pi_shape shape, const void *f
         return rc;
     if (n > 0)
         rc = write_once(d, shape, from, n, parts, try_first);
-    if (rc >= 0)
+    if (rc >= 0) {
         pi_direction_leave(d, &d->out, n > 0 || try_first);
+        pi_yield_after_write();
+    }
     return rc;
 }
 
@@ -206,7 +213,10 @@ int pica_write_all(pica_stream *stream, const void *buffer, size_t n, size_t *wr
     }
     if (written)
         *written = done;
-    return rc < 0 ? (int)rc : 0;
+    if (rc < 0)
+        return (int)rc;
+    pi_yield_after_write();
+    return 0;
 }
 
 pica_stream *pica_close(pica_stream *stream)

@@ -36,13 +36,14 @@ bool pi_accept_may_go_on(int rc);
 /** After so many calls in a row that found their bytes there, a task yields, unless its worker
  *  has run others as often: a busy peer must not keep its task running for ever, but who waits
  *  for each request has no need to let others run before each 64th answer. Sooner, if what it
- *  does between them takes so long that the monitor hurries its worker. */
+ *  does between them takes so long that the monitor hurries its worker: before it reads, but after
+ *  it has written, since somebody waits for that. */
 #define PI_STREAK_MAX 64
 
 /** Count a call that did not wait. @return whether it was the last before a yield */
-static inline bool pi_streak_is_over(uint8_t *streak)
+static inline bool pi_streak_is_over(uint8_t *streak, bool reads)
 {
-    if (PI_LIKELY(++*streak < PI_STREAK_MAX && !pi_worker_is_due(pi_worker_self())))
+    if (PI_LIKELY(++*streak < PI_STREAK_MAX && !(reads && pi_worker_is_due(pi_worker_self()))))
         return false;
     *streak = 0;
     return true;
@@ -52,7 +53,16 @@ static inline bool pi_streak_is_over(uint8_t *streak)
 int pi_streak_end_slow(pi_descriptor *d, pi_direction *dir, bool ready);
 static inline int pi_streak(pi_descriptor *d, pi_direction *dir, uint8_t *streak, bool ready)
 {
-    return PI_UNLIKELY(pi_streak_is_over(streak)) ? pi_streak_end_slow(d, dir, ready) : 0;
+    return PI_UNLIKELY(pi_streak_is_over(streak, dir == &d->in)) ? pi_streak_end_slow(d, dir, ready)
+                                                                 : 0;
+}
+
+/** After a write. That the caller is cancelled, its next call says. */
+void pi_yield_after_write_slow(void);
+static inline void pi_yield_after_write(void)
+{
+    if (PI_UNLIKELY(pi_worker_is_due(pi_worker_self())))
+        pi_yield_after_write_slow();
 }
 
 #endif

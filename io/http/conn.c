@@ -133,12 +133,15 @@ static bool serve_one(pi_http_conn *c)
 
 /* Who sends requests without an end, and before they are answered, must not keep the connection's
  * task running for ever: each that is here already is a turn. (One that is not is waited for, or
- * read; see stream.h.) @return whether to serve it: no, if the task is cancelled */
-static inline bool may_go_on(const pi_http_conn *c)
+ * read; see stream.h.) What is answered does not wait for the others' turns.
+ * @return whether to serve it: no, if the task is cancelled */
+static inline bool may_go_on(pi_http_conn *c)
 {
     if (PI_LIKELY(c->pos == c->end) || !pi_worker_spend(pi_worker_self()))
         return true;
-    return pica_yield() == 0;
+    if (pi_http_flush(c) < 0) /* yields by itself as a rule */
+        return false;
+    return !pi_worker_is_due(pi_worker_self()) || pica_yield() == 0;
 }
 
 /* --- Beginning and end ---------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 /* hostile_test.c: clients that mean harm. Each of them ends as http.h says, in the time that it
  * says; a client that behaves is served meanwhile; and nothing is left over. How a connection
  * ends where nobody means harm is in drain_test.c. */
+#include "executor/sched/worker.h"
 #include "io/http/sweep.h"
 #include "tests/io/http/site.h"
 
@@ -480,11 +481,44 @@ static void without_a_pause(void)
     site_close(&s);
 }
 
+/* With one worker: who gives way after a request, also between two that came together, has
+ * sent its answer. */
+static int is_hurried(pica_http_request *req, void *latch)
+{
+    pi_worker *worker = pi_worker_self();
+    check_hit(latch);
+    pi_store_relaxed(&worker->look_at, worker->turns); /* as the monitor, in a long turn */
+    return pica_http_reply(req, 200, NULL, "ok", 2);
+}
+
+static void answered_before_a_pause(void)
+{
+    static const char *const said[] = {GET, GET GET};
+    for (unsigned i = 0; i < 2; i++) {
+        check_latch answered = {0};
+        pica_http_options o = patient();
+        site s;
+        site_open(&s, is_hurried, &answered, &o);
+        client *c = client_open(&s);
+        client_say(c, said[i]);
+        while (check_hits(&answered) == 0)
+            CHECK_OK(pica_yield());
+        CHECK_EQ(check_hits(&answered), 1);
+        char byte;
+        CHECK_EQ(recv(pica_stream_fd(c->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+        for (unsigned n = 0; n <= i; n++)
+            CHECK_EQ(client_answer(c), 200);
+        client_close(c);
+        site_close(&s);
+    }
+}
+
 CHECK_MAIN
 {
     check_run_in(CHECK_ONE | CHECK_TWO | CHECK_MIGRATE, "slowly", slowly);
     check_run("many in a row", many_in_a_row);
     check_run_in(CHECK_ONE, "without a pause", without_a_pause);
+    check_run_in(CHECK_ONE, "answered before a pause", answered_before_a_pause);
     check_run_in(CHECK_ONE | CHECK_TWO | CHECK_MIGRATE, "a flood", flood);
     check_run("giants", giants);
     check_run("half-closed", half_closed);
