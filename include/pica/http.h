@@ -17,8 +17,8 @@
  *
  * Connections. Each is a task. It reads a request, calls the handler, sends what that
  *              replied, and goes on to the next, in order; answers to requests that came
- *              together leave together, in one write. The handler may suspend, spawn, and
- *              take its time.
+ *              together leave together, in one write, but for those before others have to
+ *              have their turn. The handler may suspend, spawn, and take its time.
  * Strictness.  What is not proper HTTP/1.1 or HTTP/1.0 by RFC 9112 is refused, before the
  *              handler sees it, with 400 (or 408, 413, 414, 417, 431, 501, 505), and the
  *              connection is closed.
