@@ -72,6 +72,15 @@ __attribute__((noinline)) bool pi_loop_budget_slow(pi_worker *worker)
     return found > 0;
 }
 
+__attribute__((noinline)) pica_task *pi_loop_take_others(pi_worker *worker)
+{
+    pica_task *task;
+    if (PI_UNLIKELY(pi_load_relaxed(&worker->rescuing)) &&
+        (worker->stuck_turn = !worker->stuck_turn) && (task = pi_steal_from_stuck(worker)))
+        return task;
+    return pi_load_relaxed(&worker->ex->inject_length) ? pi_ready_take_injected(worker) : NULL;
+}
+
 bool pi_worker_breathe(pi_worker *worker)
 {
     bool found = pi_loop_budget_slow(worker);

@@ -28,6 +28,10 @@
  *  @return true: tasks became ready by that */
 bool pi_loop_budget_slow(pi_worker *worker);
 
+/** At the end of a budget: a task that others have queued, and nobody else may come for: from the
+ *  inject queue, or a stuck worker that the caller rescues. @return NULL: none */
+pica_task *pi_loop_take_others(pi_worker *worker);
+
 /** After a poll of a worker's driver: fire its timers.
  *  @param now  read after it, once for all that wants it
  *  @return how many waits have ended */
@@ -54,16 +58,6 @@ static inline pi_node *pi_loop_take_own(pi_worker *worker)
         ++worker->newest % PI_BUDGET)
         return pi_deque_take_newest(deque);
     return pi_deque_take_oldest(deque);
-}
-
-/* At the end of a budget: what others have queued and nobody else may come for. */
-static inline pica_task *pi_loop_take_others(pi_worker *worker)
-{
-    pica_task *task;
-    if (PI_UNLIKELY(pi_load_relaxed(&worker->rescuing)) &&
-        (worker->stuck_turn = !worker->stuck_turn) && (task = pi_steal_from_stuck(worker)))
-        return task;
-    return pi_load_relaxed(&worker->ex->inject_length) ? pi_ready_take_injected(worker) : NULL;
 }
 
 static inline pica_task *pi_loop_next(pi_worker *worker)
