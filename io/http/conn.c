@@ -139,7 +139,7 @@ static inline bool may_go_on(pi_http_conn *c)
 {
     if (PI_LIKELY(c->pos == c->end) || !pi_worker_spend(pi_worker_self()))
         return true;
-    if (pi_http_flush(c) < 0) /* yields by itself as a rule */
+    if (pi_http_flush(c) < 0) /* may suspend */
         return false;
     return !pi_worker_is_due(pi_worker_self()) || pica_yield() == 0;
 }
