@@ -501,7 +501,7 @@ static void answered_before_a_pause(void)
         site_open(&s, is_hurried, &answered, &o);
         client *c = client_open(&s);
         client_say(c, said[i]);
-        while (check_hits(&answered) == 0)
+        for (int64_t until = pica_after(PATIENCE); !check_hits(&answered) && pica_now() < until;)
             CHECK_OK(pica_yield());
         CHECK_EQ(check_hits(&answered), 1);
         char byte;
