@@ -264,7 +264,7 @@ int pica_http_write(pica_http_request *req, const void *data, size_t n)
 
 int pica_http_flush(pica_http_request *req)
 {
-    return pi_http_flush(req);
+    return pi_http_flush_for_handler(req);
 }
 
 /* End a streaming answer. @return whether it is complete */

@@ -147,11 +147,19 @@ int pi_http_flush(pi_http_conn *c)
     return pi_http_flush_slow(c, pi_own_try_write(c->stream, c->out, c->out_len));
 }
 
+int pi_http_flush_for_handler(pi_http_conn *c)
+{
+    int rc = pi_http_flush(c);
+    if (rc == 0)
+        pi_yield_after_write();
+    return rc;
+}
+
 /* There is less room than n bytes: send what is there, or take more. */
 static __attribute__((noinline)) int reserve_slow(pi_http_conn *c, size_t n)
 {
     if (c->out_len + n > PI_HTTP_OUT_MAX) {
-        int rc = pi_http_flush(c);
+        int rc = pi_http_flush_for_handler(c);
         if (rc || n <= c->out_size)
             return rc;
     }
@@ -186,6 +194,8 @@ int pi_http_send(pi_http_conn *c, struct iovec *parts, int n)
         memcpy(all + 1, parts, (size_t)n * sizeof(parts[0]));
         int rc = write_parts(c, all, n + 1);
         reset_output(c);
+        if (rc == 0)
+            pi_yield_after_write();
         return rc;
     }
     int rc = pi_http_reserve(c, total);

@@ -117,7 +117,11 @@ static inline int pi_http_append(pi_http_conn *c, const void *bytes, size_t n)
 /** Send all output. @return 0 or the connection's error */
 int pi_http_flush(pi_http_conn *c);
 
-/** The same, after a first try to write it that gave `done`. */
+/** The same, in the middle of an answer, which may be as long as it likes: a hurried worker's task
+ *  yields after it (stream.h). */
+int pi_http_flush_for_handler(pi_http_conn *c);
+
+/** As pi_http_flush(), after a first try to write it that gave `done`. */
 int pi_http_flush_slow(pi_http_conn *c, ssize_t done);
 
 /** The same, inline: before the wait for another request. */

@@ -513,10 +513,54 @@ static void answered_before_a_pause(void)
     }
 }
 
+/* With one worker: who streams an answer, and computes for long between its pieces, gives way after
+ * each of them. */
+enum { PIECES = 100 };
+
+static int streams_and_is_hurried(pica_http_request *req, void *latch)
+{
+    static const char piece[PI_HTTP_OUT_MAX];
+    int rc = pica_http_begin(req, 200, NULL, -1);
+    for (unsigned i = 0; i < PIECES && rc == 0; i++) {
+        pi_worker *worker = pi_worker_self();
+        pi_store_relaxed(&worker->look_at, worker->turns); /* as the monitor, in a long turn */
+        check_hit(latch);
+        rc = pica_http_write(req, piece, i % 2 ? 1 : sizeof(piece)); /* alone; gathered */
+        if (rc == 0 && i % 2)
+            rc = pica_http_flush(req);
+    }
+    return rc;
+}
+
+static void streamed_with_pauses(void)
+{
+    check_latch pieces = {0};
+    uint64_t before = 0, most = 0;
+    pica_http_options o = patient();
+    site s;
+    site_open(&s, streams_and_is_hurried, &pieces, &o);
+    client *c = client_open(&s);
+    client_say(c, GET);
+    for (int64_t until = pica_after(PATIENCE); before < PIECES && pica_now() < until;) {
+        char bytes[4096];
+        CHECK_OK(pica_yield());
+        while (recv(pica_stream_fd(c->stream), bytes, sizeof(bytes), MSG_DONTWAIT) > 0) {
+        }
+        uint64_t now = check_hits(&pieces);
+        most = now - before > most ? now - before : most;
+        before = now;
+    }
+    CHECK_EQ(before, PIECES);
+    CHECK_LE(most, 2);
+    client_close(c);
+    site_close(&s);
+}
+
 CHECK_MAIN
 {
     check_run_in(CHECK_ONE | CHECK_TWO | CHECK_MIGRATE, "slowly", slowly);
     check_run("many in a row", many_in_a_row);
+    check_run_in(CHECK_ONE, "streamed with pauses", streamed_with_pauses);
     check_run_in(CHECK_ONE, "without a pause", without_a_pause);
     check_run_in(CHECK_ONE, "answered before a pause", answered_before_a_pause);
     check_run_in(CHECK_ONE | CHECK_TWO | CHECK_MIGRATE, "a flood", flood);
