@@ -79,8 +79,12 @@ __attribute__((noinline)) void pi_worker_give_way(pi_worker *worker, pi_fiber *f
     pica_task *task;
     if (PI_UNLIKELY(pi_load_relaxed(&worker->rests)))
         pi_store_relaxed(&worker->look_at, worker->turns);
-    else if ((task = pi_loop_take_others(worker)))
-        pi_worker_push_next(worker, task);
+    else if ((task = pi_loop_take_others(worker))) {
+        if (PI_LIKELY(!worker->next))
+            pi_worker_push_next(worker, task);
+        else /* an eager task's spawner, whom nobody can steal: no stranger holds him up */
+            pi_worker_ready(task);
+    }
     worker->comeback = fiber->base;
     pi_worker_suspend(worker, fiber, PI_AFTER_YIELD);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* eager_test.c: tasks that start before their spawn returns. See pica_attr.eager. Those that find
  * no stack are in task_faults.c. */
+#include "executor/sched/worker.h"
 #include "tests/executor/bodies.h"
 
 #include <pica/group.h>
@@ -313,6 +314,45 @@ static void members(void)
     CHECK_EQ(check_hits(&s.others), 1);
 }
 
+/* The task gives way between two awaits. Its spawner, whom nobody can steal, goes on before what
+ * has come from outside, which may take long. */
+struct stranger {
+    pica_executor *ex;
+    check_latch come;
+};
+
+static void *sends_it(void *arg)
+{
+    struct stranger *s = arg;
+    CHECK_OK(pica_executor_spawn(s->ex, NULL, body_hits, &s->come));
+    return NULL;
+}
+
+static intptr_t gives_way(void *ended)
+{
+    pi_worker *worker = pi_worker_self();
+    pi_store_relaxed(&worker->look_at, pi_load_relaxed(&worker->turns)); /* as the monitor */
+    worker->gave_way_ms--;
+    CHECK_OK(pica_await(ended, NULL));
+    return 5;
+}
+
+static void no_stranger_comes_before_the_spawner(void)
+{
+    struct stranger s = {.ex = pica_executor_self()};
+    pthread_t thread;
+    pica_task *ended = body_spawn(body_returns, NULL);
+    CHECK_OK(pica_await(ended, NULL));
+    CHECK_FATAL(pthread_create(&thread, NULL, sends_it, &s) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    pica_task *task = spawn_eagerly(gives_way, ended);
+    CHECK_EQ(check_hits(&s.come), 0);
+    CHECK_OK(pica_yield());
+    CHECK_EQ(check_hits(&s.come), 1);
+    CHECK_EQ(body_end(task), 5);
+    pica_unref(ended);
+}
+
 CHECK_MAIN
 {
     check_run("up to the first wait", up_to_the_first_wait);
@@ -325,6 +365,8 @@ CHECK_MAIN
     check_run("a tree", a_tree);
     check_run("from an inlined task", from_an_inlined_task);
     check_run_in(CHECK_ONE, "starves nobody", starves_nobody);
+    check_run_in(CHECK_ONE, "no stranger comes before the spawner",
+                 no_stranger_comes_before_the_spawner);
     check_run("pinned", pinned);
     check_run("a pinned spawner stays", a_pinned_spawner_stays);
     check_plain_in(CHECK_ALL, "by a plain thread", by_a_plain_thread);
