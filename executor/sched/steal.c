@@ -62,27 +62,33 @@ pica_task *pi_steal(pi_worker *worker)
 }
 
 /* Who finds nothing has looked at all slots, which may be many. There is nothing more until the
- * stuck one pushes, or turns. */
-static bool is_known_empty(const pi_worker *stuck, uint32_t turns, int64_t tail)
+ * stuck one pushes, or turns. But what a thief sees may be old, and one turn can take back an entry
+ * and push another in its place: so it is believed for a while only. */
+#define EMPTY_MS 10
+static bool is_known_empty(const pi_worker *worker, const pi_worker *stuck, uint32_t turns,
+                           int64_t tail)
 {
     return pi_load_relaxed(&stuck->empty_turns) == turns &&
-           pi_load_relaxed(&stuck->empty_tail) == tail;
+           pi_load_relaxed(&stuck->empty_tail) == tail &&
+           worker->now_ms - pi_load_relaxed(&stuck->empty_ms) < EMPTY_MS;
 }
 
+/* Behind the one that paid last time: one whose queue never gets empty must not hide the others. */
 pica_task *pi_steal_from_stuck(pi_worker *worker)
 {
-    for (uint32_t i = 0, n = pi_executor_seats(worker->ex); i < n; i++) {
-        pi_worker *stuck = &worker->ex->workers[i];
+    for (uint32_t i = 1, n = pi_executor_seats(worker->ex), last = worker->victim; i <= n; i++) {
+        pi_worker *stuck = &worker->ex->workers[(last + i) % n];
         uint32_t turns = pi_load_relaxed(&stuck->turns);
         int64_t tail = pi_load_relaxed(&stuck->deque.tail);
         if (pi_load_relaxed(&stuck->rescuer) != worker->index + 1 || !pi_steal_allowed(stuck) ||
-            is_known_empty(stuck, turns, tail))
+            is_known_empty(worker, stuck, turns, tail))
             continue;
         pica_task *task = steal_from(worker, stuck);
         if (task)
             return task;
         pi_store_relaxed(&stuck->empty_turns, turns);
         pi_store_relaxed(&stuck->empty_tail, tail);
+        pi_store_relaxed(&stuck->empty_ms, worker->now_ms);
     }
     return NULL;
 }

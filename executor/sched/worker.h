@@ -104,7 +104,8 @@ typedef struct pi_worker {
     uint32_t rescuing;        /* [rescue mutex writes, atomic] how many it serves */
     uint64_t rescues;         /* [owner, atomic] */
     uint32_t empty_turns;     /* [rescuer, atomic] when that has found its deque empty: turns, */
-    int64_t empty_tail;       /* [rescuer, atomic] and where it ended */
+    int64_t empty_tail;       /* [rescuer, atomic] where it ended, */
+    uint32_t empty_ms;        /* [rescuer, atomic] and the coarse time */
     uint32_t rests;           /* [reserve mutex writes, atomic] it hands over what it has, and takes
                                  nothing new; see reserve.h */
     uint32_t at_rest;         /* [owner, atomic] and has done so, or has not begun; see pace.h */

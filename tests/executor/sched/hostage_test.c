@@ -345,6 +345,80 @@ static void nobody_is_passed_over(void)
     CHECK_LE(EACH / 3, best);
 }
 
+/* Two of three workers are stuck, and the third has tasks of its own, and rescues. What one has
+ * queued does not wait until another's crowd is through. */
+struct stuck_ones {
+    uint32_t crowded; /* [atomic] */
+    uint32_t stop;    /* [atomic] */
+    check_latch crowd, served;
+};
+
+enum { CROWD_OF_STUCK = 10000 };
+
+static intptr_t is_stuck_with_a_crowd(void *arg)
+{
+    struct stuck_ones *s = arg;
+    for (unsigned i = 0; i < CROWD_OF_STUCK; i++)
+        CHECK_OK(pica_spawn(NULL, body_hits, &s->crowd));
+    pi_store_release(&s->crowded, 1u);
+    return spins(&s->stop);
+}
+
+/* @return how many of the crowd have come before */
+static intptr_t is_stuck_with_one(void *arg)
+{
+    struct stuck_ones *s = arg;
+    (void)spins(&s->crowded);
+    for (int64_t until = pica_after(PICA_MS(50)); pica_now() < until;) /* till all are rescued */
+        pi_spin_wait(10);
+    uint64_t before = check_hits(&s->crowd);
+    CHECK_OK(pica_spawn(NULL, body_hits, &s->served));
+    for (int64_t until = pica_after(PICA_SEC(2)); !check_hits(&s->served) && pica_now() < until;)
+        pi_spin_wait(10);
+    uint64_t came = check_hits(&s->crowd) - before;
+    CHECK_LT(before, CROWD_OF_STUCK);
+    pi_store_release(&s->stop, 1u);
+    return (intptr_t)came;
+}
+
+static intptr_t yields_slowly(void *stop)
+{
+    while (!pi_load_acquire((uint32_t *)stop)) {
+        for (int64_t until = pica_after(PICA_US(20)); pica_now() < until;)
+            pi_spin_wait(10);
+        CHECK_OK(pica_yield());
+    }
+    return 0;
+}
+
+static intptr_t two_are_stuck(void *unused)
+{
+    struct stuck_ones s = {0};
+    (void)unused;
+    pica_task *with_a_crowd = body_spawn_on(0, is_stuck_with_a_crowd, &s);
+    pica_task *helps = body_spawn_on(2, yields_slowly, &s.stop);
+    intptr_t came = body_end(body_spawn_on(1, is_stuck_with_one, &s));
+    CHECK_EQ(body_end(with_a_crowd), 0);
+    CHECK_EQ(body_end(helps), 0);
+    CHECK_SOON(check_hits(&s.crowd) == CROWD_OF_STUCK && check_hits(&s.served) == 1);
+    return came;
+}
+
+static void a_crowd_hides_nobody(void)
+{
+    pica_options options = check_options();
+    options.workers = 3;
+    options.flags = PICA_NO_SPARE;
+    pica_executor *ex = check_executor_open(&options);
+    intptr_t fewest = CROWD_OF_STUCK;
+    for (unsigned tries = 0; tries < 5 && fewest > 10; tries++) {
+        intptr_t came = body_end(body_spawn_in(ex, two_are_stuck, NULL));
+        fewest = came < fewest ? came : fewest;
+    }
+    CHECK_LE(fewest, 10);
+    check_executor_close(ex);
+}
+
 /* Once it is empty, the stuck one's queue, which is as long as ever to look through, is left alone,
  * however long that worker stays stuck; until it queues another one. */
 static void an_empty_queue_is_left_alone(void)
@@ -381,6 +455,7 @@ CHECK_MAIN
     check_run_in(CHECK_TWO | CHECK_NO_INLINE, "batches", batches);
     check_run_in(modes, "the others go on", the_others_go_on);
     check_run_in(modes, "the others are busy", the_others_are_busy);
+    check_plain("a crowd hides nobody", a_crowd_hides_nobody);
     check_run_in(modes, "an empty queue is left alone", an_empty_queue_is_left_alone);
     check_run_in(CHECK_TWO, "nobody is passed over", nobody_is_passed_over);
 }
