@@ -72,13 +72,26 @@ __attribute__((noinline)) bool pi_loop_budget_slow(pi_worker *worker)
     return found > 0;
 }
 
+/* From the stuck and from the inject queue in turn, unless one of them has nothing. */
+static pica_task *take_others(pi_worker *worker)
+{
+    pica_task *task = NULL;
+    bool rescues = pi_load_relaxed(&worker->rescuing);
+    worker->stuck_turn = !worker->stuck_turn;
+    if (PI_UNLIKELY(rescues) && worker->stuck_turn)
+        task = pi_steal_from_stuck(worker);
+    if (!task && pi_load_relaxed(&worker->ex->inject_length))
+        task = pi_ready_take_injected(worker);
+    if (PI_UNLIKELY(rescues) && !task && !worker->stuck_turn)
+        task = pi_steal_from_stuck(worker);
+    return task;
+}
+
 __attribute__((noinline)) pica_task *pi_loop_take_others(pi_worker *worker)
 {
-    pica_task *task;
-    if (PI_UNLIKELY(pi_load_relaxed(&worker->rescuing)) &&
-        (worker->stuck_turn = !worker->stuck_turn) && (task = pi_steal_from_stuck(worker)))
-        return task;
-    return pi_load_relaxed(&worker->ex->inject_length) ? pi_ready_take_injected(worker) : NULL;
+    pica_task *task = worker->others_came ? NULL : take_others(worker);
+    worker->others_came = task != NULL;
+    return task;
 }
 
 bool pi_worker_breathe(pi_worker *worker)

@@ -29,7 +29,9 @@
 bool pi_loop_budget_slow(pi_worker *worker);
 
 /** At the end of a budget: a task that others have queued, and nobody else may come for: from the
- *  inject queue, or a stuck worker that the caller rescues. @return NULL: none */
+ *  inject queue, or a stuck worker that the caller rescues. Not twice in a row: where turns are
+ *  long each ends a budget, and those in the own queues would never have one.
+ *  @return NULL: none, or not now */
 pica_task *pi_loop_take_others(pi_worker *worker);
 
 /** After a poll of a worker's driver: fire its timers.

@@ -77,6 +77,7 @@ typedef struct pi_worker {
     bool searching;           /* [owner] it counts as one that searches (idle.h) */
     bool pinned_turn;         /* [owner] pinned and deque take turns */
     bool stuck_turn;          /* [owner] inject queue and the stuck take turns */
+    bool others_came;         /* [owner] both and the own queues: it was their turn (loop.h) */
     bool closing_seen;        /* [owner] */
     uint32_t trim_ms;         /* [owner] when it looks next for what to trim (trim.h), coarse */
     uint32_t trim_answered;   /* [owner, atomic] the last request to trim that it has seen */

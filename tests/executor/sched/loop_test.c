@@ -8,6 +8,8 @@
 #include "executor/sched/worker.h"
 #include "tests/executor/bodies.h"
 
+#include <pthread.h>
+
 #define POLLS 20
 
 /* The driver of the case's executor, with a poll that counts. It has one worker, and no monitor. */
@@ -163,6 +165,81 @@ static void the_oldest_of_a_crowd_gets_its_turn(void)
     check_executor_close(ex);
 }
 
+/* One worker, whose turns are all so long that the monitor hurries it in each of them. What plain
+ * threads spawn, one after the other, takes turns with what is in its queue. */
+enum { STRANGERS = 30 };
+
+struct strangers {
+    pica_executor *ex;
+    unsigned come;
+};
+
+static void is_hurried(void)
+{
+    pi_worker *worker = pi_worker_self();
+    pi_store_relaxed(&worker->look_at, pi_load_relaxed(&worker->turns));
+}
+
+static intptr_t a_stranger(void *arg);
+
+static void *sends_a_stranger(void *arg)
+{
+    struct strangers *s = arg;
+    CHECK_OK(pica_executor_spawn(s->ex, NULL, a_stranger, s));
+    return NULL;
+}
+
+static void send_a_stranger(struct strangers *s)
+{
+    pthread_t thread;
+    CHECK_FATAL(pthread_create(&thread, NULL, sends_a_stranger, s) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+static intptr_t a_stranger(void *arg)
+{
+    struct strangers *s = arg;
+    if (++s->come < STRANGERS)
+        send_a_stranger(s);
+    is_hurried();
+    return 0;
+}
+
+static void strangers_and_its_own_take_turns(void)
+{
+    struct strangers s = {.ex = pica_executor_self()};
+    unsigned turns = 0;
+    for (send_a_stranger(&s); s.come < STRANGERS; turns++) {
+        is_hurried();
+        CHECK_OK(pica_yield());
+    }
+    CHECK_LE(STRANGERS / 2, turns);
+    CHECK_LE(turns, 2 * STRANGERS);
+}
+
+/* The same where a task gives way between two awaits, and comes back before all others. */
+static intptr_t awaits_again_and_again(void *arg)
+{
+    struct strangers *s = arg;
+    while (s->come < STRANGERS) {
+        is_hurried();
+        pi_worker_self()->gave_way_ms--;
+        CHECK_EQ(body_end(body_spawn(body_returns, body_arg(7))), 7);
+    }
+    return 7;
+}
+
+static void nor_does_who_comes_back_hide_its_own(void)
+{
+    struct strangers s = {.ex = pica_executor_self()};
+    unsigned turns = 0;
+    pica_task *awaits = body_spawn(awaits_again_and_again, &s);
+    for (send_a_stranger(&s); s.come < STRANGERS; turns++)
+        CHECK_OK(pica_yield());
+    CHECK_LE(STRANGERS / 3, turns);
+    CHECK_EQ(body_end(awaits), 7);
+}
+
 CHECK_MAIN
 {
     check_run_in(CHECK_ONE, "yields are polled between", yields_are_polled_between);
@@ -172,5 +249,8 @@ CHECK_MAIN
     check_run_in(CHECK_ONE, "private again when thieves stay away",
                  private_again_when_thieves_stay_away);
     check_run_in(CHECK_TWO, "another's is not its own", anothers_is_not_its_own);
+    check_run_in(CHECK_ONE, "strangers and its own take turns", strangers_and_its_own_take_turns);
+    check_run_in(CHECK_ONE, "nor does who comes back hide its own",
+                 nor_does_who_comes_back_hide_its_own);
     check_plain("the oldest of a crowd gets its turn", the_oldest_of_a_crowd_gets_its_turn);
 }
