@@ -20,7 +20,8 @@
  *
  * A coroutine is used by one thread or task at a time; handing it to another needs the
  * same care as any other plain object. Its stack ends in a guard: an overflow ends the process,
- * and nobody says whose it was.
+ * and nobody says whose it was. A scope or group that it begins is its task's, also while the
+ * coroutine stands at a yield, and ends before the coroutine returns or is destroyed.
  * C++: no exception may leave its function (std::terminate()), nor be in flight while it yields.
  */
 #ifndef PICA_CO_H
@@ -67,8 +68,8 @@ PICA_API intptr_t pica_co_yield(pica_co *co, intptr_t value);
 PICA_API int pica_co_done(const pica_co *co);
 
 /** Free a coroutine. One that has not returned is abandoned where it stands: nothing more
- *  of it runs, what its frames own is lost. NULL is fine; one that is running: abort().
- *  @return NULL */
+ *  of it runs, what its frames own is lost. NULL is fine; one that is running, or in which the
+ *  calling task has a scope or group open: abort(). @return NULL */
 PICA_API pica_co *pica_co_destroy(pica_co *co);
 
 PICA_END_DECLS

@@ -342,9 +342,43 @@ static void yield_for_another(void *arg)
         (void)!pica_co_resume(co, 0, NULL);
 }
 
+/* A scope in frames that are gone would be looked at by the task's next wait. */
+static intptr_t opens_a_scope(pica_co *co, void *arg)
+{
+    pica_scope scope;
+    pica_scope_begin(&scope, pica_after(PICA_SEC(60)));
+    if (arg)
+        pica_co_yield(co, 1);
+    return 0;
+}
+
+static intptr_t resumes_and_destroys(void *arg)
+{
+    pica_co *co = NULL;
+    int rc = pica_co_create(&co, opens_a_scope, arg, 0);
+    if (rc == 0)
+        rc = pica_co_resume(co, 0, NULL);
+    pica_co_destroy(co);
+    return rc < 0 ? rc : pica_sleep(PICA_MS(1));
+}
+
+static intptr_t destroys_an_open_scope(void *arg)
+{
+    (void)arg;
+    return resumes_and_destroys("yields");
+}
+
+static intptr_t returns_in_a_scope(void *arg)
+{
+    (void)arg;
+    return resumes_and_destroys(NULL);
+}
+
 static void misuse(void)
 {
     death_says(destroy_running, NULL, "that is running");
+    death_says_in_task(destroys_an_open_scope, "has a scope or group open");
+    death_says_in_task(returns_in_a_scope, "returned inside a scope");
     death_says(yield_outside, NULL, "outside the coroutine");
     death_says(yield_for_another, NULL, "outside the coroutine");
 }

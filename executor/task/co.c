@@ -4,12 +4,14 @@
  *
  *   1. resumer is set exactly while the coroutine runs (or waits for one that it resumed).
  *   2. A coroutine that has returned is never switched to again.
+ *   3. No scope that the current task has open lies in frames that are gone.
  */
 #include <pica/co.h>
 
 #include "executor/base/assert.h"
 #include "executor/coro/stack.h"
 #include "executor/coro/switch.h"
+#include "executor/sched/worker.h"
 
 struct pica_co {
     pi_context context;
@@ -23,6 +25,19 @@ struct pica_co {
     bool done;
 };
 
+/* Has the current task, or one that it runs inline for, a scope or group open that lies in the
+ * coroutine's frames? Those of other tasks nobody can look at from here. */
+static bool holds_a_scope(const pica_co *co)
+{
+    const pi_worker *worker = pi_worker_self();
+    const pica_task *task = worker && worker->fiber ? worker->fiber->current : NULL;
+    for (; task; task = task->outer)
+        for (const pica_scope *scope = task->scope; scope; scope = scope->outer)
+            if ((const char *)scope >= co->low && (const char *)scope < (const char *)co)
+                return true;
+    return false;
+}
+
 static void entry(pi_context *from, pi_context *self)
 {
     pica_co *co = (pica_co *)self; /* the context is its first member */
@@ -31,6 +46,7 @@ static void entry(pi_context *from, pi_context *self)
     __tsan_acquire(co);
 #endif
     co->value = co->fn(co, co->arg);
+    pi_require(!holds_a_scope(co), "a coroutine returned inside a scope or group");
     co->done = true;
     pi_switch_ordered(&co->context, &co->back, co);
     __builtin_unreachable();
@@ -94,6 +110,8 @@ pica_co *pica_co_destroy(pica_co *co)
     if (!co)
         return NULL;
     pi_require(!co->running, "pica_co_destroy() of a coroutine that is running");
+    pi_require(co->done || !holds_a_scope(co),
+               "pica_co_destroy() of a coroutine that has a scope or group open");
     pi_context_deinit(&co->context);
     pi_stacks stacks = co->stacks; /* the coroutine lies in what is unmapped now */
     pi_stacks_deinit(&stacks);
