@@ -134,9 +134,10 @@ PICA_API PICA_NODISCARD int pica_http_serve(pica_http_server *server, pica_liste
  * @param deadline_ns  when to cancel what is left; PICA_NEVER: never. Of several drains the
  *                     earliest counts, also where its caller waits no longer
  * @return 0: all ended by themselves; 1: some had to be cancelled; -ECANCELED: the caller was
- *         cancelled, the draining goes on; -EPERM: a plain thread; -EINVAL: NULL
+ *         cancelled, the draining goes on; -EDEADLK: a handler of this server, which would wait
+ *         for itself (nothing has happened); -EPERM: a plain thread; -EINVAL: NULL
  *
- * Where: a task, but not a handler of this server, which would wait for itself. Suspends; a
+ * Where: a task, but no handler of this server: let it wake one that drains. Suspends; a
  *        cancellation point. Again, or by several at once: all wait for the same end.
  */
 PICA_API PICA_NODISCARD int pica_http_drain(pica_http_server *server, int64_t deadline_ns);
@@ -239,7 +240,7 @@ PICA_API PICA_NODISCARD int pica_http_reply(pica_http_request *req, int status, 
  *
  * @param length  of the whole body in bytes; -1: not known (it is sent in chunks, or, to an
  *                HTTP/1.0 client, until the connection is closed)
- * @return as pica_http_reply()
+ * @return as pica_http_reply(); -EINVAL also for a length below -1
  * Where: the handler's task. May suspend; a cancellation point where it does.
  */
 PICA_API PICA_NODISCARD int pica_http_begin(pica_http_request *req, int status, const char *type,

@@ -226,7 +226,7 @@ int pica_http_begin(pica_http_request *req, int status, const char *type, int64_
                               : length >= 0 || forbids_body(status) ? PI_HTTP_LENGTH
                               : req->work->head.minor == 0          ? PI_HTTP_UNTIL_EOF
                                                                     : PI_HTTP_IN_CHUNKS;
-    if (forbids_body(status) && length > 0)
+    if (length < -1 || (forbids_body(status) && length > 0))
         return -EINVAL;
     req->reply_left = length > 0 ? (uint64_t)length : 0;
     rc = put_head(req, status, type, type_len, framing, req->reply_left);

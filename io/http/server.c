@@ -367,6 +367,17 @@ static bool is_serving(pica_http_server *s)
     return serving;
 }
 
+/* Is the caller one of the server's handlers, or a task that one runs on its own stack? Such a
+ * connection would wait for its own end. */
+static bool is_handling(const pica_http_server *s)
+{
+    for (const pica_task *task = pica_self(); task; task = task->outer)
+        for (const pi_http_serving *v = s->servings; v && task->flags & PI_TASK_MEMBER; v = v->next)
+            if (task->group == &v->group.scope)
+                return true;
+    return false;
+}
+
 int pica_http_drain(pica_http_server *server, int64_t deadline_ns)
 {
     if (!pica_self())
@@ -374,6 +385,10 @@ int pica_http_drain(pica_http_server *server, int64_t deadline_ns)
     if (!server)
         return -EINVAL;
     pi_lock_acquire(&server->lock);
+    if (is_handling(server)) {
+        pi_lock_release(&server->lock);
+        return -EDEADLK;
+    }
     if (deadline_ns < pi_load_relaxed(&server->deadline))
         pi_store_relaxed(&server->deadline, deadline_ns);
     if (!pi_load_relaxed(&server->draining)) {

@@ -391,6 +391,38 @@ static void deadlines_outlive_their_callers(void)
     CHECK(in_time);
 }
 
+static intptr_t drains_too(void *arg)
+{
+    return pica_http_drain(arg, PICA_NEVER);
+}
+
+/* From a handler, by itself or by a task on its stack: an error, of which nothing comes. */
+static int drains(pica_http_request *req, void *arg)
+{
+    site *s = arg;
+    intptr_t rc = 0;
+    pica_task *task;
+    CHECK_EQ(pica_http_drain(s->server, PICA_NEVER), -EDEADLK);
+    CHECK_FATAL_OK(pica_spawn(&task, drains_too, s->server));
+    pica_scope scope;
+    pica_scope_begin(&scope, pica_after(PICA_MS(50)));
+    intptr_t awaited = pica_scope_end(&scope, pica_await(task, &rc));
+    CHECK((awaited == 0 && rc == -EDEADLK) || (awaited == -ETIMEDOUT && rc == -ECANCELED));
+    pica_unref(task);
+    return pica_http_reply(req, 200, NULL, "still here", 10);
+}
+
+static void drained_by_a_handler(void)
+{
+    site s;
+    site_open(&s, drains, &s, NULL);
+    client *c = client_open(&s);
+    client_say(c, GET);
+    CHECK_EQ(client_answer(c), 200);
+    client_close(c);
+    site_close(&s);
+}
+
 static void drained_again(void)
 {
     scene sc = {0};
@@ -591,6 +623,7 @@ CHECK_MAIN
     check_run("destroyed by who drained it", destroyed_by_who_drained_it);
     check_run("deadlines outlive their callers", deadlines_outlive_their_callers);
     check_run("drained again", drained_again);
+    check_run("drained by a handler", drained_by_a_handler);
     check_run("cancelled", cancelled);
     check_run("cut in a shield", cut_in_a_shield);
     check_run("clients leave", clients_leave);

@@ -97,6 +97,7 @@ static int add_fields(pica_http_request *req)
     CHECK_EQ(pica_http_reply(req, 200, "a\nb", NULL, 0), -EINVAL);
     CHECK_EQ(pica_http_reply(req, 204, NULL, "x", 1), -EINVAL);
     CHECK_EQ(pica_http_reply(req, 200, NULL, NULL, 1), -EINVAL);
+    CHECK_EQ(pica_http_begin(req, 200, NULL, -EIO), -EINVAL); /* no length, but an error's code */
     CHECK_EQ(pica_http_read_body(req, long_value, 0), -EINVAL);
     CHECK_EQ(pica_http_reply(req, 201, NULL, "ok", 2), 0);
     CHECK_EQ(pica_http_reply(req, 200, NULL, NULL, 0), -EALREADY);
