@@ -193,6 +193,7 @@ pica_executor *pica_executor_destroy(pica_executor *ex)
     pi_require(pica_executor_shutdown(ex, 0) >= 0,
                "pica_executor_destroy() from one of the executor's own tasks");
     join(ex);
+    pi_pool_each(&ex->pool, pi_task_forget, ex);
     pi_audit_end(ex);
     executor_free(ex);
     return NULL;
@@ -226,6 +227,7 @@ intptr_t pica_run(pica_fn fn, void *arg, const pica_options *options)
     intptr_t result = task->result; /* the joins order it */
     pi_store_relaxed(&task->observed, (uint8_t)1);
     pi_task_unref_slow(task);
+    pi_pool_each(&ex->pool, pi_task_forget, ex);
     pi_audit_end(ex);
     executor_free(ex);
     return result;

@@ -104,6 +104,12 @@ static __attribute__((noinline, cold)) void lost_slow(const pica_executor *ex,
         report_lost(&error);
 }
 
+void pi_task_forget(pica_task *task, void *ex)
+{
+    if (pi_task_done(task) && pi_task_is_lost(task))
+        lost_slow(ex, task);
+}
+
 /* The last reference is gone. */
 static void dispose(pica_task *task)
 {

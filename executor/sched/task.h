@@ -154,6 +154,10 @@ typedef struct pi_task_watch {
 void pi_task_ref(pica_task *task);
 void pi_task_unref_slow(pica_task *task);
 
+/** The executor is at its end, and the handles that are still held go with it: if this one's task
+ *  has failed and nobody has looked, it is reported, as with the last unref. */
+void pi_task_forget(pica_task *task, void *ex);
+
 /** Has it failed with nobody to know? Values that are pointers are no errors: no object lies
  *  in the last pages of the address space. */
 static inline bool pi_task_is_lost(const pica_task *task)

@@ -58,7 +58,8 @@ enum {
     PICA_DRIVER_FUTEX = 1  /**< computing alone: waits for descriptors give -ENOSYS */
 };
 
-/** A task that failed although nobody ever looked at its result. */
+/** A task that failed although nobody ever looked at its result: its last handle is gone, or its
+ *  executor. */
 typedef struct pica_lost_error {
     size_t size;      /**< sizeof(pica_lost_error) in the library */
     uint64_t id;      /**< the task's number */
@@ -185,7 +186,8 @@ PICA_API PICA_NODISCARD int pica_executor_shutdown(pica_executor *ex, int64_t de
 
 /**
  * Shut down at once (if that has not been done), join the threads and free everything.
- * Handles of its tasks that are still held die with it.
+ * Handles of its tasks that are still held die with it; a failure at which nobody has looked by
+ * then is lost, and reported.
  *
  * @param ex  the executor, or NULL
  * @return NULL

@@ -309,6 +309,38 @@ static void each_lost_error_once(void)
     CHECK_EQ(check_hits(&calls), n);
 }
 
+static intptr_t keeps_handles(void *arg)
+{
+    (void)arg;
+    pica_task *seen = body_spawn(body_returns, body_arg(-EIO));
+    CHECK_EQ(pica_await(seen, NULL), 0);
+    pica_task *unseen = body_spawn(body_returns, body_arg(-EIO));
+    CHECK_SOON(pica_task_status(unseen) == PICA_DONE);
+    (void)body_spawn(body_returns, body_arg(5));
+    (void)body_spawn(body_sleeps, NULL);
+    return 0;
+}
+
+/* Handles that nobody drops go with their executor, and what nobody has seen is reported then. */
+static void lost_with_the_executor(void)
+{
+    check_latch calls = {0};
+    pica_options options = check_options();
+    options.on_lost_error = counts_lost;
+    options.hook_arg = &calls;
+    CHECK_EQ(pica_run(keeps_handles, NULL, &options), 0);
+    CHECK_EQ(check_hits(&calls), 1);
+    pica_executor *ex;
+    pica_task *task;
+    CHECK_FATAL_OK(pica_executor_create(&ex, &options));
+    CHECK_FATAL_OK(pica_executor_spawn(ex, &task, keeps_handles, NULL));
+    CHECK_EQ(body_end(task), 0);
+    CHECK_FATAL(pica_executor_shutdown(ex, 0) >= 0);
+    CHECK_EQ(check_hits(&calls), 1); /* somebody may still look */
+    pica_executor_destroy(ex);
+    CHECK_EQ(check_hits(&calls), 2);
+}
+
 static intptr_t loses_one_with_a_long_name(void *arg)
 {
     (void)arg;
@@ -346,4 +378,5 @@ CHECK_MAIN
     if (!check_emulated())
         check_plain("a lost error without a hook", a_lost_error_without_a_hook);
     check_plain_in(CHECK_ALL, "each lost error once", each_lost_error_once);
+    check_plain_in(CHECK_ALL, "lost with the executor", lost_with_the_executor);
 }
