@@ -38,10 +38,12 @@ static void say(const pica_left *left)
 static void tell(pica_executor *ex, pica_left *left)
 {
     left->size = sizeof(*left);
+    pi_fiber *fiber = pi_hook_begin();
     if (ex->on_left)
         ex->on_left(ex->hook_arg, left);
     else if (pi_add_relaxed(&ex->left_said[left->kind], UINT64_C(1)) < SAID_MAX)
         say(left);
+    pi_hook_end(fiber);
 }
 
 /* What it waits for, if it does and does not just run another task inline. */

@@ -28,6 +28,21 @@ pica_task *pi_task_self(void)
     return worker && worker->fiber ? worker->fiber->current : NULL;
 }
 
+pi_fiber *pi_hook_begin(void)
+{
+    pi_worker *worker = pi_worker_self();
+    pi_fiber *fiber = worker ? worker->fiber : NULL;
+    if (fiber)
+        worker->fiber = NULL;
+    return fiber;
+}
+
+void pi_hook_end(pi_fiber *fiber)
+{
+    if (fiber)
+        pi_worker_self()->fiber = fiber;
+}
+
 pi_driver *pi_driver_self(void)
 {
     pi_worker *worker = pi_worker_self();

@@ -98,10 +98,12 @@ static __attribute__((noinline, cold)) void lost_slow(const pica_executor *ex,
                              .name = pi_task_name(task),
                              .site = task->site,
                              .error = task->result};
+    pi_fiber *fiber = pi_hook_begin();
     if (ex->on_lost_error)
         ex->on_lost_error(ex->hook_arg, &error);
     else
         report_lost(&error);
+    pi_hook_end(fiber);
 }
 
 void pi_task_forget(pica_task *task, void *ex)

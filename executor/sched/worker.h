@@ -140,6 +140,11 @@ void pi_worker_set_self(pi_worker *worker);
 /** The task that runs, or NULL outside of tasks. */
 pica_task *pi_task_self(void);
 
+/** A hook of the program's is called between the two, outside of any task, also where it runs on
+ *  the stack of one: that may have ended, and what waits must not find it. @return for the end */
+pi_fiber *pi_hook_begin(void);
+void pi_hook_end(pi_fiber *fiber);
+
 /** A worker's thread. @param arg  the worker */
 void *pi_worker_main(void *arg);
 

@@ -243,8 +243,8 @@ PICA_API PICA_NODISCARD int pica_check_cancel(void);
  *
  * @param fn   called once with arg, and returns with every scope closed that it has opened
  * @param arg  must live until then: nothing that lies in the frames of the task's function
- * @return 0; -EINVAL: fn is NULL; -ENOMEM: nothing was added; -EPERM on a plain thread, in a hook
- *         and in an on_drop
+ * @return 0; -EINVAL: fn is NULL; -ENOMEM: nothing was added; -EPERM on a plain thread, in an
+ *         on_drop, and in a hook (but on_ignored_cancel, which is part of its task)
  * Where: a task. Never suspends, is no cancellation point.
  */
 PICA_API PICA_NODISCARD int pica_defer(void (*fn)(void *arg), void *arg);

@@ -64,6 +64,16 @@ void pi_wait_go(pi_won won)
     model_check(!won.fiber && !won.futex);
 }
 
+pi_fiber *pi_hook_begin(void)
+{
+    return NULL;
+}
+
+void pi_hook_end(pi_fiber *fiber)
+{
+    model_check(!fiber);
+}
+
 const char *pica_task_name(const pica_task *t)
 {
     (void)t;

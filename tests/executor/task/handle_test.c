@@ -309,6 +309,46 @@ static void each_lost_error_once(void)
     CHECK_EQ(check_hits(&calls), n);
 }
 
+static void never_called(void *arg)
+{
+    (void)arg;
+    CHECK(false);
+}
+
+static void tries_what_tasks_may(void *arg, const pica_lost_error *error)
+{
+    (void)error;
+    CHECK_EQ(pica_self(), NULL);
+    CHECK_EQ(pica_defer(never_called, NULL), -EPERM);
+    CHECK_EQ(pica_sleep(1), -EPERM);
+    CHECK_EQ(pica_yield(), -EPERM);
+    check_hit(arg);
+}
+
+static intptr_t loses_two(void *arg)
+{
+    CHECK_OK(pica_spawn(NULL, body_returns, body_arg(-EIO))); /* by its own end */
+    CHECK_HITS(arg, 1);
+    pica_task *task = body_spawn(body_returns, body_arg(-EIO)); /* by who drops it */
+    CHECK_SOON(pica_task_status(task) == PICA_DONE);
+    pica_unref(task);
+    CHECK_EQ(check_hits(arg), 2);
+    CHECK_NE(pica_self(), NULL);
+    return pica_yield();
+}
+
+/* A hook is outside of all tasks, on whatever stack it runs: perhaps on that of one that has ended,
+ * where what suspends would find a task that is none any more. */
+static void a_hook_is_no_task(void)
+{
+    check_latch calls = {0};
+    pica_options options = check_options();
+    options.on_lost_error = tries_what_tasks_may;
+    options.hook_arg = &calls;
+    CHECK_EQ(pica_run(loses_two, &calls, &options), 0);
+    CHECK_EQ(check_hits(&calls), 2);
+}
+
 static intptr_t keeps_handles(void *arg)
 {
     (void)arg;
@@ -379,4 +419,5 @@ CHECK_MAIN
         check_plain("a lost error without a hook", a_lost_error_without_a_hook);
     check_plain_in(CHECK_ALL, "each lost error once", each_lost_error_once);
     check_plain_in(CHECK_ALL, "lost with the executor", lost_with_the_executor);
+    check_plain_in(CHECK_ALL, "a hook is no task", a_hook_is_no_task);
 }
