@@ -96,7 +96,9 @@ __attribute__((noinline)) pica_task *pi_loop_take_others(pi_worker *worker)
 
 bool pi_worker_breathe(pi_worker *worker)
 {
+    int before = *worker->errno_at; /* the task's, in whose midst this is */
     bool found = pi_loop_budget_slow(worker);
+    *worker->errno_at = before;
     if (pi_upmc_empty(&worker->mailbox))
         return found;
     pi_ready_take_mailbox(worker);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* loop_test.c: a busy worker polls its reactor again and again, however short its turns are, but
- * not at the end of each budget if these are shorter still. Its own, not one that it serves. Then,
- * what thieves leave behind, and the order in a crowd. */
+ * not at the end of each budget if these are shorter still. Its own, not one that it serves. The
+ * task in whose midst that is keeps its errno. Then, what thieves leave behind, and the order in a
+ * crowd. */
 #include "executor/base/clock.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/loop.h"
 #include "executor/sched/worker.h"
 #include "tests/executor/bodies.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 #define POLLS 20
@@ -20,7 +22,9 @@ static unsigned polls;
 static int counts(pi_driver *driver, int64_t deadline_ns)
 {
     polls++;
-    return counted->poll(driver, deadline_ns);
+    int events = counted->poll(driver, deadline_ns);
+    errno = EINTR; /* as one that a signal comes upon */
+    return events;
 }
 
 static void count_polls(void)
@@ -38,14 +42,27 @@ static void count_no_more(void)
     pica_executor_self()->driver = counted;
 }
 
+/* Out of line: who keeps errno's address across a wait may look at another thread's. */
+static __attribute__((noinline)) void set_errno(int to)
+{
+    errno = to;
+}
+
+static __attribute__((noinline)) int get_errno(void)
+{
+    return errno;
+}
+
 /* Each turn is some 20 ns: a budget is a tenth of the time between two polls. */
 static void polls_in_time(void (*turns)(void))
 {
     count_polls();
+    set_errno(1000); /* which is the task's */
     int64_t begun = pi_now();
     while (polls < POLLS && pi_now() - begun < PICA_SEC(10))
         turns();
     int64_t took = pi_now() - begun;
+    CHECK_EQ(get_errno(), 1000);
     CHECK_LE(POLLS, polls);
     CHECK_LE(polls, took / PI_POLL_NS + 1);
     count_no_more();
