@@ -40,11 +40,13 @@ static void call_for_help(pica_executor *ex, uint32_t stuck, const bool *turned)
     uint32_t n = pi_executor_seats(ex);
     int helper = pi_idle_pick(&ex->idle);
     bool idle = helper >= 0;
-    for (uint32_t i = 1; helper < 0 && i < n; i++)
-        if (turned[(stuck + i) % n])
-            helper = (int)((stuck + i) % n);
+    for (uint32_t i = 1; helper < 0 && i < n; i++) {
+        uint32_t who = (stuck + i) % n; /* of two requests he would forget the first */
+        if (turned[who] && !pi_load_relaxed(&ex->workers[who].to_rescue))
+            helper = (int)who;
+    }
     if (helper < 0)
-        return; /* all are stuck, or somebody is up and searching: the next tick sees */
+        return; /* all are stuck, or asked, or up and searching: the next tick sees */
     pi_rescue_ask(&ex->workers[helper], stuck);
     if (idle)
         pi_executor_wake(ex, helper);

@@ -5,8 +5,9 @@
  * A worker counts its turns; a count that stands still over a tick means stuck. So nothing is added
  * to the path of a task or an event.
  *
- *   1. Who is stuck, while somebody idles or turns, has a rescuer, after two ticks. A rescuer that
- *      is itself stuck is replaced.
+ *   1. Who is stuck, while somebody idles or turns, has a rescuer, after two ticks; where fewer can
+ *      help than are stuck, each is asked for one of them in a tick. A rescuer that is itself stuck
+ *      is replaced.
  *   2. A batch of events whose time as its worker's own has run out finds a thief (steal.h).
  *   3. The monitor sleeps while all workers do, and is slow while none does; the first worker
  *      that gets up, or lies down, hurries it (pace.h). Both only after many ticks of the same, so

@@ -420,6 +420,48 @@ static void a_crowd_hides_nobody(void)
     check_executor_close(ex);
 }
 
+/* Where several are stuck at once, and several turn, each of these is asked for one of those. */
+static intptr_t blocks(void *stop)
+{
+    while (!pi_load_acquire((uint32_t *)stop))
+        usleep(1000);
+    return 0;
+}
+
+static intptr_t three_of_five_are_stuck(void *unused)
+{
+    enum { HELPERS = 2, ALL = 5 };
+    uint32_t stop = 0, helping = 0;
+    pica_task *tasks[ALL];
+    pi_worker *workers = pica_executor_self()->workers;
+    (void)unused;
+    for (unsigned i = 0; i < ALL; i++) /* the caller's worker is one of them: this one is queued */
+        tasks[i] = body_spawn_on(ALL - 1 - i, i < HELPERS ? yields_slowly : blocks, &stop);
+    for (int64_t until = pica_after(PICA_MS(20)); pica_now() < until;)
+        CHECK_OK(pica_yield());
+    for (unsigned i = 0; i < ALL; i++)
+        helping += pi_load_relaxed(&workers[i].rescuing) > 0;
+    pi_store_release(&stop, 1u);
+    for (unsigned i = 0; i < ALL; i++)
+        CHECK_EQ(body_end(tasks[i]), 0);
+    return helping;
+}
+
+static void all_who_turn_help(void)
+{
+    pica_options options = check_options();
+    options.workers = 5;
+    options.flags = PICA_NO_SPARE;
+    pica_executor *ex = check_executor_open(&options);
+    intptr_t most = 0;
+    for (unsigned tries = 0; tries < 10 && most < 2; tries++) {
+        intptr_t helping = body_end(body_spawn_in(ex, three_of_five_are_stuck, NULL));
+        most = helping > most ? helping : most;
+    }
+    CHECK_LE(2, most);
+    check_executor_close(ex);
+}
+
 /* How often others look into the caller's queue, who is stuck, while its rescuer comes to
  * the ends of 100 budgets.
  * @return UINT32_MAX: the rescuer has changed. One that gets no CPU is relieved, if need be by the
@@ -474,6 +516,7 @@ CHECK_MAIN
     check_run_in(CHECK_TWO | CHECK_NO_INLINE, "batches", batches);
     check_run_in(modes, "the others go on", the_others_go_on);
     check_run_in(modes, "the others are busy", the_others_are_busy);
+    check_plain("all who turn help", all_who_turn_help);
     check_plain("a crowd hides nobody", a_crowd_hides_nobody);
     check_run_in(modes, "an empty queue is left alone", an_empty_queue_is_left_alone);
     check_run_in(CHECK_TWO, "nobody is passed over", nobody_is_passed_over);
