@@ -200,9 +200,11 @@ static int first_failure(pica_task *const *tasks, size_t n, intptr_t *results)
 
 int pica_gather(pica_task *const *tasks, size_t n, intptr_t *results, unsigned flags)
 {
+    if (flags & ~(unsigned)PICA_GATHER_COLLECT)
+        return -EINVAL;
     if (n == 0)
         return 0;
-    if (!tasks || n > UINT32_MAX / 2 || (flags & ~(unsigned)PICA_GATHER_COLLECT))
+    if (!tasks || n > UINT32_MAX / 2)
         return -EINVAL;
     for (size_t i = 0; i < n; i++)
         if (!tasks[i])

@@ -162,7 +162,8 @@ PICA_API PICA_NODISCARD int pica_executor_spawn_at(pica_executor *ex, pica_task 
  *                somebody else cancelled it. Set whenever the task has ended, so with
  *                -ECANCELED as well
  * @return 0: ended; -ECANCELED: the caller is cancelled (the task has ended all the same);
- *         -EDEADLK: the caller waits for itself, directly or through tasks on its stack;
+ *         -EDEADLK: the caller waits for itself, directly or through tasks on its stack (other
+ *         circles are not found: tasks that await each other never end, nor does their executor);
  *         -EINVAL: NULL. A task that had ended before the call: 0, even for a cancelled
  *         caller
  *
@@ -268,7 +269,7 @@ PICA_API pica_status pica_task_status(const pica_task *task);
  *  Order: everything the task did happens before a return of 0. */
 PICA_API PICA_NODISCARD int pica_task_result(pica_task *task, intptr_t *result);
 
-/** Take one more reference. @return task. Where: anywhere. */
+/** Take one more reference. NULL is fine. @return task. Where: anywhere. */
 PICA_API pica_task *pica_ref(pica_task *task);
 
 /** Drop a reference; the task itself goes on. NULL is fine. One drop too many: abort().

@@ -104,6 +104,7 @@ static void refusals(void)
         CHECK_EQ(pica_gather(with_self, 2, results, flags), -EDEADLK);
     }
     CHECK_EQ(pica_gather(with_null, 1, results, 1u << 7), -EINVAL);
+    CHECK_EQ(pica_gather(NULL, 0, NULL, 1u << 7), -EINVAL);
     CHECK_EQ(pica_uncancel(), 0);
     for (unsigned i = 0; i < 3; i++)
         CHECK_EQ(results[i], UNTOUCHED);
