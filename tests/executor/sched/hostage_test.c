@@ -421,10 +421,10 @@ static void a_crowd_hides_nobody(void)
 }
 
 /* Where several are stuck at once, and several turn, each of these is asked for one of those. */
-static intptr_t blocks(void *stop)
+static intptr_t blocks(void *until_closed)
 {
-    while (!pi_load_acquire((uint32_t *)stop))
-        usleep(1000);
+    char none;
+    CHECK_EQ(read(*(const int *)until_closed, &none, 1), 0);
     return 0;
 }
 
@@ -432,18 +432,23 @@ static intptr_t three_of_five_are_stuck(void *unused)
 {
     enum { HELPERS = 2, ALL = 5 };
     uint32_t stop = 0, helping = 0;
+    int ends[2];
     pica_task *tasks[ALL];
     pi_worker *workers = pica_executor_self()->workers;
     (void)unused;
+    CHECK_FATAL(pipe(ends) == 0);
     for (unsigned i = 0; i < ALL; i++) /* the caller's worker is one of them: this one is queued */
-        tasks[i] = body_spawn_on(ALL - 1 - i, i < HELPERS ? yields_slowly : blocks, &stop);
+        tasks[i] = i < HELPERS ? body_spawn_on(ALL - 1 - i, yields_slowly, &stop)
+                               : body_spawn_on(ALL - 1 - i, blocks, &ends[0]);
     for (int64_t until = pica_after(PICA_MS(20)); pica_now() < until;)
         CHECK_OK(pica_yield());
     for (unsigned i = 0; i < ALL; i++)
         helping += pi_load_relaxed(&workers[i].rescuing) > 0;
     pi_store_release(&stop, 1u);
+    close(ends[1]);
     for (unsigned i = 0; i < ALL; i++)
         CHECK_EQ(body_end(tasks[i]), 0);
+    close(ends[0]);
     return helping;
 }
 
@@ -469,7 +474,6 @@ static void all_who_turn_help(void)
 static uint32_t visits_for_a_while(const pi_worker *worker, int64_t give_up)
 {
     const pica_executor *ex = check_executor();
-    int64_t until = pica_after(PICA_MS(50));
     uint32_t rescuer = pi_load_relaxed(&worker->rescuer), before = pi_deque_visits(&worker->deque);
     if (rescuer == 0 || rescuer > pica_executor_workers(ex))
         return UINT32_MAX;
@@ -477,7 +481,7 @@ static uint32_t visits_for_a_while(const pi_worker *worker, int64_t give_up)
     uint32_t begin = pi_load_relaxed(turns);
     while (pi_load_relaxed(&worker->rescuer) == rescuer && pica_now() < give_up) {
         pi_spin_wait(1);
-        if (pica_now() >= until && pi_load_relaxed(turns) - begin >= 100 * PI_BUDGET)
+        if (pi_load_relaxed(turns) - begin >= 100 * PI_BUDGET)
             return pi_deque_visits(&worker->deque) - before;
     }
     return UINT32_MAX;

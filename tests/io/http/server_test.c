@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* server_test.c: what a client sees of the server, over loopback: framing, bodies both ways,
- * refusals. Its end is in drain_test.c, its timeouts in timeouts_test.c. */
+ * refusals. Its end is in drain_test.c and cut_test.c, its timeouts in timeouts_test.c. */
 #include "tests/executor/death.h"
 #include "tests/io/http/site.h"
 
