@@ -77,14 +77,18 @@ __attribute__((noinline)) void pi_worker_suspend(pi_worker *worker, pi_fiber *fi
 __attribute__((noinline)) void pi_worker_give_way(pi_worker *worker, pi_fiber *fiber)
 {
     pica_task *task;
-    if (PI_UNLIKELY(pi_load_relaxed(&worker->rests)))
-        pi_store_relaxed(&worker->look_at, worker->turns);
-    else if ((task = pi_loop_take_others(worker))) {
-        if (PI_LIKELY(!worker->next))
+    bool rests = pi_load_relaxed(&worker->rests);
+    bool behind = worker->next; /* an eager task's spawner goes on first, whom nobody can steal */
+    if (PI_LIKELY(!rests) && (task = pi_loop_take_others(worker))) {
+        if (PI_LIKELY(!behind))
             pi_worker_push_next(worker, task);
-        else /* an eager task's spawner, whom nobody can steal: no stranger holds him up */
-            pi_worker_ready(task);
+        else
+            pi_worker_ready(task); /* no stranger holds him up */
     }
+    /* But he gives way at his next turn: where his tasks use up each budget, the loop would never
+     * come to a queue. */
+    if (PI_UNLIKELY(rests || behind))
+        pi_store_relaxed(&worker->look_at, worker->turns);
     worker->comeback = fiber->base;
     pi_worker_suspend(worker, fiber, PI_AFTER_YIELD);
 }

@@ -353,6 +353,34 @@ static void no_stranger_comes_before_the_spawner(void)
     pica_unref(ended);
 }
 
+/* Nor does a spawner whose tasks use up all budgets keep the others waiting for ever. */
+static intptr_t uses_up_the_rest(void *arg)
+{
+    for (unsigned i = 1; i < PI_BUDGET; i++)
+        CHECK_EQ(body_end(body_spawn(body_returns, arg)), 5);
+    return 5;
+}
+
+static void a_spawner_of_those_that_give_way(void)
+{
+    struct stranger s = {.ex = pica_executor_self()};
+    pthread_t thread;
+    check_latch own = {0};
+    pi_worker *worker = pi_worker_self();
+    CHECK_FATAL(pthread_create(&thread, NULL, sends_it, &s) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    pica_task *task = body_spawn(body_hits, &own);
+    pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET / 2); /* ends in one of them */
+    for (int64_t until = pica_after(PICA_SEC(2)); pica_now() < until;) {
+        CHECK_OK(pica_spawn_with(NULL, uses_up_the_rest, body_arg(5), &eager));
+        if (check_hits(&s.come) && check_hits(&own))
+            break;
+    }
+    CHECK_EQ(check_hits(&s.come), 1);
+    CHECK_EQ(check_hits(&own), 1);
+    (void)body_end(task);
+}
+
 CHECK_MAIN
 {
     check_run("up to the first wait", up_to_the_first_wait);
@@ -367,6 +395,7 @@ CHECK_MAIN
     check_run_in(CHECK_ONE, "starves nobody", starves_nobody);
     check_run_in(CHECK_ONE, "no stranger comes before the spawner",
                  no_stranger_comes_before_the_spawner);
+    check_run_in(CHECK_ONE, "a spawner of those that give way", a_spawner_of_those_that_give_way);
     check_run("pinned", pinned);
     check_run("a pinned spawner stays", a_pinned_spawner_stays);
     check_plain_in(CHECK_ALL, "by a plain thread", by_a_plain_thread);
