@@ -3,6 +3,7 @@
 #include "executor/sched/audit.h"
 
 #include "executor/sched/awaited.h"
+#include "executor/sched/exception.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -39,10 +40,12 @@ static void tell(pica_executor *ex, pica_left *left)
 {
     left->size = sizeof(*left);
     pi_fiber *fiber = pi_hook_begin();
-    if (ex->on_left)
+    if (ex->on_left) {
+        PI_NO_EXCEPTION_PASSES();
         ex->on_left(ex->hook_arg, left);
-    else if (pi_add_relaxed(&ex->left_said[left->kind], UINT64_C(1)) < SAID_MAX)
+    } else if (pi_add_relaxed(&ex->left_said[left->kind], UINT64_C(1)) < SAID_MAX) {
         say(left);
+    }
     pi_hook_end(fiber);
 }
 

@@ -2,6 +2,7 @@
 /* drop.c: see drop.h. */
 #include "executor/sched/drop.h"
 
+#include "executor/sched/exception.h"
 #include "executor/sched/scope.h"
 #include "executor/sched/worker.h"
 
@@ -11,6 +12,7 @@ static void release(void (*on_drop)(void *), void *arg)
     pi_worker *worker = pi_worker_self();
     pi_fiber *fiber = worker->fiber;
     worker->fiber = NULL;
+    PI_NO_EXCEPTION_PASSES();
     on_drop(arg);
     worker->fiber = fiber;
 }

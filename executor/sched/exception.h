@@ -16,9 +16,9 @@
 #include <unwind.h> /* the compiler's own; nothing of libgcc is called */
 
 #if defined(__GCC_HAVE_DWARF2_CFI_ASM) && !defined(PICA_MODEL)
-/** To stand right before a call of a task's function, or of a handler of its, so that compilers
- *  which cut functions in two leave both together. 0x1b: the routine is named by its distance, in
- *  4 bytes. */
+/** To stand right before a call of a task's function, of a handler of its, or of a hook, so that
+ *  compilers which cut functions in two leave both together. 0x1b: the routine is named by its
+ *  distance, in 4 bytes. */
 #define PI_NO_EXCEPTION_PASSES()                                                                   \
     __asm__ __volatile__(".cfi_personality 0x1b, pi_exception_would_leave")
 #else

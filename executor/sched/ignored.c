@@ -4,6 +4,7 @@
 
 #include "executor/base/clock.h"
 #include "executor/base/line.h"
+#include "executor/sched/exception.h"
 #include "executor/sched/executor.h"
 
 #include <unistd.h>
@@ -30,10 +31,12 @@ static __attribute__((noinline, cold)) void report_slow(const pica_task *task, u
                                   .site = task->site,
                                   .returns = returns,
                                   .duration_ns = duration_ns};
-    if (ex->on_ignored_cancel)
+    if (ex->on_ignored_cancel) {
+        PI_NO_EXCEPTION_PASSES();
         ex->on_ignored_cancel(ex->hook_arg, &report);
-    else
+    } else {
         report_line(&report);
+    }
 }
 
 void pi_ignored_note(pi_fiber *fiber)

@@ -4,6 +4,7 @@
 
 #include "executor/base/assert.h"
 #include "executor/base/line.h"
+#include "executor/sched/exception.h"
 #include "executor/sched/executor.h"
 #include "executor/sched/winners.h"
 
@@ -99,10 +100,12 @@ static __attribute__((noinline, cold)) void lost_slow(const pica_executor *ex,
                              .site = task->site,
                              .error = task->result};
     pi_fiber *fiber = pi_hook_begin();
-    if (ex->on_lost_error)
+    if (ex->on_lost_error) {
+        PI_NO_EXCEPTION_PASSES();
         ex->on_lost_error(ex->hook_arg, &error);
-    else
+    } else {
         report_lost(&error);
+    }
     pi_hook_end(fiber);
 }
 

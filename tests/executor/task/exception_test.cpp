@@ -5,6 +5,7 @@
 // harness is C.
 #include <pica/pica.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -220,6 +221,57 @@ intptr_t awaits_one_that_is_dropped(void *fn)
     return pica_await(task, nullptr);
 }
 
+// Nor do its hooks let one out, in the midst of a task, or at the executor's end.
+template <class Report> void reports(void *, const Report *)
+{
+    throw std::logic_error("out");
+}
+
+intptr_t fails(void *)
+{
+    return -EIO;
+}
+
+intptr_t loses_an_error(void *)
+{
+    pica_task *task = nullptr;
+    try {
+        if (pica_spawn(&task, fails, nullptr) != 0 || pica_yield() != 0)
+            return -1;
+        pica_unref(task);
+    } catch (...) {
+        return -2;
+    }
+    return -1;
+}
+
+intptr_t ignores_its_cancel(void *)
+{
+    try {
+        if (pica_cancel(pica_self()) != 0)
+            return -1;
+        for (int64_t until = pica_after(PICA_SEC(10)); pica_now() < until;)
+            (void)!pica_yield();
+    } catch (...) {
+        return -2;
+    }
+    return -1;
+}
+
+intptr_t leaves_an_error(void *)
+{
+    pica_task *task = nullptr;
+    int rc = pica_spawn(&task, fails, nullptr);
+    return rc ? rc : pica_yield();
+}
+
+intptr_t leaves_a_handle(void *fn)
+{
+    pica_task *task = nullptr;
+    int rc = pica_spawn(&task, *static_cast<pica_fn *>(fn), nullptr);
+    return rc ? rc : pica_join(task, nullptr);
+}
+
 constexpr const char *leaves_a_task = "pica: an exception would leave task ";
 constexpr const char *leaves_others = "pica: an exception would leave a function that ";
 
@@ -235,7 +287,14 @@ void terminates(pica_fn waiter, pica_fn fn, const char *says)
         std::set_terminate([] { _exit(33); });
         pica_options options = PICA_OPTIONS_INIT;
         options.workers = 1;
-        (void)pica_run(waiter, &fn, &options);
+        options.on_lost_error = reports;
+        options.on_ignored_cancel = reports;
+        options.on_left = reports;
+        try {
+            (void)pica_run(waiter, &fn, &options);
+        } catch (...) {
+            _exit(2);
+        }
         _exit(1);
     }
     close(ends[1]);
@@ -293,6 +352,10 @@ int main()
         terminates(ends_its_group, lets_it_out, leaves_a_task);
         terminates(awaits_one_that_defers, lets_it_out, leaves_a_task);
         terminates(awaits_one_that_is_dropped, lets_it_out, leaves_others);
+        terminates(loses_an_error, nullptr, leaves_others);
+        terminates(leaves_an_error, nullptr, leaves_others);
+        terminates(leaves_a_handle, fails, leaves_others);
+        terminates(joins, ignores_its_cancel, leaves_a_task);
         terminates(joins, lets_it_out_of_noexcept, "");
         terminates(awaits, lets_it_out_of_noexcept, "");
         does_not_exit();
