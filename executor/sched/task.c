@@ -111,8 +111,10 @@ static __attribute__((noinline, cold)) void lost_slow(const pica_executor *ex,
 
 void pi_task_forget(pica_task *task, void *ex)
 {
-    if (pi_task_done(task) && pi_task_is_lost(task))
+    if (pi_task_done(task) && pi_task_is_lost(task)) {
+        pi_store_relaxed(&task->observed, (uint8_t)1); /* the hook may drop its last handle */
         lost_slow(ex, task);
+    }
 }
 
 /* The last reference is gone. */

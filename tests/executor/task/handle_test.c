@@ -381,6 +381,36 @@ static void lost_with_the_executor(void)
     CHECK_EQ(check_hits(&calls), 2);
 }
 
+struct kept {
+    pica_task *task;
+    check_latch calls;
+};
+
+static void drops_the_handle(void *arg, const pica_lost_error *error)
+{
+    struct kept *kept = arg;
+    pica_task *task = kept->task;
+    (void)error;
+    check_hit(&kept->calls);
+    kept->task = NULL;
+    pica_unref(task);
+}
+
+/* The hook may drop the very handle; that is no second loss. */
+static void lost_and_dropped(void)
+{
+    struct kept kept = {0};
+    pica_options options = check_options();
+    options.on_lost_error = drops_the_handle;
+    options.hook_arg = &kept;
+    pica_executor *ex;
+    CHECK_FATAL_OK(pica_executor_create(&ex, &options));
+    CHECK_FATAL_OK(pica_executor_spawn(ex, &kept.task, body_returns, body_arg(-EIO)));
+    CHECK_SOON(pica_task_status(kept.task) == PICA_DONE);
+    pica_executor_destroy(ex);
+    CHECK_EQ(check_hits(&kept.calls), 1);
+}
+
 static intptr_t loses_one_with_a_long_name(void *arg)
 {
     (void)arg;
@@ -419,5 +449,6 @@ CHECK_MAIN
         check_plain("a lost error without a hook", a_lost_error_without_a_hook);
     check_plain_in(CHECK_ALL, "each lost error once", each_lost_error_once);
     check_plain_in(CHECK_ALL, "lost with the executor", lost_with_the_executor);
+    check_plain_in(CHECK_ALL, "lost and dropped", lost_and_dropped);
     check_plain_in(CHECK_ALL, "a hook is no task", a_hook_is_no_task);
 }
