@@ -245,13 +245,16 @@ int pica_http_write(pica_http_request *req, const void *data, size_t n)
         return -EINVAL;
     if (req->framing == PI_HTTP_BODILESS && n > 0)
         return -EOVERFLOW;
-    if (req->framing == PI_HTTP_LENGTH) {
-        if (n > req->reply_left)
-            return -EOVERFLOW;
+    if (req->framing == PI_HTTP_LENGTH && n > req->reply_left)
+        return -EOVERFLOW;
+    bool sends = n > 0 && !(req->work->head.flags & PI_HTTP_IS_HEAD);
+    int rc = sends ? 0 : pi_http_send_nothing(req);
+    if (rc)
+        return rc;
+    if (req->framing == PI_HTTP_LENGTH)
         req->reply_left -= n;
-    }
-    if (n == 0 || req->work->head.flags & PI_HTTP_IS_HEAD)
-        return req->failed;
+    if (!sends)
+        return 0;
     char line[PI_HTTP_CHUNK_LINE], end[] = "\r\n";
     struct iovec parts[3] = {{.iov_base = line},
                              {.iov_base = (void *)(uintptr_t)data, .iov_len = n},

@@ -4,6 +4,8 @@
 
 #include "executor/base/alloc.h"
 
+#include <pica/task.h>
+
 #include <string.h>
 
 /* For how many bytes (and for PI_HTTP_LINGER_NS) an answered client may go on sending
@@ -206,6 +208,12 @@ int pi_http_send(pi_http_conn *c, struct iovec *parts, int n)
         c->out_len += (uint32_t)parts[i].iov_len;
     }
     return 0;
+}
+
+int pi_http_send_nothing(pi_http_conn *c)
+{
+    int rc = c->failed ? c->failed : pi_check_worker();
+    return rc == 0 && pi_worker_spend(pi_worker_self()) ? pica_yield() : rc;
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */

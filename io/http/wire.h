@@ -102,6 +102,10 @@ int pi_http_reserve(pi_http_conn *c, size_t n);
  *  @return 0 or the connection's error */
 int pi_http_send(pi_http_conn *c, struct iovec *parts, int n);
 
+/** A piece of which nothing is sent, as the answer to HEAD has no body. The handler must hear of a
+ *  cancel, and let others run, all the same. @return 0; -ECANCELED; the connection's error */
+int pi_http_send_nothing(pi_http_conn *c);
+
 /** The same for one part, which most often fits. */
 static inline int pi_http_append(pi_http_conn *c, const void *bytes, size_t n)
 {

@@ -390,6 +390,37 @@ static void deadlines_outlive_their_callers(void)
     CHECK(in_time);
 }
 
+/* An answer that has no end ends with the drain's deadline, also where nothing of it is sent. */
+static int streams_for_ever(pica_http_request *req, void *arg)
+{
+    scene *sc = arg;
+    int rc = pica_http_begin(req, 200, NULL, -1);
+    check_hit(&sc->entered);
+    for (int64_t until = pica_after(PATIENCE); rc == 0 && pica_now() < until;) {
+        rc = pica_http_write(req, "tick", 4);
+        if (rc == 0)
+            rc = pica_http_flush(req);
+    }
+    sc->failed = rc;
+    return rc;
+}
+
+static void without_an_end(void)
+{
+    for (unsigned head = 0; head < 2; head++) {
+        scene sc = {0};
+        site s;
+        site_open(&s, streams_for_ever, &sc, NULL);
+        client *c = client_open(&s);
+        client_say(c, head ? "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" : GET);
+        CHECK_HITS(&sc.entered, 1);
+        CHECK_EQ(pica_http_drain(s.server, pica_after(PICA_MS(20))), 1);
+        CHECK_EQ(sc.failed, -ECANCELED);
+        client_close(c);
+        CHECK_EQ(site_end(&s), 0);
+    }
+}
+
 static intptr_t drains_too(void *arg)
 {
     return pica_http_drain(arg, PICA_NEVER);
@@ -448,5 +479,6 @@ CHECK_MAIN
     check_run("destroyed by who drained it", destroyed_by_who_drained_it);
     check_run("deadlines outlive their callers", deadlines_outlive_their_callers);
     check_run("drained again", drained_again);
+    check_run("without an end", without_an_end);
     check_run("drained by a handler", drained_by_a_handler);
 }
