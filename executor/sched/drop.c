@@ -11,6 +11,7 @@ static void release(void (*on_drop)(void *), void *arg)
 {
     pi_worker *worker = pi_worker_self();
     pi_fiber *fiber = worker->fiber;
+    worker->beneath = fiber;
     worker->fiber = NULL;
     PI_NO_EXCEPTION_PASSES();
     on_drop(arg);

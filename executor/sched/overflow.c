@@ -62,8 +62,10 @@ static void say_chain(const pica_task *task)
 static void handler(int number, siginfo_t *info, void *context)
 {
     pi_worker *worker = pi_worker_self();
-    pi_fiber *fiber = worker ? worker->fiber : NULL;
+    const pi_fiber *fiber = NULL;
     const char *at = info->si_addr;
+    if (worker)
+        fiber = worker->fiber ? worker->fiber : worker->beneath; /* a hook, perhaps */
     if (fiber && at < fiber->low && at >= fiber->low - PI_STACK_GUARD) {
         say_chain(fiber->current);
     }

@@ -32,8 +32,10 @@ pi_fiber *pi_hook_begin(void)
 {
     pi_worker *worker = pi_worker_self();
     pi_fiber *fiber = worker ? worker->fiber : NULL;
-    if (fiber)
+    if (fiber) {
+        worker->beneath = fiber;
         worker->fiber = NULL;
+    }
     return fiber;
 }
 

@@ -92,6 +92,27 @@ static intptr_t sends_one(void *arg)
     return kill(getpid(), SIGSEGV);
 }
 
+/* A hook that runs on a task's stack, which it may overflow as the task itself. */
+static void hook_overflows(void *arg, const pica_lost_error *error)
+{
+    (void)error;
+    (void)overflows(arg);
+}
+
+static intptr_t loses_an_error(void *arg)
+{
+    (void)arg;
+    return -EIO;
+}
+
+static intptr_t spawns_one_whose_error_is_lost(void *arg)
+{
+    pica_attr attr = PICA_ATTR_INIT;
+    attr.name = "lost";
+    CHECK_FATAL_OK(pica_spawn_at(NULL, loses_an_error, arg, &attr, "c/place.c:56"));
+    return pica_sleep(PICA_SEC(60));
+}
+
 static void host(int number, siginfo_t *info, void *context)
 {
     (void)info;
@@ -116,6 +137,7 @@ static void run(void *arg)
     pica_options options = PICA_OPTIONS_INIT;
     options.workers = o->embedded ? 2 : 1;
     options.flags = o->flags;
+    options.on_lost_error = hook_overflows;
     if (!o->embedded) {
         (void)pica_run(o->main, o, &options);
         return;
@@ -184,6 +206,15 @@ static void named_with_the_inline_chain(void)
     CHECK(says(&d, "(main, "));
     const char *greedy = strstr(d.said, "greedy"), *middle = strstr(d.said, "middle");
     CHECK(greedy && middle && greedy < middle); /* from the inside out */
+}
+
+static void named_in_a_hook(void)
+{
+    struct overflowing o = {.flags = PICA_NAME_OVERFLOWS, .main = spawns_one_whose_error_is_lost};
+    death d = death_of(run, &o);
+    CHECK(WIFSIGNALED(d.state) && WTERMSIG(d.state) == SIGSEGV);
+    CHECK(says(&d, "stack overflow in task "));
+    CHECK(says(&d, "(lost, spawned at c/place.c:56, stack "));
 }
 
 /* In a host's executor, whatever the stack's size; the worker that it happens on is a thread that
@@ -424,6 +455,7 @@ CHECK_MAIN
     check_plain("killed at the guard", killed_at_the_guard);
     check_plain("named", named);
     check_plain("named with the inline chain", named_with_the_inline_chain);
+    check_plain("named in a hook", named_in_a_hook);
     check_plain("named when embedded", named_when_embedded);
     check_plain("long names", long_names);
 #if !defined(PI_ASAN) && !defined(PI_TSAN)
