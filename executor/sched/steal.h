@@ -12,8 +12,9 @@
 pica_task *pi_steal(pi_worker *worker);
 
 /** Take a task from a worker that the caller rescues: where nobody idles, no thief comes for what
- *  is queued there. It is to be run before anything else: behind what is queued here it would lose
- *  its place, again and again if workers with long turns rescue each other. Owner.
+ *  is queued there. It is to be run before anything else, but where an eager task's spawner waits:
+ *  behind what is queued here it would lose its place, again and again if workers with long turns
+ *  rescue each other. Owner.
  *  @return NULL: nothing found */
 pica_task *pi_steal_from_stuck(pi_worker *worker);
 

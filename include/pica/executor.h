@@ -110,7 +110,8 @@ typedef struct pica_options {
     size_t stack_size; /**< bytes that a task may count on; 0: 32 KiB; at most 1 GiB */
     /** Called once for each lost error, on any thread and on several at the same time, never
      *  suspends, outlives the executor. It is outside of all tasks: pica_self() is NULL, what is
-     *  for tasks alone gives -EPERM. NULL: a line on stderr. */
+     *  for tasks alone gives -EPERM or, where it has no code to give, aborts. NULL: a line on
+     *  stderr. */
     void (*on_lost_error)(void *hook_arg, const pica_lost_error *error);
     void *hook_arg; /**< passed to the hooks */
     unsigned workers_max; /**< how many pica_executor_resize() may make of them, at most 256;

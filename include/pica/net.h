@@ -17,7 +17,7 @@
  *            and has no deadline of its own (but pica_poll_fd()): put it into a scope.
  *            They are for tasks; on a plain thread they return -EPERM, and in an executor
  *            with the futex driver -ENOSYS. One that need not wait lets others run now and
- *            then all the same, a read before it reads, a write after it has written.
+ *            then all the same.
  * Sharing.   One task may read while another writes. Two that wait for the same direction
  *            at once: the second gets -EBUSY.
  * Owning.    A stream or listener belongs to the executor whose task made it. Only tasks of

@@ -445,7 +445,7 @@ static intptr_t turns_for_two(void *unused)
         while (pica_task_status(tasks[i]) != PICA_RUNNING)
             pi_spin_wait(100);
     const uint32_t *asked = &workers[SELF].to_rescue, *other_asked = &workers[OTHER].to_rescue;
-    for (int64_t until = pica_after(PICA_SEC(10)); pica_now() < until;) {
+    for (int64_t until = pica_after(PICA_SEC(20)); pica_now() < until;) {
         if (pi_load_acquire(asked) && pi_load_acquire(other_asked))
             break;
         for (unsigned i = SELF; i <= OTHER; i++)
