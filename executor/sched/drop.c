@@ -9,13 +9,10 @@
 /* Outside of any task, also where a task's fiber happens to be: what waits must not find one. */
 static void release(void (*on_drop)(void *), void *arg)
 {
-    pi_worker *worker = pi_worker_self();
-    pi_fiber *fiber = worker->fiber;
-    worker->beneath = fiber;
-    worker->fiber = NULL;
+    pi_fiber *fiber = pi_hook_begin();
     PI_NO_EXCEPTION_PASSES();
     on_drop(arg);
-    worker->fiber = fiber;
+    pi_hook_end(fiber);
 }
 
 static intptr_t start_or_drop(void *arg)

@@ -41,8 +41,11 @@ pi_fiber *pi_hook_begin(void)
 
 void pi_hook_end(pi_fiber *fiber)
 {
-    if (fiber)
-        pi_worker_self()->fiber = fiber;
+    if (!fiber)
+        return;
+    pi_worker *worker = pi_worker_self();
+    worker->fiber = fiber;
+    worker->beneath = NULL;
 }
 
 pi_driver *pi_driver_self(void)

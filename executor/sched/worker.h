@@ -92,7 +92,7 @@ typedef struct pi_worker {
     uint64_t random;          /* [owner] */
     uint32_t migrate;         /* [owner] where the last forced migration went */
     int64_t retry_ns;         /* [owner] when to look for a stack for the starved again */
-    pi_fiber *beneath;        /* [owner] on whose stack a hook runs, or ran last */
+    pi_fiber *beneath;        /* [owner] on whose stack a hook runs, or NULL */
     uint64_t steals, sleeps, wakes; /* [owner, atomic] statistics */
     pi_arena arena;           /* [owner] with PICA_ARENAS */
     pthread_t thread;
