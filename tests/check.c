@@ -23,7 +23,9 @@
 #define MAX_PRINTED 20
 #define POLL_NS PICA_SEC(10)
 #define ROUNDS_NS PICA_SEC(10)
-#define PUT_OFF_MAX 7 /* times that a case's end may be put off */
+#define PACED_TRIES 12
+#define PACED_NS PICA_SEC(40) /* in which the last one has to begin */
+#define PUT_OFF_MAX 7         /* times that a case's end may be put off */
 
 typedef struct test_case {
     const char *name;
@@ -265,6 +267,24 @@ bool check_time_left(void)
     int64_t percent = (int64_t)from_environment("PICA_TEST_SCALE", 100);
     int64_t ns = percent > 100 ? ROUNDS_NS / 100 * percent : ROUNDS_NS;
     return pica_now() - pi_load_relaxed(&begun_ns) < ns;
+}
+
+bool check_paced(bool (*scene)(unsigned pace, void *arg), void *arg, const char *text,
+                 const char *file, int line)
+{
+    uint64_t failures = check_failures();
+    int64_t until = pica_after(PACED_NS);
+    for (unsigned tries = 0; tries < PACED_TRIES && (tries < 2 || pica_now() < until); tries++) {
+        bool in_time = scene(1u << tries / 2, arg);
+        if (check_failures() != failures)
+            return false;
+        if (in_time) {
+            check_pass();
+            return true;
+        }
+    }
+    check_fail(file, line, "%s: never in time", text);
+    return false;
 }
 
 /* --- The clock ----------------------------------------------------------------------------- */

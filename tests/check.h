@@ -135,6 +135,16 @@ uint64_t check_rounds(uint64_t n);
  *  is, ask before each but the first. */
 bool check_time_left(void);
 
+/* --- Scenes that the clock decides ------------------------------------------------------ */
+
+/** A scene that is spoilt where one of those who play it waits too long for a CPU, which neither
+ *  the library nor the test can help: it is played again, more slowly each second time, until all
+ *  have come in time. That they never do is a failure. What has to hold however late they come,
+ *  the scene checks itself; after such a failure it is not played again.
+ *  @param scene  gets a pace of 1, 1, 2, 2, 4 and so on, by which it multiplies its times, or its
+ *                rounds; @return have all been in time? */
+#define CHECK_PACED(scene, arg) check_paced((scene), (arg), #scene, __FILE__, __LINE__)
+
 /* --- Telling each other, without sleeping ----------------------------------------------- */
 
 /** A count that tasks and threads raise and wait for. Zeroed: 0. */
@@ -164,6 +174,8 @@ typedef struct check_poll {
 
 bool check_poll_again(check_poll *poll);
 bool check_soon(bool came, const char *text, const char *file, int line);
+bool check_paced(bool (*scene)(unsigned pace, void *arg), void *arg, const char *text,
+                 const char *file, int line);
 void check_pass(void);
 /** How many checks have failed in this process; all watched executors' tasks, to stderr. For
  *  cases that fork. */

@@ -147,6 +147,33 @@ static void hangs_in_a_task(void)
     CHECK_OK(pica_sleep(PICA_NEVER));
 }
 
+static bool is_late(unsigned pace, void *paces)
+{
+    *(unsigned *)paces += pace;
+    return false;
+}
+
+/* Twice at each pace of 1, 2, 4, 8, 16 and 32. */
+static void is_never_in_time(void)
+{
+    unsigned paces = 0;
+    CHECK(!CHECK_PACED(is_late, &paces));
+    CHECK_EQ(paces, 126);
+}
+
+static bool fails_and_is_late(unsigned pace, void *unused)
+{
+    (void)unused;
+    CHECK_LT(2, pace);
+    return false;
+}
+
+/* It is not played again. */
+static void fails_in_a_scene(void)
+{
+    CHECK_PACED(fails_and_is_late, NULL);
+}
+
 static void fails_in_a_task(void)
 {
     CHECK_EQ(pica_worker_index(), -1);
@@ -159,6 +186,8 @@ CHECK_MAIN
     check_plain("an error code", an_error_code);
     check_plain("strings differ", strings_differ);
     check_plain("never comes", never_comes);
+    check_plain("never in time", is_never_in_time);
+    check_plain("fails in a scene", fails_in_a_scene);
     check_plain("dies", dies);
     check_plain("leaks a descriptor", leaks_a_descriptor);
     check_plain("leaks a thread", leaks_a_thread);

@@ -37,6 +37,8 @@ notices 'numbers differ' plain '1 + 1 == 3: 2 and 3'
 notices 'an error code' plain '-12 (Cannot allocate memory)'
 notices 'strings differ' plain '"left" and "right"'
 notices 'never comes' plain 'not within 10 s: never'
+notices 'never in time' plain 'is_late: never in time [never' ': 1 of 3 checks failed'
+notices 'fails in a scene' plain '2 < pace: 2 and 1 [fails in' ': 1 of 1 checks failed'
 notices 'dies' plain "can't go on"
 notices 'leaks a descriptor' plain 'descriptors:'
 notices 'leaks a thread' plain 'threads:'

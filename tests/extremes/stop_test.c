@@ -64,16 +64,18 @@ static intptr_t sleeps(void *arg)
     return rc;
 }
 
+static unsigned pace; /* at which the child plays its scene, and is stopped */
+
 /* All come due while it is stopped. They wake up, and one after the other, if that means
  * anything. Ends with 2 where one was late to sleep. */
 static void timers_child(void)
 {
     pica_executor *ex = open_executor();
     pica_task *tasks[SLEEPERS];
-    int64_t first = pica_after(PICA_MS(30));
+    int64_t first = pica_after(PICA_MS(30) * pace);
     for (unsigned i = 0; i < SLEEPERS; i++) {
         struct sleeper *s = &sleepers[i * 7 % SLEEPERS]; /* not spawned in their order */
-        s->due_ns = first + PICA_MS(5) * (int64_t)(i * 7 % SLEEPERS);
+        s->due_ns = first + PICA_MS(5) * pace * (int64_t)(i * 7 % SLEEPERS);
         tasks[i] = body_spawn_in(ex, sleeps, s);
     }
     for (unsigned i = 0; i < SLEEPERS; i++)
@@ -90,32 +92,35 @@ static void timers_child(void)
         _exit(2);
 }
 
-/* As often as it ends with 2, which it does where it had to wait for a CPU.
- * @return how often the last one has stopped */
-static unsigned tried_again(void (*child)(void))
+/* It ends with 2 where it had to wait for a CPU. */
+typedef struct paced_child {
+    void (*child)(void);
+    unsigned stops;
+} paced_child;
+
+static bool plays_in_time(unsigned at, void *arg)
 {
-    int state = 0x200;
+    const paced_child *p = arg;
+    pace = at;
+    int state = 0;
     unsigned stops = 0;
-    for (unsigned tries = 0; state == 0x200 && tries < 8; tries++) {
-        stops = 0;
-        pid_t pid = child_start(child);
-        while (waitpid(pid, &state, WUNTRACED) == pid && WIFSTOPPED(state)) {
-            check_let_pass(PICA_MS(STOPPED_MS));
-            kill(pid, SIGCONT);
-            stops++;
-        }
+    pid_t pid = child_start(p->child);
+    while (waitpid(pid, &state, WUNTRACED) == pid && WIFSTOPPED(state)) {
+        check_let_pass(PICA_MS(STOPPED_MS) * pace);
+        kill(pid, SIGCONT);
+        stops++;
     }
-    CHECK_EQ(state, 0);
-    return stops;
+    CHECK_EQ(stops, p->stops);
+    return state != 0x200 && CHECK_EQ(state, 0);
 }
 
 static void timers(void)
 {
-    CHECK_EQ(tried_again(timers_child), 1);
+    CHECK_PACED(plays_in_time, (&(paced_child){timers_child, 1}));
 }
 
-#define LONG_NS PICA_MS(4 * STOPPED_MS)
-#define LATE_NS PICA_MS(100)
+#define LONG_NS (PICA_MS(4 * STOPPED_MS) * pace)
+#define LATE_NS (PICA_MS(100) * pace)
 #define LONG_STOPS 3
 
 static intptr_t sleeps_long(void *arg)
@@ -147,7 +152,7 @@ static void one_sleep_child(void)
 
 static void one_sleep(void)
 {
-    CHECK_EQ(tried_again(one_sleep_child), LONG_STOPS);
+    CHECK_PACED(plays_in_time, (&(paced_child){one_sleep_child, LONG_STOPS}));
 }
 
 /* --- A deadline and what it waited for, both while it is stopped ------------------------------ */
@@ -333,7 +338,7 @@ static void shutting_down(void)
 static intptr_t loads(void *arg)
 {
     (void)arg;
-    load_for(PICA_MS(600));
+    load_for(PICA_MS(600) * pace);
     return 0;
 }
 
@@ -342,9 +347,12 @@ static void load_child(void)
     child_runs(loads);
 }
 
-/* @return how often it was stopped before it ended */
-static int load_that_is_stopped(void)
+/* @return was it stopped more than three times before it ended? Who stops it waits for a CPU as
+ * well. */
+static bool load_is_stopped(unsigned at, void *unused)
 {
+    (void)unused;
+    pace = at;
     pid_t pid = child_start(load_child);
     int state = 0, stops = 0;
     check_rng rng = check_rng_make(1);
@@ -356,16 +364,12 @@ static int load_that_is_stopped(void)
         stops++;
     }
     CHECK_EQ(state, 0);
-    return stops;
+    return stops > 3;
 }
 
-/* Who stops it waits for a CPU as well. */
 static void under_load(void)
 {
-    int stops = 0;
-    for (unsigned tries = 0; tries < 8 && stops <= 3; tries++)
-        stops = load_that_is_stopped();
-    CHECK_LT(3, stops);
+    CHECK_PACED(load_is_stopped, NULL);
 }
 
 CHECK_MAIN

@@ -160,30 +160,35 @@ static void second_waiter(void)
 
 /* --- Nothing is lost -------------------------------------------------------------------------- */
 
-#define TRIES 50 /* until a deadline passes: which of two random times is the shorter is chance */
+typedef struct trickling {
+    int raw;
+    uint64_t bytes;
+} trickling;
 
 static intptr_t trickle(void *arg)
 {
-    int raw = *(int *)arg;
+    const trickling *t = arg;
+    int raw = t->raw;
     check_rng rng = check_rng_make(3);
-    uint64_t bytes = check_rounds(3000);
-    for (uint64_t i = 0; i < bytes; i++) {
+    for (uint64_t i = 0; i < t->bytes; i++) {
         char byte = (char)peers_byte(i);
         peers_send(raw, &byte, 1);
         if (check_rng_below(&rng, 4) == 0)
             (void)!pica_sleep((int64_t)check_rng_below(&rng, 60000));
     }
     shutdown(raw, SHUT_WR);
-    return (intptr_t)bytes;
+    return (intptr_t)t->bytes;
 }
 
-/* @return how often the reader's deadline has passed */
-static uint64_t bytes_between_deadlines(uint64_t salt)
+/* @return has the reader's deadline passed at times? Which of two random times is the shorter is
+ * chance. */
+static bool bytes_between_deadlines(unsigned pace, void *unused)
 {
-    int raw;
-    pica_stream *s = peers_stream(&raw);
-    pica_task *sender = peers_spawn(trickle, &raw);
-    check_rng rng = check_rng_make(salt);
+    trickling t = {.bytes = check_rounds(3000) * pace};
+    pica_stream *s = peers_stream(&t.raw);
+    pica_task *sender = peers_spawn(trickle, &t);
+    check_rng rng = check_rng_make(100 + pace);
+    (void)unused;
     uint64_t got = 0, timeouts = 0;
     for (;;) {
         unsigned char buffer[3];
@@ -204,45 +209,47 @@ static uint64_t bytes_between_deadlines(uint64_t salt)
         got += (uint64_t)n;
     }
     CHECK_EQ(peers_result(sender), got);
-    close(raw);
+    close(t.raw);
     pica_close(s);
-    return timeouts;
+    return timeouts > 0;
 }
 
 /* A reader whose deadline passes again and again gets every byte once. */
 static void no_byte_is_lost(void)
 {
-    uint64_t timeouts = 0;
-    for (uint64_t tries = 0; tries < TRIES && timeouts == 0; tries++)
-        timeouts = bytes_between_deadlines(100 + tries);
-    CHECK_LT(0, timeouts);
+    CHECK_PACED(bytes_between_deadlines, NULL);
 }
+
+typedef struct knocking {
+    pica_addr at;
+    uint64_t times;
+} knocking;
 
 static intptr_t knock(void *arg)
 {
+    const knocking *k = arg;
     check_rng rng = check_rng_make(5);
-    uint64_t n = check_rounds(300);
-    for (uint64_t i = 0; i < n; i++) {
-        int raw = peers_raw_connect(arg);
+    for (uint64_t i = 0; i < k->times; i++) {
+        int raw = peers_raw_connect(&k->at);
         unsigned char number[2] = {(unsigned char)i, (unsigned char)(i >> 8)};
         peers_send(raw, number, 2);
         close(raw);
         if (check_rng_below(&rng, 3) == 0)
             (void)!pica_sleep((int64_t)check_rng_below(&rng, 200000));
     }
-    return (intptr_t)n;
+    return (intptr_t)k->times;
 }
 
-/* @return how often the acceptor has given up */
-static uint64_t connections_between_deadlines(uint64_t salt)
+/* @return has the acceptor given up at times? */
+static bool connections_between_deadlines(unsigned pace, void *unused)
 {
-    pica_addr at;
-    pica_listener *l = peers_listen(&at);
-    pica_task *knocker = peers_spawn(knock, &at);
-    check_rng rng = check_rng_make(salt);
+    knocking k = {.times = check_rounds(300) * pace};
+    pica_listener *l = peers_listen(&k.at);
+    pica_task *knocker = peers_spawn(knock, &k);
+    check_rng rng = check_rng_make(200 + pace);
     uint64_t taken = 0, timeouts = 0;
-    const uint64_t all = check_rounds(300);
-    while (taken < all) {
+    (void)unused;
+    while (taken < k.times) {
         pica_stream *s = NULL;
         pica_scope scope;
         pica_scope_begin(&scope, pica_after((int64_t)check_rng_below(&rng, 100000)));
@@ -262,16 +269,13 @@ static uint64_t connections_between_deadlines(uint64_t salt)
     }
     CHECK_EQ(peers_result(knocker), taken);
     pica_listener_close(l);
-    return timeouts;
+    return timeouts > 0;
 }
 
 /* An acceptor that gives up again and again takes every connection, in order. */
 static void no_connection_is_lost(void)
 {
-    uint64_t timeouts = 0;
-    for (uint64_t tries = 0; tries < TRIES && timeouts == 0; tries++)
-        timeouts = connections_between_deadlines(200 + tries);
-    CHECK_LT(0, timeouts);
+    CHECK_PACED(connections_between_deadlines, NULL);
 }
 
 static intptr_t write_for_ever(void *arg)

@@ -22,9 +22,10 @@ static client *client_that_waits(const site *s, const scene *sc)
 
 /* --- Draining ------------------------------------------------------------------------------- */
 
-/* @return how long it took them to end */
-static int64_t idle_ones_end(void)
+/* @return did it take them neither a grace nor a timeout? */
+static bool idle_ones_end(unsigned pace, void *unused)
 {
+    (void)pace, (void)unused;
     scene sc = {0};
     site s;
     site_open(&s, play, &sc, NULL);
@@ -42,17 +43,12 @@ static int64_t idle_ones_end(void)
         CHECK(client_ended(c[i]));
         client_close(c[i]);
     }
-    return took;
+    return took < PICA_MS(900);
 }
 
 static void idle_ones_end_at_once(void)
 {
-    int64_t best = PICA_NEVER;
-    for (unsigned tries = 0; tries < 5 && best >= PICA_MS(900); tries++) {
-        int64_t took = idle_ones_end();
-        best = took < best ? took : best;
-    }
-    CHECK_LT(best, PICA_MS(900)); /* no grace, no timeout */
+    CHECK_PACED(idle_ones_end, NULL);
 }
 
 static bool is_refused(const site *s)
@@ -131,8 +127,9 @@ static void the_queue_is_answered(void)
 }
 
 /* @return was the late one answered? */
-static bool a_late_one_has_its_time(void)
+static bool a_late_one_has_its_time(unsigned pace, void *unused)
 {
+    (void)pace, (void)unused; /* the grace is a constant */
     scene sc = {0};
     site s;
     pica_http_options o = PICA_HTTP_OPTIONS_INIT;
@@ -164,10 +161,7 @@ static bool a_late_one_has_its_time(void)
 /* Who gets in only when the time for first requests is over has some of his own. */
 static void late_ones_have_their_time(void)
 {
-    bool answered = false;
-    for (unsigned tries = 0; tries < 5 && !answered; tries++)
-        answered = a_late_one_has_its_time();
-    CHECK(answered);
+    CHECK_PACED(a_late_one_has_its_time, NULL);
 }
 
 /* A server that can take no more connections has no queue to empty where none stood in it: it
@@ -357,13 +351,14 @@ static intptr_t drain_briefly(void *arg)
 }
 
 /* @return was its caller cancelled before it came? */
-static bool a_deadline_outlives_its_caller(int64_t ns)
+static bool a_deadline_outlives_its_caller(unsigned pace, void *unused)
 {
+    (void)unused;
     scene sc = {0};
     site s;
     site_open(&s, play, &sc, NULL);
     client *c = client_that_waits(&s, &sc);
-    briefly b = {&s, ns};
+    briefly b = {&s, PICA_MS(50) * pace};
     pica_task *brief;
     intptr_t rc = 0;
     CHECK_FATAL_OK(pica_spawn(&brief, drain_briefly, &b));
@@ -384,10 +379,7 @@ static bool a_deadline_outlives_its_caller(int64_t ns)
 /* A deadline holds, although who set it was cancelled and others have set later ones. */
 static void deadlines_outlive_their_callers(void)
 {
-    bool in_time = false;
-    for (int64_t ns = PICA_MS(50); ns < PICA_SEC(4) && !in_time; ns *= 2)
-        in_time = a_deadline_outlives_its_caller(ns);
-    CHECK(in_time);
+    CHECK_PACED(a_deadline_outlives_its_caller, NULL);
 }
 
 /* An answer that has no end ends with the drain's deadline, also where nothing of it is sent. */

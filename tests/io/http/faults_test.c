@@ -121,8 +121,9 @@ static void broken_in_the_queue(void)
 
 /* @return was the client told? One that is silent for 200 ms meanwhile, as it gets no CPU, is
  * not. */
-static bool no_more_is_accepted(void)
+static bool no_more_is_accepted(unsigned pace, void *unused)
 {
+    (void)pace, (void)unused;
     site s;
     site_open(&s, handle, NULL, NULL);
     client *busy = client_open(&s);
@@ -157,10 +158,7 @@ static bool no_more_is_accepted(void)
 /* A server that can accept no more ends, although a client goes on and on: it is told. */
 static void no_more_to_accept(void)
 {
-    bool told = false;
-    for (unsigned tries = 0; tries < 5 && !told; tries++)
-        told = no_more_is_accepted();
-    CHECK(told);
+    CHECK_PACED(no_more_is_accepted, NULL);
 }
 
 /* A wait ends when its time is up, whatever the kernel refuses. */

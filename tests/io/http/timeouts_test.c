@@ -7,10 +7,13 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+#define POUR "GET /pour HTTP/1.1\r\nHost: a\r\n\r\n"
+
 /* What clients and server do next takes far less than the timeouts, but for one who waits for a CPU:
- * then a scene is played again. @return has all been in time? */
+ * then a scene is played again, with longer ones. @return has all been in time? */
 static bool heads_that_last(const site *s)
 {
+    const int64_t timeout = s->server->head_timeout;
     client *dribbling = client_open(s), *silent = client_open(s), *second = client_open(s);
     client_say(second, GET);
     bool in_time = client_answer(second) == 200;
@@ -23,7 +26,7 @@ static bool heads_that_last(const site *s)
         int rc = pica_write_all(dribbling->stream, p, 1, &n);
         if (rc < 0)
             break;
-        CHECK_OK(pica_sleep(PICA_MS(5)));
+        CHECK_OK(pica_sleep(timeout / 16));
     }
     int told = client_answer(dribbling);
     CHECK(told == 408 || told == 0); /* 0: not a byte had come */
@@ -36,18 +39,19 @@ static bool heads_that_last(const site *s)
     client_close(dribbling);
     client_close(silent);
     client_close(second);
-    return in_time && told == 408 && took >= PICA_MS(70);
+    return in_time && told == 408 && took >= timeout / 8 * 7;
 }
 
 static bool an_idle_one(const site *s)
 {
+    const int64_t timeout = s->server->idle_timeout;
     client *c = client_open(s);
     bool in_time = true;
-    CHECK_OK(pica_sleep(PICA_MS(100))); /* not for a connection that has not begun */
+    CHECK_OK(pica_sleep(timeout / 3 * 5)); /* not for a connection that has not begun */
     int64_t began = 0;
     for (int i = 0; i < 3 && in_time; i++) {
         size_t n;
-        CHECK_OK(pica_sleep(PICA_MS(10)));
+        CHECK_OK(pica_sleep(timeout / 6));
         began = pica_now();
         in_time = pica_write_all(c->stream, GET, sizeof(GET) - 1, &n) == 0 &&
                   client_answer(c) == 200 && !client_has(c, "\r\nConnection: close\r\n");
@@ -56,7 +60,7 @@ static bool an_idle_one(const site *s)
     CHECK(client_ended(c));
     int64_t took = pica_now() - began;
     client_close(c);
-    return in_time && took >= PICA_MS(50);
+    return in_time && took >= timeout / 6 * 5;
 }
 
 /* Let the time of the one connection's wait pass, of which there is some left yet. There is one
@@ -64,12 +68,16 @@ static bool an_idle_one(const site *s)
 static bool outwait(const site *s, pi_http_phase phase, int64_t time)
 {
     pi_http_serving *v = s->server->servings;
-    CHECK_OK(pica_sleep(time / 4)); /* in which a sweep sees it wait */
-    if (v->conns.next == &v->conns || v->conns.next->next != &v->conns)
-        return false;
-    const pi_http_conn *c = PI_HTTP_CONN_OF(v->conns.next);
-    int64_t since = pi_load_relaxed(&c->since);
-    if (pi_load_acquire(&c->phase) != phase || pi_load_relaxed(&c->claimed) || since == 0)
+    int64_t since = 0;
+    for (int64_t until = pica_after(time); since == 0 && pica_now() < until;) {
+        CHECK_OK(pica_sleep(time / 32)); /* till a sweep has seen it wait */
+        if (v->conns.next == &v->conns || v->conns.next->next != &v->conns)
+            return false;
+        const pi_http_conn *c = PI_HTTP_CONN_OF(v->conns.next);
+        if (pi_load_acquire(&c->phase) == phase && !pi_load_relaxed(&c->claimed))
+            since = pi_load_relaxed(&c->since);
+    }
+    if (since == 0)
         return false;
     while (pica_now() - since <= time) {
     }
@@ -127,44 +135,82 @@ static bool a_body_that_goes_on(const site *s)
 {
     client *c = client_open(s);
     client_say(c, "PUT /read HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc");
-    CHECK_OK(pica_sleep(2 * s->server->body_timeout));
-    int64_t began = pica_now();
+    int64_t said = pica_now();
+    CHECK_OK(pica_sleep(s->server->body_timeout + PICA_MS(50)));
     int rc = 0;
     for (int i = 0; i < 10 && rc == 0; i++) {
         size_t n;
         rc = pica_write_all(c->stream, "d", 1, &n);
         CHECK_OK(pica_sleep(PICA_MS(5)));
     }
-    bool in_time = pica_now() - began < PI_HTTP_LINGER_NS / 2;
+    bool in_time = pica_now() - said < s->server->body_timeout + PI_HTTP_LINGER_NS / 2;
     CHECK((rc == 0 && client_answer(c) == 408) || !in_time);
     client_close(c);
     return in_time;
 }
 
+/* @return a descriptor of a new connection whose kernel takes in so many bytes and twice that */
+static int connect_with_room(const site *s, int bytes)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    to.sin_port = htons(pica_addr_port(&s->at));
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
+    CHECK_FATAL_OK(connect(fd, (const struct sockaddr *)&to, sizeof(to)));
+    return fd;
+}
+
 /* A client that takes little at a time is not cut; one that has taken nothing for a while is. The
  * kernel says that there is room only where a third of its buffer has been taken, which lasts
- * longer here. */
+ * longer here; that some has been taken it learns with every eighth read, or earlier. */
 static bool a_slow_reader(const site *s)
 {
     const int64_t timeout = s->server->write_timeout;
     bool in_time = true;
-    client *c = client_open(s);
-    int size = 65536;
-    CHECK_EQ(setsockopt(pica_stream_fd(c->stream), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
-    client_say(c, "GET /pour HTTP/1.1\r\nHost: a\r\n\r\n");
+    const scene *sc = s->server->arg;
+    int64_t reads[8] = {0}; /* when each of the last ones was */
+    enum { READ = 2048 };
+    pica_stream *stream;
+    CHECK_FATAL_OK(pica_stream_adopt(&stream, connect_with_room(s, 8 * READ)));
+    client *c = client_of(stream);
+    client_say(c, POUR);
     int64_t began = pica_now(), last = began;
-    while (in_time && last - began < 4 * timeout) {
-        CHECK_OK(pica_sleep(PICA_MS(10)));
-        ssize_t rc = pica_read(c->stream, c->in, 8192);
-        int64_t now = pica_now();
-        in_time = now - last < timeout / 4;
-        CHECK(rc > 0 || !in_time);
-        last = now;
+    for (unsigned i = 0; in_time && last - began < 2 * timeout; i++) {
+        CHECK_OK(pica_sleep(timeout / 40));
+        ssize_t rc = pica_read(c->stream, c->in, READ);
+        last = pica_now();
+        in_time = last - (i < 8 ? began : reads[i % 8]) < timeout / 2;
+        CHECK(!in_time || (rc > 0 && check_hits(&sc->left) == 0));
+        reads[i % 8] = last;
     }
-    if (in_time)
+    if (in_time) {
+        CHECK_OK(pica_sleep(timeout / 3));
         CHECK_SOON(pica_http_connections(s->server) == 0);
-    in_time = in_time && CHECK(pica_now() - last > timeout / 2);
+        CHECK_LT(timeout / 2, pica_now() - last);
+    }
     client_close(c);
+    return in_time;
+}
+
+/* One that takes some at the very moment that its time is up has all of it again. */
+static bool a_reader_at_the_end(const site *s)
+{
+    int fd = connect_with_room(s, 16384);
+    CHECK_EQ(send(fd, POUR, sizeof(POUR) - 1, MSG_NOSIGNAL), sizeof(POUR) - 1);
+    CHECK_SOON(pica_http_connections(s->server) == 1);
+    pi_http_serving *v = s->server->servings;
+    bool in_time = outwait(s, PI_HTTP_WRITE, s->server->write_timeout);
+    if (in_time) {
+        static char bytes[32768]; /* a task has a small stack */
+        const pi_http_conn *c = PI_HTTP_CONN_OF(v->conns.next);
+        CHECK_LT(0, recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT));
+        int64_t now = pica_now();
+        pi_http_sweep(v);
+        CHECK_EQ(pi_load_relaxed(&c->claimed), 0);
+        CHECK_LE(now, pi_load_relaxed(&c->since));
+    }
+    close(fd);
+    CHECK_SOON(pica_http_connections(s->server) == 0);
     return in_time;
 }
 
@@ -228,10 +274,7 @@ static bool a_talker(const site *s)
 /* So it is for a connection whose task was so late to begin that its time was up before. */
 static bool a_late_beginning(const site *s)
 {
-    int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    to.sin_port = htons(pica_addr_port(&s->at));
-    CHECK_FATAL_OK(connect(silent, (const struct sockaddr *)&to, sizeof(to)));
+    int silent = connect_with_room(s, 65536);
     bool in_time = false;
     for (int i = 0; i < 10000 && pica_http_connections(s->server) == 0; i++)
         CHECK_OK(pica_yield());
@@ -253,16 +296,30 @@ static bool a_late_beginning(const site *s)
     return in_time;
 }
 
-static void in_time(bool (*once)(const site *s), const pica_http_options *options)
+typedef struct timed {
+    bool (*once)(const site *s);
+    pica_http_options options; /* at pace 1 */
+} timed;
+
+static bool in_time_at(unsigned pace, void *arg)
 {
+    const timed *t = arg;
     scene sc = {0};
     site s;
-    bool seen = false;
-    site_open(&s, play, &sc, options);
-    for (int tries = 0; tries < 10 && !seen; tries++)
-        seen = once(&s);
-    CHECK(seen);
+    pica_http_options o = t->options;
+    o.head_timeout_ns *= pace;
+    o.body_timeout_ns *= pace;
+    o.write_timeout_ns *= pace;
+    o.idle_timeout_ns *= pace;
+    site_open(&s, play, &sc, &o);
+    bool in_time = t->once(&s);
     site_close(&s);
+    return in_time;
+}
+
+static void in_time(bool (*once)(const site *s), const pica_http_options *options)
+{
+    CHECK_PACED(in_time_at, (&(timed){once, *options}));
 }
 
 static void head_timeout(void)
@@ -327,6 +384,13 @@ static void slow_reader(void)
     in_time(a_slow_reader, &o);
 }
 
+static void reader_at_the_end(void)
+{
+    pica_http_options o = short_timeouts();
+    o.write_timeout_ns = PICA_MS(80);
+    in_time(a_reader_at_the_end, &o);
+}
+
 static void body_timeout(void)
 {
     scene sc = {0};
@@ -358,7 +422,7 @@ static void write_timeout(void)
     o.write_timeout_ns = PICA_MS(60);
     site_open(&s, play, &sc, &o);
     client *c = client_open(&s);
-    client_say(c, "GET /pour HTTP/1.1\r\nHost: a\r\n\r\n"); /* and reads nothing */
+    client_say(c, POUR); /* and reads nothing */
     CHECK_HITS(&sc.left, 1);
     CHECK_EQ(sc.failed, -ETIMEDOUT);
     CHECK_SOON(pica_http_connections(s.server) == 0);
@@ -374,6 +438,7 @@ CHECK_MAIN
     check_run_in(CHECK_TWO, "a body that goes on", body_goes_on);
     check_run_in(CHECK_TWO, "write timeout", write_timeout);
     check_run_in(CHECK_TWO, "a slow reader", slow_reader);
+    check_run_in(CHECK_ONE, "a reader at the end of its time", reader_at_the_end);
     check_run_in(CHECK_ONE, "a head at the end of idleness", a_head_at_the_end_of_idleness);
     check_run_in(CHECK_ONE, "a head at the end of its time", a_head_at_the_end_of_its_time);
     check_run_in(CHECK_ONE, "a head that goes on", head_goes_on);
