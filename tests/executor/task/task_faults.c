@@ -7,6 +7,7 @@
 
 #include <pica/gather.h>
 #include <pica/group.h>
+#include <pica/sem.h>
 #include <unistd.h>
 
 #define UNTOUCHED 0x7171
@@ -143,38 +144,63 @@ static void members_of_a_group(void)
     }
 }
 
+struct sleeper {
+    int64_t duration_ns;
+    pica_sem *gate;       /* first of all */
+    check_latch *latches; /* before and after that */
+};
+
 static intptr_t sleeps_for(void *arg)
 {
-    int64_t duration = *(const int64_t *)arg, until = pica_after(duration);
-    int rc = pica_sleep(duration);
+    const struct sleeper *s = arg;
+    check_hit(&s->latches[0]);
+    int rc = pica_sem_acquire(s->gate);
+    if (rc < 0)
+        return rc;
+    check_hit(&s->latches[1]);
+    int64_t until = pica_after(s->duration_ns);
+    rc = pica_sleep(s->duration_ns);
     if (rc == 0)
         CHECK_LE(until, pica_now());
     return rc;
 }
 
-/* The heap of timers can't grow: time is lost, timeouts are not. */
+/* The heap of timers can't grow: time is lost, timeouts are not. Every second one sleeps until it
+ * is cancelled, and of these there are more than five heaps have room for to begin with; of the
+ * others a few are cancelled, in time or not. */
 static void timers(void)
 {
-    enum { MANY = 600 };
-    static pica_task *tasks[MANY];
+    enum { SLEEPERS = 700 };
+    static pica_task *sleepers[SLEEPERS];
     check_rng rng = check_rng_make(5);
-    for (unsigned i = 0; i < MANY; i++) {
-        int64_t duration = PICA_MS(1) + (int64_t)check_rng_below(&rng, 4000000);
-        CHECK_FATAL_OK(pica_spawn_copy(&tasks[i], sleeps_for, &duration));
+    check_latch some[2] = {{0}, {0}}, long_ones[2] = {{0}, {0}};
+    pica_sem gate = PICA_SEM_INIT(0);
+    for (unsigned i = 0; i < SLEEPERS; i++) {
+        int64_t ns = PICA_MS(1) + (int64_t)check_rng_below(&rng, 4000000);
+        struct sleeper s = {i % 2 ? PICA_SEC(86400) : ns, &gate, i % 2 ? long_ones : some};
+        CHECK_FATAL_OK(pica_spawn_copy(&sleepers[i], sleeps_for, &s));
     }
+    CHECK_HITS(&some[0], SLEEPERS / 2); /* all of them have stacks */
+    CHECK_HITS(&long_ones[0], SLEEPERS / 2);
     fault_arm(FAULT_MALLOC, 1, 1, ENOMEM);
-    unsigned cancelled = 0;
-    for (unsigned i = 0; i < MANY; i += 7)
-        cancelled += pica_cancel(tasks[i]) == 0;
-    CHECK_LT(0, cancelled);
-    for (unsigned i = 0; i < MANY; i++) {
-        intptr_t rc = 0;
-        CHECK_EQ(pica_join(tasks[i], &rc), 0);
-        CHECK(rc == 0 || (rc == -ECANCELED && i % 7 == 0));
-        pica_unref(tasks[i]);
-    }
+    CHECK_OK(pica_sem_release_n(&gate, SLEEPERS));
+    for (unsigned i = 0; i < SLEEPERS; i += 14)
+        (void)pica_cancel(sleepers[i]);
+    CHECK_HITS(&long_ones[1], SLEEPERS / 2);
+    for (unsigned i = 1; i < SLEEPERS; i += 2)
+        BODY_WAITS(sleepers[i]);
     CHECK_LT(0, fault_failed(FAULT_MALLOC));
+    for (unsigned i = 1; i < SLEEPERS; i += 2)
+        CHECK_EQ(pica_cancel(sleepers[i]), 0);
+    for (unsigned i = 0; i < SLEEPERS; i++) {
+        intptr_t rc = 0;
+        CHECK_EQ(pica_join(sleepers[i], &rc), 0);
+        CHECK(i % 2 ? rc == -ECANCELED : rc == 0 || (rc == -ECANCELED && i % 14 == 0));
+        pica_unref(sleepers[i]);
+    }
     fault_disarm();
+    /* A cancelled one has left its permit to the next. */
+    CHECK_EQ(pica_sem_destroy(&gate), 0);
 }
 
 /* --- Stacks ------------------------------------------------------------------------------- */
