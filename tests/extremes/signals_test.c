@@ -88,8 +88,8 @@ static void interrupted(void)
     CHECK_FATAL(pthread_create(&spawner, NULL, spawns, ex) == 0);
     load_for(PICA_MS(800));
     while (pi_load_relaxed(&arrived) <= here + 10 ||
-           pi_load_relaxed(&arrived_else) <= elsewhere + 10)
-        load_run(50); /* the sender waits for a CPU, like all others */
+           pi_load_relaxed(&arrived_else) <= elsewhere + 10 || pi_load_relaxed(&joined) == joins)
+        load_run(50); /* the two threads wait for a CPU, like all others */
     gone = (check_latch){0};
     pi_store_release(&stop, 1u);
     CHECK_HITS(&gone, 1); /* what it joins may need this worker: block only then */
