@@ -9,7 +9,7 @@
 
 #include <sys/eventfd.h>
 
-#define ROUNDS_MAX 100
+#define ROUNDS_MAX 100u
 #define IN_TIME 6
 #define BURN_NS PICA_MS(20)
 #if defined(PI_ASAN) || defined(PI_TSAN)
@@ -101,12 +101,14 @@ static void signal_one(scene *x)
     CHECK_EQ(eventfd_write(x->fd, 1), 0);
 }
 
-static void serve(scene *x)
+/* Others want the CPU, too, and take it now and then; a hostage would be late each time. One who
+ * could help and has none for so long as all the rounds take, spoils them all. */
+static bool is_served(unsigned pace, void *arg)
 {
-    int in_time = 0;
+    scene *x = arg;
+    unsigned in_time = 0;
     int64_t best = PICA_NEVER;
-    /* Others want the CPU, too, and take it now and then; a hostage would be late each time. */
-    for (int i = 0; i < ROUNDS_MAX && (in_time < IN_TIME || best >= LIMIT_NS); i++) {
+    for (unsigned i = 0; i < pace * ROUNDS_MAX && (in_time < IN_TIME || best >= LIMIT_NS); i++) {
         x->waiting = (check_latch){0};
         pi_store_relaxed(&x->delay, (int64_t)-1);
         pica_task *task = peers_spawn(waiter, x);
@@ -123,15 +125,14 @@ static void serve(scene *x)
         delay -= pi_load_acquire(&x->waited);
         best = delay < best ? delay : best;
     }
-    CHECK_LT(best, LIMIT_NS);
-    CHECK_LE(IN_TIME, in_time);
+    return best < LIMIT_NS && in_time >= IN_TIME;
 }
 
 static void streams(void)
 {
     scene x = {.wait = read_one, .ready = send_one};
     x.stream = peers_stream(&x.fd);
-    serve(&x);
+    CHECK_PACED(is_served, &x);
     close(x.fd);
     pica_close(x.stream);
 }
@@ -140,7 +141,7 @@ static void listeners(void)
 {
     scene x = {.wait = accept_one, .ready = connect_one};
     x.listener = peers_listen(&x.at);
-    serve(&x);
+    CHECK_PACED(is_served, &x);
     pica_listener_close(x.listener);
 }
 
@@ -148,7 +149,7 @@ static void foreign(void)
 {
     scene x = {.wait = poll_one, .ready = signal_one, .anew = true};
     x.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    serve(&x);
+    CHECK_PACED(is_served, &x);
     close(x.fd);
 }
 
