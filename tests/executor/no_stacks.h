@@ -38,12 +38,23 @@ static inline uint32_t starved(void)
     return pi_load_relaxed(&pica_executor_self()->starved);
 }
 
-/* As if somebody had got a stack just now: nobody is given up for a second. */
+/* As if somebody had got a stack just now, and as if nobody tried from now on: time stands still
+ * for those who wait, and none of them is given up, however long the caller gets no CPU. */
 static inline void nobody_gives_up(void)
 {
     pica_executor *ex = pica_executor_self();
     pthread_mutex_lock(&ex->inject_mutex);
     ex->starving[CLASS].came_ms = (uint32_t)(ex->starved_clock_ns / 1000000);
+    ex->starved_tried_ns = INT64_MAX;
+    pthread_mutex_unlock(&ex->inject_mutex);
+}
+
+/* Until now, when it goes on. */
+static inline void time_goes_on(void)
+{
+    pica_executor *ex = pica_executor_self();
+    pthread_mutex_lock(&ex->inject_mutex);
+    ex->starved_tried_ns = pica_now();
     pthread_mutex_unlock(&ex->inject_mutex);
 }
 
@@ -53,21 +64,17 @@ static inline void starve_for(int64_t ns)
     pica_executor *ex = pica_executor_self();
     pthread_mutex_lock(&ex->inject_mutex);
     ex->starved_clock_ns += ns;
-    int64_t tried_ns = ex->starved_tried_ns;
     pthread_mutex_unlock(&ex->inject_mutex);
-    for (unsigned tries = 0; tries < 2 && starved() > 0;) {
+    uint64_t tried = fault_met(FAULT_MMAP);
+    while (fault_met(FAULT_MMAP) < tried + 2 && starved() > 0)
         CHECK_OK(pica_yield());
-        pthread_mutex_lock(&ex->inject_mutex);
-        tries += ex->starved_tried_ns != tried_ns;
-        tried_ns = ex->starved_tried_ns;
-        pthread_mutex_unlock(&ex->inject_mutex);
-    }
 }
 
-/* Hold all the stacks of a class; the last holder is starved. */
+/* Hold all the stacks of a class; the last holder is starved. Nobody gives up. */
 static inline void hold_all(void)
 {
     memset(&holders, 0, sizeof(holders));
+    nobody_gives_up();
     holders.task[holders.n++] = spawn_in_class(body_sleeps, &holders.started);
     CHECK_HITS(&holders.started, 1); /* there is a slab of them */
     fault_arm(FAULT_MMAP, 1, 1, ENOMEM);

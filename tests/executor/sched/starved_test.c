@@ -98,6 +98,7 @@ static void tries_now_and_then(bool busy)
 {
     pica_task *tasks[FEW];
     hold_all_and_one();
+    time_goes_on();
     uint64_t tried = fault_met(FAULT_MMAP);
     int64_t since = pica_now();
     for (unsigned i = 0; i < FEW; i++)
