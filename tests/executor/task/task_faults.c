@@ -342,13 +342,25 @@ static unsigned count_refused(void)
     return count;
 }
 
+/* Of the time for which they wait only that counts in which somebody tries. */
+static bool some_are_refused(unsigned pace, void *unused)
+{
+    (void)unused;
+    for (int64_t until = pica_after(PICA_SEC(10) * pace); pica_now() < until;) {
+        if (count_refused() > 0)
+            return true;
+        CHECK_OK(pica_sleep(PICA_MS(1)));
+    }
+    return false;
+}
+
 /* None of them will return one: what can't start ends with -ENOMEM, its function never called,
  * and those that have started stay as they are. */
 static void stacks_run_out_for_good(void)
 {
     check_latch started = {0};
     spawn_many(body_sleeps, &started);
-    CHECK_SOON(count_refused() > 0);
+    CHECK_PACED(some_are_refused, NULL);
     CHECK_SOON(count_refused() + check_hits(&started) == MANY);
     CHECK_LT(0, check_hits(&started));
     CHECK_OK(pica_yield()); /* the executor goes on */
