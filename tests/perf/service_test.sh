@@ -35,13 +35,17 @@ left() {
 }
 before=$(left)
 
-"$cutter" "$port" "$seconds" >"$stats.cutter" 2>&1 &
-cutting=$!
-# An answer that does not come within 5 s is lost; within 2, as is usual, it may wait for a CPU.
-wrk -t1 -c256 "-d$seconds" --timeout 5s "http://127.0.0.1:$port/" >"$stats.wrk" 2>&1 ||
-    fail "wrk: exit code $?"
-wait "$cutting" || fail "the cutter: exit code $?"
-cat "$stats.wrk" "$stats.cutter"
+# An answer that does not come within 5 s is lost; within 2, as is usual, it may wait for a CPU. And
+# who loses some does so each time, not only when the whole machine stands still.
+for _ in 1 2 3 4 5; do
+    "$cutter" "$port" "$seconds" >"$stats.cutter" 2>&1 &
+    cutting=$!
+    wrk -t1 -c256 "-d$seconds" --timeout 5s "http://127.0.0.1:$port/" >"$stats.wrk" 2>&1 ||
+        fail "wrk: exit code $?"
+    wait "$cutting" || fail "the cutter: exit code $?"
+    cat "$stats.wrk" "$stats.cutter"
+    grep -q 'Socket errors: connect 0, read 0, write 0, timeout' "$stats.wrk" || break
+done
 grep -q 'Socket errors\|Non-2xx' "$stats.wrk" && fail "wrk saw errors"
 grep -q 'requests in' "$stats.wrk" || fail "wrk did not finish"
 rm -f "$stats.cutter" "$stats.wrk"
