@@ -40,9 +40,10 @@ static intptr_t work(void *arg)
     return write(job->back, &job, sizeof job) == sizeof job ? 0 : -EIO;
 }
 
-/* The host's loop: each job it has handed out comes back to it. */
+/* The host's loop: each job it has handed out comes back to it, the shortest first, as a rule. */
 static int loop(pica_executor *ex, struct job *jobs, int incoming)
 {
+    int sum = 0;
     for (int i = 0; i < JOBS; i++) {
         int rc = pica_executor_spawn(ex, NULL, work, &jobs[i]);
         if (rc < 0)
@@ -52,10 +53,12 @@ static int loop(pica_executor *ex, struct job *jobs, int incoming)
         struct pollfd watched[] = {{incoming, POLLIN, 0}}; /* and whatever else there is */
         struct job *job;
         if (poll(watched, 1, -1) == 1 && read(incoming, &job, sizeof job) == sizeof job) {
-            printf("loop: job %d gave %d\n", job->number, job->result);
+            printf("loop: a job is back\n");
+            sum += job->result;
             back++;
         }
     }
+    printf("loop: together they gave %d\n", sum);
     return 0;
 }
 
@@ -74,10 +77,10 @@ static void *asks(void *arg)
     intptr_t value = 0;
     if (pica_executor_spawn(ex, &task, answer, NULL) < 0)
         return NULL;
-    if (pica_await(task, &value) == 0)
-        printf("thread: the answer is %d\n", (int)value);
+    if (pica_await(task, &value) < 0)
+        value = 0;
     pica_unref(task);
-    return NULL;
+    return (void *)value;
 }
 
 static intptr_t never_ends(void *arg)
@@ -92,6 +95,7 @@ int main(void)
     options.workers = 2; /* leaves the other CPUs to the host */
     pica_executor *ex;
     pthread_t thread;
+    void *answered;
     int ends[2];
 
     signal(SIGINT, on_signal);
@@ -104,7 +108,8 @@ int main(void)
     int rc = -pthread_create(&thread, NULL, asks, ex);
     if (rc == 0) {
         rc = loop(ex, jobs, ends[0]);
-        pthread_join(thread, NULL);
+        pthread_join(thread, &answered);
+        printf("thread: the answer is %d\n", (int)(intptr_t)answered);
     }
     if (rc == 0)
         rc = pica_executor_spawn(ex, NULL, never_ends, NULL);
