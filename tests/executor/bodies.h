@@ -5,6 +5,7 @@
 
 #include "executor/base/atomics.h"
 #include "tests/check.h"
+#include "tests/patience.h"
 
 #include <pica/group.h>
 #include <pica/task.h>
@@ -97,7 +98,7 @@ static inline intptr_t body_spawns_late(void *latch)
     for (int64_t until = pica_after(PICA_MS(300)); pica_now() < until;)
         pi_spin_wait(1);
     CHECK_FATAL_OK(pica_spawn(&task, body_hits, &came));
-    for (int64_t until = pica_after(PICA_SEC(12)); !check_hits(&came) && pica_now() < until;)
+    for (patience p = patience_of(PICA_SEC(12)); !check_hits(&came) && patience_lasts(&p);)
         pi_spin_wait(1);
     intptr_t ran = check_hits(&came) != 0;
     CHECK_EQ(pica_await(task, NULL), 0);

@@ -125,8 +125,8 @@ static void steals(void)
     for (unsigned i = 0; i < 20; i++) {
         check_latch latches[2] = {{0}, {0}};
         pica_task *task = body_spawn(body_spins, latches);
-        int64_t give_up = pica_after(PICA_SEC(10));
-        while (check_hits(&latches[0]) == 0 && pica_now() < give_up) {
+        patience p = patience_of(PICA_SEC(10));
+        while (check_hits(&latches[0]) == 0 && patience_lasts(&p)) {
         } /* this task does not suspend: somebody else has to come for the other */
         CHECK_EQ(check_hits(&latches[0]), 1);
         check_hit(&latches[1]);

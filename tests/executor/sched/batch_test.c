@@ -58,9 +58,9 @@ static void stay_with_their_worker(void)
 static intptr_t spins(void *arg)
 {
     unsigned *running = arg;
-    int64_t give_up = pica_after(PICA_SEC(12));
+    patience p = patience_of(PICA_SEC(12));
     pi_add_relaxed(running, 1u);
-    while (pi_load_relaxed(running) < 2 && pica_now() < give_up) {
+    while (pi_load_relaxed(running) < 2 && patience_lasts(&p)) {
     }
     return pi_load_relaxed(running) >= 2;
 }

@@ -371,7 +371,7 @@ static void a_spawner_of_those_that_give_way(void)
     CHECK(pthread_join(thread, NULL) == 0);
     pica_task *task = body_spawn(body_hits, &own);
     pi_store_relaxed(&worker->look_at, worker->turns + PI_BUDGET / 2); /* ends in one of them */
-    for (int64_t until = pica_after(PICA_SEC(2)); pica_now() < until;) {
+    for (patience p = patience_of(PICA_SEC(2)); patience_lasts(&p);) {
         CHECK_OK(pica_spawn_with(NULL, uses_up_the_rest, body_arg(5), &eager));
         if (check_hits(&s.come) && check_hits(&own))
             break;

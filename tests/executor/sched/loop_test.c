@@ -58,8 +58,9 @@ static void polls_in_time(void (*turns)(void))
 {
     count_polls();
     set_errno(1000); /* which is the task's */
+    patience p = patience_of(PICA_SEC(10));
     int64_t begun = pi_now();
-    while (polls < POLLS && pi_now() - begun < PICA_SEC(10))
+    while (polls < POLLS && patience_lasts(&p))
         turns();
     int64_t took = pi_now() - begun;
     CHECK_EQ(get_errno(), 1000);

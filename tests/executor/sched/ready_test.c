@@ -125,13 +125,13 @@ struct busy {
     const struct kind *kind;
     check_latch came;
     check_latch turns;
-    int64_t give_up;
 };
 
 static intptr_t goes_on(void *arg)
 {
     struct busy *busy = arg;
-    while (check_hits(&busy->came) == 0 && pica_now() < busy->give_up) {
+    patience p = patience_of(PICA_SEC(10));
+    while (check_hits(&busy->came) == 0 && patience_lasts(&p)) {
         busy->kind->turn();
         check_hit(&busy->turns);
     }
@@ -149,14 +149,15 @@ static intptr_t comes(void *latch)
  * @param pin  0: for any worker */
 static void one_comes(pica_executor *ex, const struct kind *kind, unsigned pin)
 {
-    struct busy busy = {.kind = kind, .give_up = pica_after(PICA_SEC(10))};
+    struct busy busy = {.kind = kind};
+    patience p = patience_of(PICA_SEC(10));
     pica_task *tasks[4], *last = NULL;
     unsigned workers = pica_executor_workers(ex);
     pica_attr attr = PICA_ATTR_INIT;
     attr.pin = pin;
     for (unsigned i = 0; i < workers; i++)
         tasks[i] = body_spawn_in(ex, goes_on, &busy);
-    while (check_hits(&busy.turns) < workers * UINT64_C(1000) && pica_now() < busy.give_up)
+    while (check_hits(&busy.turns) < workers * UINT64_C(1000) && patience_lasts(&p))
         pi_spin_wait(100);
     CHECK_FATAL_OK(pica_executor_spawn_with(ex, &last, comes, &busy.came, &attr));
     for (unsigned i = 0; i < workers; i++)

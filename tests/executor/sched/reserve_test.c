@@ -61,9 +61,10 @@ static intptr_t is_served(void *arg)
 
 static bool stay_stuck(struct scene *s, int64_t *took)
 {
-    int64_t give_up = pica_after(GIVE_UP_NS), from = 0;
+    patience left = patience_of(GIVE_UP_NS);
+    int64_t from = 0;
     pi_add_seq_cst(&s->stuck, 1u);
-    while (!pi_load_acquire(&s->served) && pica_now() < give_up) {
+    while (!pi_load_acquire(&s->served) && patience_lasts(&left)) {
         int64_t due = pi_load_acquire(&s->due);
         if (!from && due && due <= pica_now())
             from = pi_thread_cpu_ns(pthread_self());
@@ -87,8 +88,8 @@ static bool get_stuck(struct scene *s)
     pica_task *others[4], *queued = NULL;
     for (unsigned i = 0; i < workers; i++)
         others[i] = (int)i == mine ? NULL : body_spawn_on(i, is_stuck, s);
-    int64_t give_up = pica_after(GIVE_UP_NS);
-    while (pi_load_acquire(&s->stuck) < workers - 1 && pica_now() < give_up) {
+    patience left = patience_of(GIVE_UP_NS);
+    while (pi_load_acquire(&s->stuck) < workers - 1 && patience_lasts(&left)) {
     }
     if (s->what != TIMER)
         pi_store_release(&s->due, pica_now());
@@ -113,9 +114,9 @@ static intptr_t sticks(void *arg)
 static void *injects(void *arg)
 {
     struct scene *s = arg;
-    int64_t give_up = pica_after(GIVE_UP_NS);
+    patience left = patience_of(GIVE_UP_NS);
     while (pi_load_acquire(&s->stuck) < pica_executor_workers(check_executor()) &&
-           pica_now() < give_up) {
+           patience_lasts(&left)) {
     }
     pi_store_release(&s->due, pica_now());
     CHECK_EQ(body_end(body_spawn_in(check_executor(), is_served, s)), 0);
@@ -199,11 +200,12 @@ static intptr_t waits_there(void *arg)
 static intptr_t spawns_and_sticks(void *arg)
 {
     struct guest *g = arg;
-    int64_t give_up = pica_after(GIVE_UP_NS);
+    patience left = patience_of(GIVE_UP_NS);
     pica_task *tasks[2];
     for (unsigned i = 0; i < 2; i++)
         tasks[i] = body_spawn(waits_there, &g[i]);
-    while ((check_hits(&g[0].waits) == 0 || check_hits(&g[1].waits) == 0) && pica_now() < give_up) {
+    while ((check_hits(&g[0].waits) == 0 || check_hits(&g[1].waits) == 0) &&
+           patience_lasts(&left)) {
     }
     CHECK_SOON(spare_rests(check_executor()));
     CHECK_EQ(write(g[1].fd, &(uint64_t){1}, sizeof(uint64_t)), (ssize_t)sizeof(uint64_t));
@@ -262,9 +264,9 @@ static intptr_t pins_where_it_runs(void *arg)
 static intptr_t spins_until_tried(void *arg)
 {
     struct pins *p = arg;
-    int64_t give_up = pica_after(GIVE_UP_NS);
+    patience left = patience_of(GIVE_UP_NS);
     pica_task *task = body_spawn(pins_where_it_runs, p);
-    while (check_hits(&p->tried) == 0 && pica_now() < give_up) {
+    while (check_hits(&p->tried) == 0 && patience_lasts(&left)) {
     }
     CHECK_EQ(body_end(task), 0);
     return 0;
@@ -284,7 +286,7 @@ static intptr_t goes_to_sleep(void *arg)
 {
     check_latch *began = arg;
     pica_task *task = body_spawn(body_spawns_late, began);
-    for (int64_t give_up = pica_after(GIVE_UP_NS); !check_hits(began) && pica_now() < give_up;)
+    for (patience left = patience_of(GIVE_UP_NS); !check_hits(began) && patience_lasts(&left);)
         pi_spin_wait(1);
     return body_end(task);
 }

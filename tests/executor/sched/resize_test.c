@@ -48,9 +48,9 @@ struct crowd {
 static intptr_t meets(void *arg)
 {
     struct crowd *c = arg;
-    int64_t give_up = pica_after(PICA_SEC(10));
+    patience p = patience_of(PICA_SEC(10));
     pi_add_seq_cst(&c->here, 1u);
-    while (pi_load_seq_cst(&c->here) < c->wanted && pica_now() < give_up) {
+    while (pi_load_seq_cst(&c->here) < c->wanted && patience_lasts(&p)) {
     }
     return pi_load_seq_cst(&c->here) == c->wanted;
 }

@@ -78,9 +78,9 @@ static void a_computation_notices(void)
 {
     pica_scope scope;
     pica_scope_begin(&scope, SOON);
-    int64_t give_up = pica_after(PICA_SEC(10));
+    patience p = patience_of(PICA_SEC(10));
     int rc;
-    while ((rc = pica_check_cancel()) == 0 && pica_now() < give_up) {
+    while ((rc = pica_check_cancel()) == 0 && patience_lasts(&p)) {
     }
     CHECK_EQ(rc, -ECANCELED);
     CHECK_EQ(pica_scope_end(&scope, rc), -ETIMEDOUT);

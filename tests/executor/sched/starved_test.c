@@ -87,8 +87,8 @@ static void each_class_by_itself(void)
 /* Never leave a worker idle until the task has ended. */
 static void keep_busy_beside(const pica_task *task)
 {
-    int64_t give_up = pica_after(PICA_SEC(15));
-    while (pica_task_status(task) != PICA_DONE && pica_now() < give_up)
+    patience p = patience_of(PICA_SEC(15));
+    while (pica_task_status(task) != PICA_DONE && patience_lasts(&p))
         (void)!pica_yield();
     CHECK_EQ(pica_task_status(task), PICA_DONE);
 }
@@ -299,9 +299,9 @@ static void on_ignored_cancel(void *arg, const pica_ignored_cancel *report)
 static intptr_t never_looks(void *arg)
 {
     uint32_t waits = 0;
-    int64_t give_up = pica_after(PICA_SEC(20));
+    patience p = patience_of(PICA_SEC(20));
     (void)arg;
-    while (!pi_load_acquire(&returns) && pica_now() < give_up) {
+    while (!pi_load_acquire(&returns) && patience_lasts(&p)) {
         CHECK_EQ(pica_sleep(PICA_MS(1)), -ECANCELED);
         waits++;
     }

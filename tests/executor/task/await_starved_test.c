@@ -13,7 +13,7 @@
 /* Inline awaits, one after the other, until the condition holds or it takes too long. */
 #define AWAIT_INLINE_UNTIL(cond)                                                                   \
     do {                                                                                           \
-        for (int64_t until_ = pica_after(PICA_SEC(10)); !(cond) && pica_now() < until_;)           \
+        for (patience p_ = patience_of(PICA_SEC(10)); !(cond) && patience_lasts(&p_);)             \
             CHECK_EQ(body_end(body_spawn(body_returns, body_arg(1))), 1);                          \
         CHECK(cond);                                                                               \
     } while (0)

@@ -404,9 +404,9 @@ static void deep_cancel(void)
 static void a_loop_of_awaits_lets_others_run(void)
 {
     pica_task *sleeper = body_spawn(body_yields, body_arg(3));
-    int64_t give_up = pica_after(PICA_SEC(10));
+    patience p = patience_of(PICA_SEC(10));
     unsigned long rounds = 0;
-    while (pica_task_status(sleeper) != PICA_DONE && pica_now() < give_up) {
+    while (pica_task_status(sleeper) != PICA_DONE && patience_lasts(&p)) {
         CHECK_FATAL(body_end(body_spawn(body_returns, NULL)) == 0);
         rounds++;
     }
@@ -427,8 +427,8 @@ static void a_loop_of_awaits_lets_timers_fire(void)
 {
     check_latch slept = {0};
     pica_task *sleeper = body_spawn(sleeps_a_little, &slept);
-    int64_t give_up = pica_after(PICA_SEC(10));
-    while (check_hits(&slept) == 0 && pica_now() < give_up)
+    patience p = patience_of(PICA_SEC(10));
+    while (check_hits(&slept) == 0 && patience_lasts(&p))
         CHECK_FATAL(body_end(body_spawn(body_returns, NULL)) == 0);
     CHECK_EQ(check_hits(&slept), 1);
     CHECK_EQ(body_end(sleeper), 0);

@@ -147,8 +147,8 @@ static void busy_tasks_let_timers_fire(void)
     int64_t duration = PICA_MS(2);
     pica_task *sleeper;
     CHECK_FATAL_OK(pica_spawn_copy(&sleeper, sleeps_for, &duration));
-    int64_t give_up = pica_after(PICA_SEC(10));
-    while (pica_task_status(sleeper) != PICA_DONE && pica_now() < give_up)
+    patience p = patience_of(PICA_SEC(10));
+    while (pica_task_status(sleeper) != PICA_DONE && patience_lasts(&p))
         CHECK_FATAL_OK(pica_yield());
     CHECK_EQ(pica_task_status(sleeper), PICA_DONE);
     CHECK_EQ(body_end(sleeper), 0);
