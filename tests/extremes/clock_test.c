@@ -47,7 +47,7 @@ static void deadlines(void)
         int64_t took = (int64_t)(after.tv_sec - before.tv_sec) * PICA_SEC(1) +
                        (after.tv_nsec - before.tv_nsec);
         CHECK_LE(PICA_MS(2), took);
-        CHECK_LT(took, PICA_SEC(20));
+        CHECK_LT(took, PICA_SEC(1800)); /* half of the jump */
     }
     CHECK_EQ(pica_sem_destroy(&never), 0);
 }
