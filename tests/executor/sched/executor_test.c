@@ -276,7 +276,7 @@ static void shutdown_waits(void)
         ex = opened();
         for (unsigned k = 0; k < 10; k++)
             CHECK_FATAL_OK(pica_executor_spawn(ex, NULL, hits_after_a_while, &ended));
-        int64_t deadline = limits[i] ? limits[i] : pica_after(PICA_SEC(20));
+        int64_t deadline = limits[i] ? limits[i] : pica_after(PICA_SEC(3600));
         CHECK_EQ(pica_executor_shutdown(ex, deadline), 0);
         CHECK_EQ(check_hits(&ended), 10);
         pica_task *task = NULL;
