@@ -174,11 +174,23 @@ void check_skip(const char *why)
 
 /* --- Waiting without sleeping ------------------------------------------------------------- */
 
+/* More than this from one look to the next does not count: a machine that stands still for a minute
+ * does so for all, and nothing has had the time to come. */
+#define LOOK_NS PICA_SEC(1)
+
+static int64_t does_not_count(int64_t ns)
+{
+    return ns > LOOK_NS ? ns : 0;
+}
+
 bool check_poll_again(check_poll *poll)
 {
     int64_t now = pica_now();
     if (!poll->until)
         poll->until = now + POLL_NS;
+    else if (poll->looked)
+        poll->until += does_not_count(now - poll->looked);
+    poll->looked = now;
     if (poll->late)
         return false;
     poll->late = now > poll->until; /* the caller may have been held up: it looks once more */
@@ -324,8 +336,11 @@ static void *watch_main(void *arg)
             pthread_cond_wait(&watch.changed, &watch.lock);
             continue;
         }
-        struct timespec ts = {deadline / 1000000000, deadline % 1000000000};
+        int64_t look = pica_after(LOOK_NS / 2);
+        struct timespec ts = {look / 1000000000, look % 1000000000};
         pthread_cond_timedwait(&watch.changed, &watch.lock, &ts);
+        if (watch.deadline_ns == deadline)
+            watch.deadline_ns += does_not_count(pica_now() - look);
         if (watch.deadline_ns && pica_now() >= watch.deadline_ns && !put_off())
             break;
     }

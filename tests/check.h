@@ -168,6 +168,7 @@ void check_let_pass(int64_t ns);
 
 typedef struct check_poll {
     int64_t until;
+    int64_t looked; /* when it was last asked; 0: not yet */
     unsigned rounds;
     bool late; /* the time is over; the last round */
 } check_poll;
