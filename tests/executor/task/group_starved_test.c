@@ -163,8 +163,13 @@ static void in_a_crowd(void)
     give_one_back(); /* so some start, and others starve meanwhile */
     for (unsigned i = 0; i < OWNERS; i++)
         CHECK_FATAL_OK(pica_spawn_with(&owners[i], owns_many, body_arg(i), &attr));
-    for (unsigned i = 0; i < OWNERS; i++)
+    for (unsigned i = 0; i < OWNERS; i++) {
+        while (pica_task_status(owners[i]) != PICA_DONE) {
+            nobody_gives_up(); /* though who has the stack may wait long for a CPU */
+            CHECK_OK(pica_sleep(PICA_MS(1)));
+        }
         CHECK_EQ(body_end(owners[i]), 0);
+    }
     CHECK_EQ(starved(), 0);
     give_all_back();
 }
