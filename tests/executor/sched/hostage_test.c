@@ -47,9 +47,10 @@ static intptr_t gets_stuck(void *arg)
 {
     struct hostage *h = arg;
     int rc = pica_sleep_until(pi_load_acquire(&h->due) - 1);
-    int64_t give_up = pica_after(PICA_SEC(12)), waited = proc_others_waited_ns();
+    patience p = patience_of(PICA_SEC(12));
+    int64_t waited = proc_others_waited_ns();
     h->stuck = pica_now();
-    while (!pi_load_acquire(&h->served) && pica_now() < give_up) {
+    while (!pi_load_acquire(&h->served) && patience_lasts(&p)) {
     }
     h->waited = proc_others_waited_ns() - waited;
     return rc < 0 ? rc : pi_load_acquire(&h->served) != 0;
@@ -78,12 +79,12 @@ static intptr_t is_stuck(void *arg)
 {
     struct hostage *h = arg;
     pica_task *task = NULL;
-    int64_t give_up = pica_after(PICA_SEC(12));
+    patience p = patience_of(PICA_SEC(12));
     /* Stuck for a while already when it comes due, and for long after it. */
     int64_t busy_until = pica_after(PICA_MS(3)), waited = -1;
     if (h->what == TIMER)
         busy_until = h->due - PICA_US(200);
-    while (!pi_load_acquire(&h->served) && pica_now() < give_up) {
+    while (!pi_load_acquire(&h->served) && patience_lasts(&p)) {
         if (waited >= 0 || pica_now() < busy_until)
             continue;
         waited = proc_others_waited_ns();
@@ -275,7 +276,7 @@ static void busy_end(struct busy *busy)
 
 static void spin_until_hit(const check_latch *latch, uint64_t hits)
 {
-    for (int64_t until = pica_after(PICA_SEC(10)); check_hits(latch) < hits && pica_now() < until;)
+    for (patience p = patience_of(PICA_SEC(10)); check_hits(latch) < hits && patience_lasts(&p);)
         pi_spin_wait(1);
     CHECK_EQ(check_hits(latch), hits);
 }
@@ -371,7 +372,7 @@ static intptr_t is_stuck_with_one(void *arg)
         pi_spin_wait(10);
     uint64_t before = check_hits(&s->crowd);
     CHECK_OK(pica_spawn(NULL, body_hits, &s->served));
-    for (int64_t until = pica_after(PICA_SEC(2)); !check_hits(&s->served) && pica_now() < until;)
+    for (patience p = patience_of(PICA_SEC(2)); !check_hits(&s->served) && patience_lasts(&p);)
         pi_spin_wait(10);
     uint64_t came = check_hits(&s->crowd) - before;
     pi_store_release(&s->stop, 1u);
@@ -442,7 +443,7 @@ static intptr_t turns_for_two(void *unused)
         while (pica_task_status(tasks[i]) != PICA_RUNNING)
             pi_spin_wait(100);
     const uint32_t *asked = &workers[SELF].to_rescue, *other_asked = &workers[OTHER].to_rescue;
-    for (int64_t until = pica_after(PICA_SEC(20)); pica_now() < until;) {
+    for (patience p = patience_of(PICA_SEC(20)); patience_lasts(&p);) {
         if (pi_load_acquire(asked) && pi_load_acquire(other_asked))
             break;
         for (unsigned i = SELF; i <= OTHER; i++)
@@ -476,7 +477,7 @@ static void all_who_turn_are_asked(void)
  * the ends of 100 budgets.
  * @return UINT32_MAX: the rescuer has changed. One that gets no CPU is relieved, if need be by the
  *         spare, which idles; who idles looks everywhere */
-static uint32_t visits_for_a_while(const pi_worker *worker, int64_t give_up)
+static uint32_t visits_for_a_while(const pi_worker *worker, patience *p)
 {
     const pica_executor *ex = check_executor();
     uint32_t rescuer = pi_load_relaxed(&worker->rescuer), before = pi_deque_visits(&worker->deque);
@@ -484,7 +485,7 @@ static uint32_t visits_for_a_while(const pi_worker *worker, int64_t give_up)
         return UINT32_MAX;
     const uint32_t *turns = &ex->workers[rescuer - 1].turns;
     uint32_t begin = pi_load_relaxed(turns);
-    while (pi_load_relaxed(&worker->rescuer) == rescuer && pica_now() < give_up) {
+    while (pi_load_relaxed(&worker->rescuer) == rescuer && patience_lasts(p)) {
         pi_spin_wait(1);
         if (pi_load_relaxed(turns) - begin >= 100 * PI_BUDGET)
             return pi_deque_visits(&worker->deque) - before;
@@ -505,8 +506,8 @@ static void an_empty_queue_is_left_alone(void)
         CHECK_OK(pica_spawn(NULL, body_hits, &served));
     spin_until_hit(&served, crowd);
     uint32_t fewest = UINT32_MAX;
-    for (int64_t until = pica_after(PICA_SEC(10)); fewest > 10 && pica_now() < until;) {
-        uint32_t visits = visits_for_a_while(worker, until);
+    for (patience p = patience_of(PICA_SEC(10)); fewest > 10 && patience_lasts(&p);) {
+        uint32_t visits = visits_for_a_while(worker, &p);
         fewest = visits < fewest ? visits : fewest;
     }
     CHECK_LE(fewest, 10);

@@ -470,7 +470,7 @@ static void without_a_pause(void)
     for (unsigned i = 0; i < REQUESTS; i++)
         memcpy(all + i * (sizeof(GET) - 1), GET, sizeof(GET));
     client_send(c, all, strlen(all));
-    for (int64_t until = pica_after(PATIENCE); before < REQUESTS && pica_now() < until;) {
+    for (patience p = patience_of(PATIENCE); before < REQUESTS && patience_lasts(&p);) {
         CHECK_OK(pica_yield());
         uint64_t now = check_hits(&answered);
         most = now - before > most ? now - before : most;
@@ -502,7 +502,7 @@ static void answered_before_a_pause(void)
         site_open(&s, is_hurried, &answered, &o);
         client *c = client_open(&s);
         client_say(c, said[i]);
-        for (int64_t until = pica_after(PATIENCE); !check_hits(&answered) && pica_now() < until;)
+        for (patience p = patience_of(PATIENCE); !check_hits(&answered) && patience_lasts(&p);)
             CHECK_OK(pica_yield());
         CHECK_EQ(check_hits(&answered), 1);
         /* It may be under way in the kernel. The server can't run meanwhile. */
@@ -556,7 +556,7 @@ static void streamed_with_pauses(void)
     client *c = client_open(&s);
     client_say(c, GET);
     bool more = true;
-    for (int64_t until = pica_after(PATIENCE); more && before < PIECES && pica_now() < until;) {
+    for (patience p = patience_of(PATIENCE); more && before < PIECES && patience_lasts(&p);) {
         CHECK_OK(pica_yield());
         more = reads_all(c);
         uint64_t now = check_hits(&pieces);

@@ -5,6 +5,7 @@
 #define PICA_TESTS_HTTP_SITE_H
 
 #include "tests/check.h"
+#include "tests/patience.h"
 
 #include <pica/http.h>
 #include <pica/scope.h>
@@ -18,6 +19,9 @@
  *  of many short waits sees no more than its own end. */
 #define PATIENCE PICA_SEC(20)
 #define PIECE PICA_MS(100)
+
+/** Of a deadline that is not to come. */
+#define FAR PICA_SEC(3600)
 
 typedef struct site {
     pica_http_server *server;
