@@ -34,7 +34,8 @@ static void hurry(pi_worker *worker)
     pi_store_relaxed(&worker->look_at, pi_load_relaxed(&worker->turns));
 }
 
-/* Find somebody for a stuck worker: an idle one, else one that turns. */
+/* Find somebody for a stuck worker: an idle one, else one that turns, else a second idle one: the
+ * first, who was called to search and for whose sake nobody else is picked, may wait for a CPU. */
 static void call_for_help(pica_executor *ex, uint32_t stuck, const bool *turned)
 {
     uint32_t n = pi_executor_seats(ex);
@@ -43,6 +44,12 @@ static void call_for_help(pica_executor *ex, uint32_t stuck, const bool *turned)
     for (uint32_t i = 1; helper < 0 && i < n; i++) {
         uint32_t who = (stuck + i) % n; /* of two requests he would forget the first */
         if (turned[who] && !pi_load_relaxed(&ex->workers[who].to_rescue))
+            helper = (int)who;
+    }
+    for (uint32_t i = 1; helper < 0 && i < n; i++) {
+        uint32_t who = (stuck + i) % n;
+        idle = !pi_load_relaxed(&ex->workers[who].at_rest) && pi_idle_claim(&ex->idle, who);
+        if (idle)
             helper = (int)who;
     }
     if (helper < 0)

@@ -473,6 +473,20 @@ static void all_who_turn_are_asked(void)
     check_executor_close(ex);
 }
 
+/* Who has been called to search, and gets no CPU for it, keeps none of those who sleep from
+ * helping. */
+static void one_called_has_no_cpu(void)
+{
+    pica_executor *ex = check_executor();
+    int called = -1;
+    check_latch served = {0};
+    CHECK_SOON(pi_idle_asleep(&ex->idle) == 3 && (called = pi_idle_pick(&ex->idle)) >= 0);
+    CHECK_OK(pica_spawn(NULL, body_hits, &served));
+    spin_until_hit(&served, 1);
+    if (called >= 0)
+        pi_executor_wake(ex, called);
+}
+
 /* How often others look into the caller's queue, who is stuck, while its rescuer comes to
  * the ends of 100 budgets.
  * @return UINT32_MAX: the rescuer has changed. One that gets no CPU is relieved, if need be by the
@@ -528,6 +542,7 @@ CHECK_MAIN
     check_run_in(modes, "the others are busy", the_others_are_busy);
     check_plain("all who turn are asked", all_who_turn_are_asked);
     check_plain("a crowd hides nobody", a_crowd_hides_nobody);
+    check_run_in(CHECK_FOUR, "one called has no CPU", one_called_has_no_cpu);
     check_run_in(modes, "an empty queue is left alone", an_empty_queue_is_left_alone);
     check_run_in(CHECK_TWO, "nobody is passed over", nobody_is_passed_over);
 }
