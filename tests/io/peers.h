@@ -122,11 +122,7 @@ static inline void peers_send(int raw, const void *bytes, size_t n)
 static inline intptr_t peers_result(pica_task *task)
 {
     intptr_t result = -EINPROGRESS;
-    int rc = -ETIMEDOUT;
-    /* Where the machine stands still, for however long, one of many short waits has gone by. */
-    for (unsigned i = 0; i < 100 && rc == -ETIMEDOUT; i++)
-        rc = pica_join_until(task, &result, pica_after(PICA_MS(100)));
-    CHECK_EQ(rc, 0);
+    CHECK_EQ(pica_join_until(task, &result, pica_after(PICA_SEC(10))), 0);
     pica_unref(task);
     return result;
 }

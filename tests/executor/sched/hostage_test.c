@@ -363,7 +363,8 @@ static intptr_t is_stuck_with_a_crowd(void *arg)
     return spins(&s->stop);
 }
 
-/* @return how many of the crowd have come before; all, if they were through too soon */
+/* @return how many of the crowd have come before; all, if they were through too soon, or if it has
+ * not come at all */
 static intptr_t is_stuck_with_one(void *arg)
 {
     struct stuck_ones *s = arg;
@@ -375,8 +376,9 @@ static intptr_t is_stuck_with_one(void *arg)
     for (patience p = patience_of(PICA_SEC(2)); !check_hits(&s->served) && patience_lasts(&p);)
         pi_spin_wait(10);
     uint64_t came = check_hits(&s->crowd) - before;
+    bool served = check_hits(&s->served) > 0;
     pi_store_release(&s->stop, 1u);
-    return before < CROWD_OF_STUCK ? (intptr_t)came : CROWD_OF_STUCK;
+    return served && before < CROWD_OF_STUCK ? (intptr_t)came : CROWD_OF_STUCK;
 }
 
 static intptr_t yields_slowly(void *stop)

@@ -48,7 +48,7 @@ static bool cut_by_cancel(site *s)
 static bool cut_by_both(site *s)
 {
     CHECK_OK(pica_cancel(s->task));
-    return pica_http_drain(s->server, pica_after(FAR)) == 1;
+    return pica_http_drain(s->server, pica_after(PATIENCE)) == 1;
 }
 
 static bool cut_by_time(site *s)

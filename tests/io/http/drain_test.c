@@ -8,7 +8,7 @@
 static intptr_t drain(void *arg)
 {
     site *s = arg;
-    return pica_http_drain(s->server, pica_after(FAR));
+    return pica_http_drain(s->server, pica_after(PATIENCE));
 }
 
 /* The first client of a site, whose handler waits until it is told. */
@@ -292,7 +292,7 @@ static void drained_as_it_begins(void)
         CHECK_FATAL_OK(pica_spawn(&s.task, site_serve, &s));
         for (unsigned i = 0; i < round % 4; i++)
             CHECK_OK(pica_yield());
-        CHECK_EQ(pica_http_drain(s.server, pica_after(FAR)), 0);
+        CHECK_EQ(pica_http_drain(s.server, pica_after(PATIENCE)), 0);
         CHECK_EQ(client_answer(c), 200);
         CHECK(client_ended(c));
         CHECK_EQ(site_end(&s), 0);
@@ -323,7 +323,7 @@ static void destroyed_by_who_drained_it(void)
         CHECK_SOON(!is_left(s.server));
         pica_scope scope;
         pica_scope_begin(&scope, 0);
-        intptr_t rc = pica_http_drain(s.server, pica_after(FAR));
+        intptr_t rc = pica_http_drain(s.server, pica_after(PATIENCE));
         rc = pica_scope_end(&scope, rc); /* it goes on, or is at its end already */
         CHECK(rc == -ETIMEDOUT || rc == 0);
         while (!is_left(s.server))
@@ -450,7 +450,7 @@ static void drained_again(void)
     scene sc = {0};
     site s;
     site_open(&s, play, &sc, NULL);
-    CHECK_EQ(pica_http_drain(s.server, pica_after(FAR)), 0);
+    CHECK_EQ(pica_http_drain(s.server, pica_after(PATIENCE)), 0);
     CHECK_EQ(pica_http_drain(s.server, 0), 0);
     CHECK_EQ(site_end(&s), 0);
     CHECK_EQ(pica_http_drain(NULL, 0), -EINVAL);

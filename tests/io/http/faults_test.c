@@ -28,13 +28,13 @@ static int try(const site *s, client *c, const char *text, size_t n)
 {
     c->have = 0;
     pica_scope scope;
-    pica_scope_begin(&scope, pica_after(FAR));
+    pica_scope_begin(&scope, pica_after(PATIENCE));
     intptr_t rc = pica_tcp_connect(&c->stream, &s->at);
     rc = pica_scope_end(&scope, rc);
     CHECK_NE(rc, -ETIMEDOUT);
     if (rc < 0)
         return 0;
-    pica_scope_begin(&scope, pica_after(FAR));
+    pica_scope_begin(&scope, pica_after(PATIENCE));
     rc = pica_write_all(c->stream, text, n, NULL);
     rc = pica_scope_end(&scope, rc);
     CHECK_NE(rc, -ETIMEDOUT);

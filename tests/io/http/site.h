@@ -15,13 +15,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/** Nothing here takes longer, unless it hangs; or the machine stands still meanwhile, of which each
- *  of many short waits sees no more than its own end. */
+/** Nothing here takes longer, unless it hangs. One deadline, where a task waits: many short ones,
+ *  of which a machine that stands still ends but one, would wake who has been forgotten. */
 #define PATIENCE PICA_SEC(20)
-#define PIECE PICA_MS(100)
-
-/** Of a deadline that is not to come. */
-#define FAR PICA_SEC(3600)
 
 typedef struct site {
     pica_http_server *server;
@@ -65,22 +61,10 @@ static inline int site_end(site *s)
     return (int)rc;
 }
 
-/** Drain, with patience. @return what pica_http_drain() does */
-static inline intptr_t site_drain(const site *s)
-{
-    intptr_t rc = -ETIMEDOUT;
-    for (int64_t left = PATIENCE; left > 0 && rc == -ETIMEDOUT; left -= PIECE) {
-        pica_scope scope;
-        pica_scope_begin(&scope, pica_after(PIECE));
-        rc = pica_scope_end(&scope, pica_http_drain(s->server, PICA_NEVER)); /* it goes on */
-    }
-    return rc == -ETIMEDOUT ? pica_http_drain(s->server, pica_now()) : rc;
-}
-
 /** Drain, and all must have ended by itself. */
 static inline void site_close(site *s)
 {
-    CHECK_EQ(site_drain(s), 0);
+    CHECK_EQ(pica_http_drain(s->server, pica_after(PATIENCE)), 0);
     CHECK_EQ(site_end(s), 0);
 }
 
@@ -121,16 +105,10 @@ static inline void client_close(client *c)
 
 static inline void client_send(client *c, const char *bytes, size_t n)
 {
-    intptr_t rc = -ETIMEDOUT;
-    for (int64_t left = PATIENCE; left > 0 && rc == -ETIMEDOUT; left -= PIECE) {
-        pica_scope scope;
-        size_t written = 0;
-        pica_scope_begin(&scope, pica_after(PIECE));
-        rc = pica_scope_end(&scope, pica_write_all(c->stream, bytes, n, &written));
-        bytes += written;
-        n -= written;
-    }
-    CHECK_OK(rc);
+    pica_scope scope;
+    pica_scope_begin(&scope, pica_after(PATIENCE));
+    intptr_t rc = pica_write_all(c->stream, bytes, n, NULL);
+    CHECK_OK(pica_scope_end(&scope, rc));
 }
 
 static inline void client_say(client *c, const char *text)
@@ -141,14 +119,11 @@ static inline void client_say(client *c, const char *text)
 /** Read more into in. @return bytes, 0 at the end, or the error */
 static inline ssize_t client_more(client *c)
 {
-    ssize_t rc = -ETIMEDOUT;
+    pica_scope scope;
     CHECK_FATAL(c->have < sizeof(c->in));
-    for (int64_t left = PATIENCE; left > 0 && rc == -ETIMEDOUT; left -= PIECE) {
-        pica_scope scope;
-        pica_scope_begin(&scope, pica_after(PIECE));
-        rc = pica_read(c->stream, c->in + c->have, sizeof(c->in) - c->have);
-        rc = pica_scope_end(&scope, rc);
-    }
+    pica_scope_begin(&scope, pica_after(PATIENCE));
+    ssize_t rc = pica_read(c->stream, c->in + c->have, sizeof(c->in) - c->have);
+    rc = pica_scope_end(&scope, rc);
     CHECK_NE(rc, -ETIMEDOUT);
     c->have += rc > 0 ? (size_t)rc : 0;
     return rc;
