@@ -311,6 +311,7 @@ static intptr_t never_looks(void *arg)
 static intptr_t one_that_starved_never_looks(void *arg)
 {
     (void)arg;
+    let_time_pass(); /* nobody waits yet: from now on it is not 0 that has to be cleared */
     hold_all_and_one();
     pica_task *task = spawn_in_class(never_looks, NULL);
     CHECK_SOON(starved() == 1);
