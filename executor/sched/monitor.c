@@ -48,7 +48,9 @@ static void call_for_help(pica_executor *ex, uint32_t stuck, const bool *turned)
     }
     for (uint32_t i = 1; helper < 0 && i < n; i++) {
         uint32_t who = (stuck + i) % n;
-        idle = !pi_load_relaxed(&ex->workers[who].at_rest) && pi_idle_claim(&ex->idle, who);
+        const pi_worker *worker = &ex->workers[who]; /* first what costs no fence */
+        idle = pi_rescue_is_idle(worker) && !pi_load_relaxed(&worker->at_rest) &&
+               pi_idle_claim(&ex->idle, who);
         if (idle)
             helper = (int)who;
     }
